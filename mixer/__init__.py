@@ -1,0 +1,1 @@
+"""Mixer: one decision service for every proxy."""
