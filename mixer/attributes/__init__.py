@@ -1,0 +1,23 @@
+"""The typed attributes that every front end fills and every adapter reads."""
+
+from mixer.attributes.bag import AttributeBag, Resolver
+from mixer.attributes.headers import HeaderChange, HeaderMap, HeaderSource, Pair, PairSource
+from mixer.attributes.values import Duration, Kind, Message, Timestamp, Value
+from mixer.attributes.vocabulary import LEGACY_NAMES, VOCABULARY
+
+__all__ = [
+    "LEGACY_NAMES",
+    "VOCABULARY",
+    "AttributeBag",
+    "Duration",
+    "HeaderChange",
+    "HeaderMap",
+    "HeaderSource",
+    "Kind",
+    "Message",
+    "Pair",
+    "PairSource",
+    "Resolver",
+    "Timestamp",
+    "Value",
+]
