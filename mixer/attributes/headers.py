@@ -19,6 +19,9 @@ class HeaderSource(Protocol):
     def pairs(self) -> list[Pair]:
         """Every header in order, pseudo-headers first, names in lower case."""
 
+    def count(self) -> int:
+        """How many pairs there are."""
+
 
 class PairSource:
     """A source that holds its headers as pairs."""
@@ -33,6 +36,10 @@ class PairSource:
     def pairs(self) -> list[Pair]:
         """See `HeaderSource.pairs`."""
         return list(self._pairs)
+
+    def count(self) -> int:
+        """See `HeaderSource.count`."""
+        return len(self._pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,10 @@ class HeaderMap(Mapping[str, str]):
     def pairs(self) -> list[Pair]:
         """Every header in order. The list must not be changed."""
         return self._source.pairs() if self._pairs is None else self._pairs
+
+    def count(self) -> int:
+        """How many headers there are, duplicates counted."""
+        return self._source.count() if self._pairs is None else len(self._pairs)
 
     def byte_size(self) -> int:
         """The sum of the lengths of names and values, as Envoy counts a header map."""

@@ -5,7 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 
@@ -25,9 +26,10 @@ _SETTINGS = "epoch;no-threads;no-memory64;fixed-memory"
 """Names what `_config` sets, as part of the key of a compiled module."""
 
 
+@cache
 def wasmtime_version() -> str:
     """The version of the wasmtime package, such as ``50.0.1``."""
-    return str(wasmtime.__version__)
+    return version("wasmtime")
 
 
 def _config() -> wasmtime.Config:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import wasmtime
 
-from mixer.vm.engine import Module, WasmEngine
+from mixer.vm.engine import Module, WasmEngine, wasmtime_version
 from mixer.vm.fast import FastLinker
 from mixer.vm.model import I32, I64, HostFunction, Instance, Signature, VmLimits
 from mixer.vm.portable import PortableLinker
@@ -46,7 +46,7 @@ def make_linker(engine: WasmEngine, functions: Iterable[HostFunction]) -> Linker
     if fast_path_works(engine):
         return FastLinker(engine, functions)
     _log.warning("wasmtime %s: the C API is not as expected; using the slower public API",
-                 wasmtime.__version__)  # fmt: skip
+                 wasmtime_version())  # fmt: skip
     return PortableLinker(engine, functions)
 
 

@@ -1,0 +1,41 @@
+"""The Proxy-Wasm host: runs any module of that ABI, and knows no protocol and no engine."""
+
+from mixer.proxywasm.abi import AbiVersion, Action, BufferType, LogLevel, MapType, Status
+from mixer.proxywasm.contexts import PluginSettings, PluginStartError, RootContext
+from mixer.proxywasm.hostcalls import UNSUPPORTED
+from mixer.proxywasm.http_stream import HttpStream, LocalResponse
+from mixer.proxywasm.loading import (
+    ProxyWasmModule,
+    host_functions,
+    import_problems,
+    load_module,
+)
+from mixer.proxywasm.reads import ReadSet
+from mixer.proxywasm.services import LogSink, Services
+from mixer.proxywasm.stream_context import Outcome, StreamContext
+from mixer.proxywasm.wasm_vm import WasmVm
+
+__all__ = [
+    "UNSUPPORTED",
+    "AbiVersion",
+    "Action",
+    "BufferType",
+    "HttpStream",
+    "LocalResponse",
+    "LogLevel",
+    "LogSink",
+    "MapType",
+    "Outcome",
+    "PluginSettings",
+    "PluginStartError",
+    "ProxyWasmModule",
+    "ReadSet",
+    "RootContext",
+    "Services",
+    "Status",
+    "StreamContext",
+    "WasmVm",
+    "host_functions",
+    "import_problems",
+    "load_module",
+]

@@ -1,0 +1,127 @@
+"""What a module exports, checked and ready to be called."""
+
+from dataclasses import dataclass
+
+from mixer.proxywasm.abi import AbiVersion
+from mixer.vm import GuestFunction, Instance, Module, ModuleError, Signature, ValueType
+
+_I32 = ValueType.I32
+_NONE, _ACTION = 0, 1
+
+# Name, parameters, results, and what an absent export answers.
+_CALLBACKS = {
+    "on_context_create": (2, _NONE, 0),
+    "on_vm_start": (2, _ACTION, 1),
+    "on_configure": (2, _ACTION, 1),
+    "on_request_headers": (3, _ACTION, 0),
+    "on_request_body": (3, _ACTION, 0),
+    "on_log": (1, _NONE, 0),
+    "on_done": (1, _ACTION, 1),
+    "on_delete": (1, _NONE, 0),
+}
+_LATER = {
+    "validate_configuration": (2, _ACTION),
+    "on_tick": (1, _NONE),
+    "on_queue_ready": (2, _NONE),
+    "on_new_connection": (1, _ACTION),
+    "on_downstream_data": (3, _ACTION),
+    "on_upstream_data": (3, _ACTION),
+    "on_downstream_connection_close": (2, _NONE),
+    "on_upstream_connection_close": (2, _NONE),
+    "on_request_trailers": (2, _ACTION),
+    "on_request_metadata": (2, _ACTION),
+    "on_response_headers": (3, _ACTION),
+    "on_response_body": (3, _ACTION),
+    "on_response_trailers": (2, _ACTION),
+    "on_response_metadata": (2, _ACTION),
+    "on_http_call_response": (5, _NONE),
+    "on_grpc_receive_initial_metadata": (3, _NONE),
+    "on_grpc_receive": (3, _NONE),
+    "on_grpc_receive_trailing_metadata": (3, _NONE),
+    "on_grpc_close": (3, _NONE),
+    "on_foreign_function": (3, _NONE),
+    "on_redis_call_response": (4, _NONE),
+}
+_WITH_END_OF_STREAM = ("on_request_headers", "on_response_headers")
+LATER = frozenset(f"proxy_{name}" for name in _LATER)
+"""Callbacks that this host checks but does not make yet."""
+
+ALLOCATORS = ("malloc", "proxy_on_memory_allocate")
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """The callbacks of one instance; those that the module lacks answer what Envoy assumes."""
+
+    on_context_create: GuestFunction
+    on_vm_start: GuestFunction
+    on_configure: GuestFunction
+    on_request_headers: GuestFunction
+    on_request_body: GuestFunction
+    on_log: GuestFunction
+    on_done: GuestFunction
+    on_delete: GuestFunction
+    allocate: GuestFunction
+
+
+def detect_abi(module: Module) -> AbiVersion:
+    """Tell the ABI version by the marker that the module exports.
+
+    Raises:
+        ModuleError: It exports none, or one that is not known.
+    """
+    markers = [e.name for e in module.exports if e.name.startswith("proxy_abi_version_")]
+    for version in AbiVersion:
+        if version.traits.marker in markers:
+            return version
+    known = ", ".join(map(str, AbiVersion))
+    if markers:
+        raise ModuleError(f"exports {', '.join(markers)}; this host knows the ABI versions {known}")
+    raise ModuleError(
+        "exports no proxy_abi_version_*: it is WebAssembly, but not a Proxy-Wasm module"
+    )
+
+
+def check_exports(module: Module, abi: AbiVersion) -> None:
+    """Refuse a module whose callbacks could not be called.
+
+    Raises:
+        ModuleError: A callback has another signature, or there is no allocator.
+    """
+    exports = {e.name: e.signature for e in module.exports}
+    for name, (params, results, *_) in (_CALLBACKS | _LATER).items():
+        count = params - (name in _WITH_END_OF_STREAM and not _has_end_of_stream(abi))
+        _check(exports, f"proxy_{name}", Signature((_I32,) * count, (_I32,) * results))
+    if not any(name in exports for name in ALLOCATORS):
+        raise ModuleError(f"exports no allocator: {' or '.join(ALLOCATORS)}")
+    for name in ALLOCATORS:
+        _check(exports, name, Signature((_I32,), (_I32,)))
+
+
+def _has_end_of_stream(abi: AbiVersion) -> bool:
+    return abi.traits.headers_have_end_of_stream
+
+
+def _check(exports: dict[str, Signature | None], name: str, expected: Signature) -> None:
+    if name in exports and exports[name] != expected:
+        raise ModuleError(f"export {name} has the signature {exports[name]}; must be {expected}")
+
+
+def bind(instance: Instance, abi: AbiVersion) -> Callbacks:
+    """Look the callbacks of an instance up, once."""
+    found = {
+        name: instance.function(f"proxy_{name}") or _constant(default)
+        for name, (_, _, default) in _CALLBACKS.items()
+    }
+    if not _has_end_of_stream(abi):
+        found["on_request_headers"] = _without_end_of_stream(found["on_request_headers"])
+    allocate = next(f for name in ALLOCATORS if (f := instance.function(name)))
+    return Callbacks(**found, allocate=allocate)
+
+
+def _constant(value: int) -> GuestFunction:
+    return lambda *_args: value
+
+
+def _without_end_of_stream(callback: GuestFunction) -> GuestFunction:
+    return lambda context, count, _end_of_stream: callback(context, count)

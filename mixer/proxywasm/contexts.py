@@ -1,0 +1,192 @@
+"""Contexts: on whose behalf a host call is made.
+
+`Context` answers every host call as Envoy does outside of a stream. A plugin's root context and an
+HTTP stream context say where they differ. The codec of the ABI is in `mixer.proxywasm.hostcalls`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mixer.proxywasm.abi import BufferType, LogLevel, MapType, Status, StreamType
+from mixer.vm import HostCallError
+
+if TYPE_CHECKING:
+    from mixer.attributes import HeaderMap
+    from mixer.proxywasm.http_stream import LocalResponse
+    from mixer.proxywasm.reads import ReadSet
+    from mixer.proxywasm.wasm_vm import WasmVm
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSettings:
+    """What makes a plugin of a module; see `RootContext` for the fields."""
+
+    name: str
+    root_id: str = ""
+    configuration: bytes = field(default=b"", repr=False)
+    allow_on_headers_stop_iteration: bool = False
+
+
+class Context:
+    """The answers of a context that is no stream.
+
+    Attributes:
+        id: The context id within its VM.
+        vm: The VM that it lives in.
+        reads: Where reads are recorded, or None.
+    """
+
+    __slots__ = ("id", "reads", "vm")
+
+    def __init__(self, vm: WasmVm, context_id: int) -> None:
+        self.vm = vm
+        self.id = context_id
+        self.reads: ReadSet | None = None
+
+    def log(self, level: LogLevel, message: str) -> None:
+        """``proxy_log``."""
+        self.vm.log(level, message)
+
+    def header_map(self, map_type: MapType) -> HeaderMap | None:
+        """The map, where the current phase can read it."""
+        del map_type
+        return None
+
+    def writable_header_map(self, map_type: MapType) -> HeaderMap | None:
+        """The map, where the current phase can change it."""
+        del map_type
+        return None
+
+    def buffer(self, buffer_type: BufferType) -> bytes | None:
+        """The content of a buffer; empty outside its phase, None where Envoy says NOT_FOUND."""
+        if buffer_type is BufferType.VM_CONFIGURATION:
+            return self.vm.configuration
+        if buffer_type in (BufferType.HTTP_CALL_RESPONSE_BODY, BufferType.PLUGIN_CONFIGURATION):
+            return None
+        return b""
+
+    def set_buffer(self, buffer_type: BufferType, content: bytes) -> Status:
+        """Replace the content of a buffer."""
+        del buffer_type, content
+        return Status.BAD_ARGUMENT
+
+    def is_writable(self, buffer_type: BufferType) -> bool:
+        """Whether the current phase can change a buffer."""
+        del buffer_type
+        return False
+
+    def get_property(self, path: bytes) -> bytes | None:
+        """The serialized property, or None. Raises NotALeaf."""
+        return self.plugin_property(path)
+
+    def plugin_property(self, path: bytes) -> bytes | None:
+        """What a module can know of itself."""
+        del path
+        return None
+
+    def set_property(self, path: bytes, value: bytes) -> Status:
+        """``proxy_set_property``."""
+        del path, value
+        return Status.NOT_FOUND
+
+    def send_local_response(self, response: LocalResponse) -> None:
+        """``proxy_send_local_response``; nothing happens outside of a stream."""
+
+    def resume(self, stream_type: StreamType) -> Status:
+        """``proxy_continue_stream``."""
+        return Status.UNIMPLEMENTED if stream_type is StreamType.UPSTREAM else Status.OK
+
+    def close_stream(self, stream_type: StreamType) -> Status:
+        """``proxy_close_stream``."""
+        del stream_type
+        return Status.OK
+
+
+class StartContext(Context):
+    """While the module's own start code runs, before any context: only logging and WASI."""
+
+    def _refuse(self, *_: object) -> HostCallError:
+        raise HostCallError("host call before proxy_on_context_create: only proxy_log is allowed")
+
+    header_map = writable_header_map = buffer = _refuse  # type: ignore[assignment]
+    set_buffer = is_writable = _refuse  # type: ignore[assignment]
+    get_property = set_property = _refuse  # type: ignore[assignment]
+    send_local_response = resume = close_stream = _refuse  # type: ignore[assignment]
+
+
+class RootContext(Context):
+    """A plugin: its name, its configuration, and the parent of its streams.
+
+    Attributes:
+        name: The plugin's name (``plugin_name``).
+        root_id: ``plugin_root_id``.
+        configuration: What `proxy_on_configure` can read.
+        allow_on_headers_stop_iteration: Whether a headers callback that stops the iteration still
+            lets body callbacks come, as Envoy's option of that name.
+    """
+
+    __slots__ = (
+        "_configuring",
+        "allow_on_headers_stop_iteration",
+        "configuration",
+        "name",
+        "root_id",
+    )
+
+    def __init__(self, vm: WasmVm, plugin: PluginSettings) -> None:
+        super().__init__(vm, vm.next_context_id())
+        self.name = plugin.name
+        self.root_id = plugin.root_id
+        self.configuration = plugin.configuration
+        self.allow_on_headers_stop_iteration = plugin.allow_on_headers_stop_iteration
+        self._configuring = False
+        vm.contexts[self.id] = self
+
+    def start(self) -> None:
+        """Create the root context in the guest, start it and configure it.
+
+        Raises:
+            PluginStartError: The module refused.
+            TrapError: It trapped.
+        """
+        call, callbacks = self.vm.call, self.vm.callbacks
+        call(self, callbacks.on_context_create, self.id, 0)
+        if not call(self, callbacks.on_vm_start, self.id, len(self.vm.configuration)):
+            raise PluginStartError("proxy_on_vm_start returned false", self.vm)
+        self._configuring = True
+        try:
+            accepted = call(self, callbacks.on_configure, self.id, len(self.configuration))
+        finally:
+            self._configuring = False
+        if not accepted:
+            raise PluginStartError("the module refused its configuration", self.vm)
+
+    def buffer(self, buffer_type: BufferType) -> bytes | None:
+        """See `Context.buffer`."""
+        if buffer_type is BufferType.PLUGIN_CONFIGURATION and self._configuring:
+            return self.configuration
+        return super().buffer(buffer_type)
+
+    def plugin_property(self, path: bytes) -> bytes | None:
+        """See `Context.plugin_property`."""
+        match path.rstrip(b"\0"):
+            case b"plugin_name":
+                return self.name.encode()
+            case b"plugin_root_id":
+                return self.root_id.encode()
+            case b"plugin_vm_id":
+                return self.vm.vm_id.encode()
+            case b"plugin_vm_memory":
+                return self.vm.instance.memory.size().to_bytes(8, "little")
+            case _:
+                return None
+
+
+class PluginStartError(Exception):
+    """A module refused to start; the message carries what it logged about it."""
+
+    def __init__(self, reason: str, vm: WasmVm) -> None:
+        said = "; ".join(vm.start_log)
+        super().__init__(f"{reason}: {said}" if said else f"{reason}, and logged no reason")

@@ -1,0 +1,63 @@
+"""Buffers: bodies and configurations."""
+
+from mixer.proxywasm.abi import BufferType, Status
+from mixer.proxywasm.contexts import Context
+from mixer.proxywasm.hostcalls.signature import HostCall
+
+_MAX_BUFFER = max(BufferType)
+
+
+def get_buffer_bytes(
+    context: Context, buffer_type: int, start: int, max_size: int, data: int, size: int
+) -> int:
+    """``proxy_get_buffer_bytes``: a part of a buffer; nothing past its end."""
+    if buffer_type > _MAX_BUFFER:
+        return Status.BAD_ARGUMENT
+    content = _read(context, BufferType(buffer_type))
+    if content is None:
+        return Status.NOT_FOUND
+    return context.vm.give(content[start : start + max_size], data, size)
+
+
+def get_buffer_status(context: Context, buffer_type: int, size: int, flags: int) -> int:
+    """``proxy_get_buffer_status``: the length; there are no flags."""
+    if buffer_type > _MAX_BUFFER:
+        return Status.BAD_ARGUMENT
+    content = _read(context, BufferType(buffer_type))
+    if content is None:
+        return Status.NOT_FOUND
+    memory = context.vm.instance.memory
+    memory.write_u32(size, len(content))
+    memory.write_u32(flags, 0)
+    return Status.OK
+
+
+def _read(context: Context, kind: BufferType) -> bytes | None:
+    if context.reads is not None:
+        context.reads.buffers.add(kind)
+    return context.buffer(kind)
+
+
+def set_buffer_bytes(
+    context: Context, buffer_type: int, start: int, size: int, data: int, data_size: int
+) -> int:
+    """``proxy_set_buffer_bytes``: at the front, in place of the front, or at the end."""
+    if buffer_type > _MAX_BUFFER:
+        return Status.BAD_ARGUMENT
+    kind = BufferType(buffer_type)
+    new = context.vm.instance.memory.read(data, data_size)
+    if not context.is_writable(kind):
+        return Status.BAD_ARGUMENT
+    old = context.buffer(kind) or b""
+    if start == 0:
+        return context.set_buffer(kind, new + old[size:])
+    if start >= len(old):
+        return context.set_buffer(kind, old + new)
+    return Status.BAD_ARGUMENT  # Envoy does not replace in the middle, whatever the text says
+
+
+CALLS = (
+    HostCall("proxy_get_buffer_bytes", "iiiii", get_buffer_bytes),
+    HostCall("proxy_get_buffer_status", "iii", get_buffer_status),
+    HostCall("proxy_set_buffer_bytes", "iiiii", set_buffer_bytes),
+)

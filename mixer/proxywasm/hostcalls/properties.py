@@ -1,0 +1,36 @@
+"""Properties."""
+
+from mixer.proxywasm.abi import Status
+from mixer.proxywasm.contexts import Context
+from mixer.proxywasm.hostcalls.signature import HostCall
+from mixer.proxywasm.property_codec import MAX_PATH_BYTES, NotALeaf
+
+
+def get_property(context: Context, path: int, path_size: int, data: int, size: int) -> int:
+    """``proxy_get_property``."""
+    if path_size > MAX_PATH_BYTES:
+        return Status.BAD_ARGUMENT
+    name = context.vm.instance.memory.read(path, path_size)
+    try:
+        value = context.get_property(name)
+    except NotALeaf:
+        return Status.SERIALIZATION_FAILURE
+    if context.reads is not None:
+        context.reads.properties[name] = value
+    if value is None:
+        return Status.NOT_FOUND
+    return context.vm.give(value, data, size)
+
+
+def set_property(context: Context, path: int, path_size: int, data: int, size: int) -> int:
+    """``proxy_set_property``."""
+    if path_size > MAX_PATH_BYTES:
+        return Status.BAD_ARGUMENT
+    memory = context.vm.instance.memory
+    return context.set_property(memory.read(path, path_size), memory.read(data, size))
+
+
+CALLS = (
+    HostCall("proxy_get_property", "iiii", get_property),
+    HostCall("proxy_set_property", "iiii", set_property),
+)

@@ -1,0 +1,113 @@
+"""Streams and contexts: answer, resume, close, and on whose behalf to act."""
+
+from mixer.proxywasm.abi import BufferType, Status, StreamType
+from mixer.proxywasm.contexts import Context
+from mixer.proxywasm.hostcalls.signature import HostCall
+from mixer.proxywasm.http_stream import LocalResponse
+from mixer.proxywasm.pairs import deserialize
+
+_MAX_STREAM = max(StreamType)
+_SIGN = 1 << 31
+
+
+def send_local_response(
+    context: Context,
+    status: int,
+    details: int,
+    details_size: int,
+    body: int,
+    body_size: int,
+    headers: int,
+    headers_size: int,
+    grpc_status: int,
+) -> int:
+    """``proxy_send_local_response``; carried out once the callback has returned."""
+    memory = context.vm.instance.memory
+    response = LocalResponse(
+        status=status,
+        details=memory.read(details, details_size).decode("utf-8", "replace").replace(" ", "_"),
+        body=memory.read(body, body_size),
+        headers=tuple(deserialize(memory.read(headers, headers_size))),
+        grpc_status=grpc_status - 2 * _SIGN if grpc_status & _SIGN else grpc_status,
+    )
+    context.send_local_response(response)
+    return Status.OK
+
+
+def continue_stream(context: Context, stream_type: int) -> int:
+    """``proxy_continue_stream``."""
+    if stream_type > _MAX_STREAM:
+        return Status.BAD_ARGUMENT
+    return context.resume(StreamType(stream_type))
+
+
+def close_stream(context: Context, stream_type: int) -> int:
+    """``proxy_close_stream``."""
+    if stream_type > _MAX_STREAM:
+        return Status.BAD_ARGUMENT
+    return context.close_stream(StreamType(stream_type))
+
+
+def continue_request(context: Context) -> int:
+    """``proxy_continue_request`` of ABI 0.1."""
+    return context.resume(StreamType.HTTP_REQUEST)
+
+
+def continue_response(context: Context) -> int:
+    """``proxy_continue_response`` of ABI 0.1."""
+    return context.resume(StreamType.HTTP_RESPONSE)
+
+
+def clear_route_cache(_context: Context) -> int:
+    """``proxy_clear_route_cache`` of ABI 0.1; the proxy selects the route anew by itself."""
+    return Status.OK
+
+
+def set_effective_context(context: Context, context_id: int) -> int:
+    """``proxy_set_effective_context``, until the current callback returns."""
+    vm = context.vm
+    target = vm.contexts.get(context_id) if context_id else vm.current
+    if target is None:
+        return Status.BAD_ARGUMENT
+    vm.instance.data = target
+    return Status.OK
+
+
+def done(_context: Context) -> int:
+    """``proxy_done``: no context waits for it."""
+    return Status.NOT_FOUND
+
+
+def get_configuration(context: Context, data: int, size: int) -> int:
+    """``proxy_get_configuration`` of ABI 0.1."""
+    own = context.buffer(BufferType.PLUGIN_CONFIGURATION)  # only while it is being configured
+    return context.vm.give(context.vm.configuration if own is None else own, data, size)
+
+
+def get_status(context: Context, code: int, data: int, size: int) -> int:
+    """``proxy_get_status``: that of the last callout, and there was none."""
+    context.vm.instance.memory.write_u32(code, 0)
+    return context.vm.give(b"", data, size)
+
+
+def call_foreign_function(
+    context: Context, name: int, name_size: int, _args: int, _size: int, _data: int, _result: int
+) -> int:
+    """``proxy_call_foreign_function``: this host has none yet."""
+    context.vm.instance.memory.read(name, name_size)
+    return Status.NOT_FOUND
+
+
+CALLS = (
+    HostCall("proxy_send_local_response", "iiiiiiii", send_local_response),
+    HostCall("proxy_continue_stream", "i", continue_stream),
+    HostCall("proxy_close_stream", "i", close_stream),
+    HostCall("proxy_continue_request", "", continue_request),
+    HostCall("proxy_continue_response", "", continue_response),
+    HostCall("proxy_clear_route_cache", "", clear_route_cache),
+    HostCall("proxy_set_effective_context", "i", set_effective_context),
+    HostCall("proxy_done", "", done),
+    HostCall("proxy_get_configuration", "ii", get_configuration),
+    HostCall("proxy_get_status", "iii", get_status),
+    HostCall("proxy_call_foreign_function", "iiiiii", call_foreign_function),
+)

@@ -1,0 +1,163 @@
+"""One VM: an instance of a module, its contexts, and how control enters and leaves it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from mixer.proxywasm.abi import LogLevel, Status
+from mixer.proxywasm.callbacks import bind
+from mixer.proxywasm.contexts import Context, PluginSettings, RootContext, StartContext
+from mixer.proxywasm.loading import ProxyWasmModule
+from mixer.proxywasm.services import Services
+from mixer.vm import GuestFunction, HostCallError, Linker, VmLimits
+
+_NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
+_START_LOG_LINES = 5
+_MAX_LIVE_CONTEXTS = 100_000
+
+
+class WasmVm:
+    """A VM in which one or several plugins live; entered by one thread.
+
+    A TrapError out of any call means that the VM must not be entered again.
+
+    Args:
+        module: What it runs.
+        linker: Has this host's functions.
+        limits: Bounds; its CPU limit is per callback.
+        start_cpu: Seconds of CPU for the module's own start and for each callback until
+            `started` is called.
+        services: Clocks, randomness and the log.
+        vm_id: ``vm_id`` of the configuration.
+        configuration: What ``proxy_on_vm_start`` can read.
+        environment: The variables that the module sees.
+
+    Raises:
+        ModuleError: It cannot be instantiated within the limits.
+        TrapError: Its start code trapped.
+    """
+
+    def __init__(
+        self,
+        module: ProxyWasmModule,
+        linker: Linker,
+        limits: VmLimits,
+        *,
+        start_cpu: float,
+        services: Services,
+        vm_id: str = "",
+        configuration: bytes = b"",
+        environment: Mapping[str, str] = _NO_ENVIRONMENT,
+    ) -> None:
+        self.abi = module.abi
+        self.services = services
+        self.vm_id = vm_id
+        self.configuration = configuration
+        self.environment = [f"{k}={v}".encode() + b"\0" for k, v in environment.items()]
+        self.contexts: dict[int, Context] = {}
+        self.refused_calls: set[str] = set()
+        self.start_log: list[str] = []
+        self._starting = True
+        self._last_id = 0
+        self._cpu = limits.cpu
+        self._allocating = False
+        self.current: Context = StartContext(self, 0)
+        first = VmLimits(limits.memory_bytes, start_cpu, limits.table_elements)
+        self.instance = linker.instantiate(module.module, self.current, first)
+        try:
+            self._run_start_code()
+            self.callbacks = bind(self.instance, module.abi)
+        except BaseException:
+            self.close()
+            raise
+
+    def _run_start_code(self) -> None:
+        """A reactor has ``_initialize`` and perhaps a main; a command has ``_start``."""
+        initialize = self.instance.function("_initialize")
+        if initialize is None:
+            initialize = self.instance.function("_start")
+            if initialize is not None:
+                initialize()
+            return
+        initialize()
+        if main := self.instance.function("main"):
+            main(0, 0)
+        elif main := self.instance.function("__main_void"):
+            main()
+
+    def start_plugin(self, settings: PluginSettings) -> RootContext:
+        """Start a plugin in this VM.
+
+        Raises:
+            PluginStartError: The module refused.
+            TrapError: It trapped.
+        """
+        root = RootContext(self, settings)
+        root.start()
+        return root
+
+    def started(self) -> None:
+        """Go over from the start's CPU limit to that of each callback."""
+        self._starting = False
+        self.start_log.clear()
+        self.instance.set_cpu_limit(self._cpu)
+
+    def next_context_id(self) -> int:
+        """A context id that no living context has.
+
+        Raises:
+            HostCallError: Too many contexts live in this VM.
+        """
+        if len(self.contexts) >= _MAX_LIVE_CONTEXTS:
+            raise HostCallError(f"{_MAX_LIVE_CONTEXTS} contexts live in this VM")
+        self._last_id = self._last_id % 0x7FFF_FFFF + 1
+        while self._last_id in self.contexts:
+            self._last_id = self._last_id % 0x7FFF_FFFF + 1
+        return self._last_id
+
+    def call(self, context: Context, callback: GuestFunction, *args: int) -> int:
+        """Enter the guest on behalf of a context. Raises TrapError."""
+        instance, outer = self.instance, self.current
+        self.current = instance.data = context
+        try:
+            return callback(*args)
+        finally:
+            self.current = instance.data = outer
+
+    def give(self, data: bytes, pointer: int, size: int) -> Status:
+        """Hand bytes to the guest in memory that it allocates; nothing is allocated for none."""
+        memory = self.instance.memory
+        target = self._allocate(len(data)) if data else 0
+        if data and not target:
+            return Status.INVALID_MEMORY_ACCESS
+        if data:
+            memory.write(target, data)
+        memory.write_u32(pointer, target)
+        memory.write_u32(size, len(data))
+        return Status.OK
+
+    def _allocate(self, size: int) -> int:
+        if self._allocating:
+            raise HostCallError("the module's allocator made a host call that allocates")
+        self._allocating = True
+        try:
+            return self.callbacks.allocate(size)
+        finally:
+            self._allocating = False
+
+    def log(self, level: LogLevel, message: str) -> None:
+        """Pass a message on; during the start, keep the last ones that tell of trouble."""
+        if self._starting and level >= LogLevel.WARN:
+            self.start_log[:] = [*self.start_log[1 - _START_LOG_LINES :], message]
+        self.services.log(level, message)
+
+    def close(self) -> None:
+        """Free the VM without a further callback."""
+        self.instance.close()
+        self.contexts.clear()
+
+    def __enter__(self) -> "WasmVm":
+        return self
+
+    def __exit__(self, *_exc: Any) -> None:
+        self.close()
