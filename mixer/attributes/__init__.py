@@ -2,10 +2,12 @@
 
 from mixer.attributes.bag import AttributeBag, Resolver
 from mixer.attributes.headers import HeaderChange, HeaderMap, HeaderSource, Pair, PairSource
+from mixer.attributes.http import HTTP_RESOLVERS
 from mixer.attributes.values import Duration, Kind, Message, Timestamp, Value
 from mixer.attributes.vocabulary import LEGACY_NAMES, VOCABULARY
 
 __all__ = [
+    "HTTP_RESOLVERS",
     "LEGACY_NAMES",
     "VOCABULARY",
     "AttributeBag",

@@ -13,39 +13,28 @@ class AttributeBag:
     """Attributes by name, such as ``request.path``.
 
     A front end has one table of resolvers for all requests, so that making a bag costs nothing.
+    Values are not kept: those of the request's headers change while adapters change the headers.
 
     Args:
         resolvers: How to compute each attribute that the front end can know.
         source: What the resolvers are given.
     """
 
-    __slots__ = ("_known", "_resolvers", "_source")
+    __slots__ = ("_resolvers", "_source")
 
     def __init__(self, resolvers: Mapping[str, Resolver], source: Any) -> None:
         self._resolvers = resolvers
         self._source = source
-        self._known: dict[str, Value | None] = {}
-
-    @classmethod
-    def of(cls, values: Mapping[str, Value]) -> "AttributeBag":
-        """A bag with these values, for tests and the runner."""
-        bag = cls({}, None)
-        bag._known.update(values)
-        return bag
 
     def get(self, name: str) -> Value | None:
         """The value of an attribute, or None where it is absent."""
-        known = self._known
-        if name in known:
-            return known[name]
         resolver = self._resolvers.get(name)
-        value = known[name] = resolver(self._source) if resolver else None
-        return value
+        return resolver(self._source) if resolver else None
 
     def knows(self, name: str) -> bool:
         """Whether the front end can have this attribute, absent or not in this request."""
-        return name in self._resolvers or name in self._known
+        return name in self._resolvers
 
     def names(self) -> set[str]:
         """The attributes that the front end can know."""
-        return self._resolvers.keys() | self._known.keys()
+        return set(self._resolvers)

@@ -1,0 +1,189 @@
+"""What a CheckRequest tells, as attributes.
+
+Source: envoy.service.auth.v3.AttributeContext. An attribute that the message has no field for can be
+given by the proxy's own configuration: a context extension under its name, such as
+``xds.route_name``.
+"""
+
+import hashlib
+import ssl
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from google.protobuf.json_format import MessageToDict
+
+from mixer.attributes import (
+    HTTP_RESOLVERS,
+    LEGACY_NAMES,
+    VOCABULARY,
+    HeaderMap,
+    Kind,
+    Message,
+    Resolver,
+    Timestamp,
+    Value,
+)
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSource:
+    """What the resolvers are given.
+
+    Attributes:
+        context: ``AttributeContext``.
+        headers: The request's headers as they are now.
+    """
+
+    context: Any
+    headers: HeaderMap
+
+    @property
+    def http(self) -> Any:
+        """``AttributeContext.HttpRequest``."""
+        return self.context.request.http
+
+
+def _time(source: CheckSource) -> Value | None:
+    if not source.context.request.HasField("time"):
+        return None
+    time = source.context.request.time
+    return Timestamp(time.seconds * _NS + time.nanos)
+
+
+def _size(source: CheckSource) -> Value | None:
+    return int(source.http.size) if source.http.size >= 0 else None
+
+
+def _address(peer: str) -> Resolver:
+    def resolve(source: CheckSource) -> Value | None:
+        address = getattr(source.context, peer).address
+        kind = address.WhichOneof("address")
+        if kind == "socket_address":
+            socket = address.socket_address
+            host = f"[{socket.address}]" if ":" in socket.address else socket.address
+            return f"{host}:{socket.port_value}"
+        return address.pipe.path or None if kind == "pipe" else None
+
+    return resolve
+
+
+def _port(peer: str) -> Resolver:
+    def resolve(source: CheckSource) -> Value | None:
+        address = getattr(source.context, peer).address
+        is_socket = address.WhichOneof("address") == "socket_address"
+        return int(address.socket_address.port_value) if is_socket else None
+
+    return resolve
+
+
+def _peer(peer: str, field: str) -> Resolver:
+    return lambda source: getattr(getattr(source.context, peer), field) or None
+
+
+def _labels(peer: str) -> Resolver:
+    return lambda source: dict(getattr(source.context, peer).labels)
+
+
+def _uri_san(peer: str) -> Resolver:
+    """Envoy takes the first URI SAN as the principal, and something else only without one."""
+
+    def resolve(source: CheckSource) -> Value | None:
+        principal = str(getattr(source.context, peer).principal)
+        return principal if urlsplit(principal).scheme and "://" in principal else None
+
+    return resolve
+
+
+def _mtls(source: CheckSource) -> bool:
+    return bool(source.context.source.certificate or source.context.source.principal)
+
+
+def _certificate_digest(source: CheckSource) -> Value | None:
+    certificate = source.context.source.certificate
+    if not certificate:
+        return None
+    try:
+        der = ssl.PEM_cert_to_DER_cert(unquote(certificate))
+    except ValueError:
+        return None
+    return hashlib.sha256(der).hexdigest()
+
+
+def _metadata(source: CheckSource) -> Value | None:
+    return {
+        "filter_metadata": {
+            name: MessageToDict(struct)
+            for name, struct in source.context.metadata_context.filter_metadata.items()
+        }
+    }
+
+
+def _route_metadata(source: CheckSource) -> Value | None:
+    if not source.context.HasField("route_metadata_context"):
+        return None
+    return Message(source.context.route_metadata_context.SerializeToString())
+
+
+_FROM_MESSAGE: dict[str, Resolver] = {
+    **HTTP_RESOLVERS,
+    "request.protocol": lambda s: str(s.http.protocol) or None,
+    "request.time": _time,
+    "request.size": _size,
+    "source.address": _address("source"),
+    "source.port": _port("source"),
+    "source.principal": _peer("source", "principal"),
+    "source.service": _peer("source", "service"),
+    "source.certificate": _peer("source", "certificate"),
+    "source.labels": _labels("source"),
+    "destination.address": _address("destination"),
+    "destination.port": _port("destination"),
+    "destination.principal": _peer("destination", "principal"),
+    "destination.service": _peer("destination", "service"),
+    "destination.labels": _labels("destination"),
+    "connection.mtls": _mtls,
+    "connection.requested_server_name": lambda s: str(s.context.tls_session.sni),
+    "connection.uri_san_peer_certificate": _uri_san("source"),
+    "connection.uri_san_local_certificate": _uri_san("destination"),
+    "connection.sha256_peer_certificate_digest": _certificate_digest,
+    "metadata": _metadata,
+    "xds.route_metadata": _route_metadata,
+    "context_extensions": lambda s: dict(s.context.context_extensions),
+}
+
+_FROM_TEXT = {
+    Kind.STRING: str,
+    Kind.INT: int,
+    Kind.UINT: int,
+    Kind.BOOL: lambda text: text == "true",
+}
+_SHORT = {full: short for short, full in LEGACY_NAMES.items()}
+
+
+def _extension(name: str, kind: Kind) -> Resolver:
+    """An attribute of the proxy's configuration; text that is not of its type is absent."""
+    convert = _FROM_TEXT[kind]
+
+    def resolve(source: CheckSource) -> Value | None:
+        extensions = source.context.context_extensions
+        text = extensions.get(name) or extensions.get(_SHORT.get(name, name))
+        try:
+            return convert(text) if text else None
+        except ValueError:
+            return None
+
+    return resolve
+
+
+RESOLVERS = MappingProxyType(
+    _FROM_MESSAGE
+    | {
+        name: _extension(name, kind)
+        for name, kind in VOCABULARY.items()
+        if name not in _FROM_MESSAGE and kind in _FROM_TEXT and not name.startswith("plugin_")
+    }
+)
+"""How to compute each attribute from a `CheckSource`."""

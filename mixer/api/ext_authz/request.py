@@ -1,0 +1,44 @@
+"""From the bytes of a CheckRequest to a request for the engine."""
+
+from envoy.service.auth.v3 import external_auth_pb2
+from google.protobuf.message import DecodeError
+
+from mixer.api.ext_authz.attributes import RESOLVERS, CheckSource
+from mixer.api.ext_authz.headers import MapHeaders, RawHeaders
+from mixer.attributes import AttributeBag, HeaderMap
+from mixer.engine import Request
+
+
+class MalformedRequestError(Exception):
+    """The bytes are no CheckRequest."""
+
+
+def decode(data: bytes) -> Request | None:
+    """Read a CheckRequest; nothing but the message is decoded until an adapter asks for it.
+
+    Returns:
+        The request, or None where the message is about no HTTP request.
+
+    Raises:
+        MalformedRequestError: The bytes are no CheckRequest.
+    """
+    try:
+        context = external_auth_pb2.CheckRequest.FromString(data).attributes
+    except DecodeError as error:
+        raise MalformedRequestError(f"not a CheckRequest: {error}") from error
+    if not context.request.HasField("http"):
+        return None
+    http = context.request.http
+    headers = HeaderMap(RawHeaders(http) if http.header_map.headers else MapHeaders(http))
+    body = http.raw_body or http.body.encode()
+    return Request(
+        headers=headers,
+        attributes=AttributeBag(RESOLVERS, CheckSource(context, headers)),
+        body=body or None,
+        has_body=bool(body) or _announces_body(headers),
+    )
+
+
+def _announces_body(headers: HeaderMap) -> bool:
+    length = headers.first(b"content-length")
+    return length not in (None, b"0") or headers.first(b"transfer-encoding") is not None

@@ -1,0 +1,22 @@
+"""The ``mixer`` command; each subcommand imports what it needs when it runs."""
+
+import typer
+
+from mixer.cli.demo import demo
+from mixer.cli.inspect import inspect
+from mixer.cli.run import run
+from mixer.cli.serve import serve
+from mixer.cli.validate import validate
+from mixer.cli.version import show_version
+
+app = typer.Typer(
+    name="mixer",
+    help="One decision service for every proxy: Proxy-Wasm adapters, out of the proxy.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback()(show_version)
+for command in (serve, validate, run, inspect, demo):
+    app.command(command.__name__)(command)

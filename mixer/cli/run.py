@@ -1,0 +1,87 @@
+"""``mixer run``: one request through one module, without a server."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mixer.cli.failure import USAGE, fail
+
+if TYPE_CHECKING:
+    from mixer.runner import RunReport
+    from mixer.vm import CompileCache
+
+_STOPPED = 1
+
+
+def run(
+    module: Annotated[Path, typer.Argument(help="The module, a .wasm file.")],
+    method: Annotated[str, typer.Option(help="Request method.")] = "GET",
+    path: Annotated[str, typer.Option(help="Request path, with its query.")] = "/",
+    authority: Annotated[str, typer.Option(help="Request authority (Host).")] = "example.com",
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", "-H", help="Request header `NAME: VALUE`; may be repeated."),
+    ] = None,
+    body: Annotated[
+        str | None, typer.Option(help="Request body, or @FILE; without it, there is none.")
+    ] = None,
+    config: Annotated[
+        str, typer.Option(help="The plugin's configuration, or @FILE; .yaml becomes JSON.")
+    ] = "",
+    property_: Annotated[
+        list[str] | None,
+        typer.Option("--property", help="An attribute `NAME=VALUE`; may be repeated."),
+    ] = None,
+    allow_on_headers_stop_iteration: Annotated[
+        bool, typer.Option(help="As Envoy's option of that name.")
+    ] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Run one request through a module, and print everything that it did.
+
+    Exit status: 0 if the request is allowed, 1 if not, 2 if the module or the call is unusable.
+
+    Examples: `mixer run auth.wasm --config @auth.json -H 'x-api-key: secret'`;
+    `mixer run plugin.wasm --method POST --path /v1 --body @body.json --property source.port=80`
+    """
+    from mixer.runner import PropertyError, RunRequest, parse_properties, run_request
+    from mixer.runner.inputs import InputError, content, header_pairs, plugin_configuration
+    from mixer.vm import ModuleError, TrapError, read_module
+    from mixer.proxywasm import PluginStartError
+
+    try:
+        request = RunRequest(
+            headers=header_pairs(method, path, authority, header or []),
+            body=None if body is None else content(body),
+            configuration=plugin_configuration(config),
+            properties=parse_properties(property_ or []),
+            allow_on_headers_stop_iteration=allow_on_headers_stop_iteration,
+        )
+        report = run_request(read_module(module), request, _cache())
+    except (InputError, PropertyError, ModuleError, PluginStartError) as error:
+        fail(f"mixer run: {error}", USAGE)
+    except TrapError as error:
+        fail(f"mixer run: the module trapped while it started: {error}", USAGE)
+    _print(report, json_output=json_output)
+    raise typer.Exit(0 if report.verdict == "allow" else _STOPPED)
+
+
+def _cache() -> "CompileCache | None":
+    from mixer.config import MixerSpec
+    from mixer.vm import CompileCache
+
+    directory = MixerSpec().compile_cache.directory
+    return CompileCache(directory) if directory else None
+
+
+def _print(report: "RunReport", *, json_output: bool) -> None:
+    if json_output:
+        print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from mixer.cli.run_report import render
+
+    Console(highlight=False).print(render(report))

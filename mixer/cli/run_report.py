@@ -1,0 +1,89 @@
+"""A run as text for people."""
+
+from collections.abc import Iterable, Iterator
+
+from rich.text import Text
+
+from mixer.proxywasm import LogLevel
+from mixer.runner import RunReport
+from mixer.runner.report import path_text, text
+
+_COLOURS = {"allow": "green", "deny": "yellow"}
+_LEVEL_COLOURS = {LogLevel.WARN: "yellow", LogLevel.ERROR: "red", LogLevel.CRITICAL: "red"}
+_UNKNOWN_COLOUR = "red"
+
+
+def render(report: RunReport) -> Text:
+    """Lay a report out; text from the module is never taken as markup."""
+    lines = Text()
+    lines.append(f"{report.verdict}\n", style=f"bold {_COLOURS.get(report.verdict, 'red')}")
+    sections = (
+        ("response", _response(report)),
+        ("request headers changed", _changes(report)),
+        ("request body changed", [text(report.body)] if report.body is not None else []),
+        ("properties set", (f"{k} = {text(v)}" for k, v in report.properties_set.items())),
+        ("trap", report.trap.splitlines()),
+        ("read", _reads(report)),
+        ("cost", _cost(report)),
+    )
+    for title, content in sections[:-2]:
+        _section(lines, title, content)
+    _logs(lines, report)
+    for title, content in sections[-2:]:
+        _section(lines, title, content)
+    lines.rstrip()
+    return lines
+
+
+def _section(lines: Text, title: str, content: Iterable[str]) -> None:
+    rows = list(content)
+    if rows:
+        lines.append(f"{title}\n", style="bold")
+        lines.append("".join(f"  {row}\n" for row in rows))
+
+
+def _logs(lines: Text, report: RunReport) -> None:
+    if report.logs:
+        lines.append("logs\n", style="bold")
+    for level, message in report.logs:
+        lines.append(f"  {level.name.lower():8} {message}\n", style=_LEVEL_COLOURS.get(level, ""))
+
+
+def _response(report: RunReport) -> Iterator[str]:
+    if report.response is None:
+        return
+    yield f"{report.response.status}  {report.response.details}".rstrip()
+    yield from (f"{text(n)}: {text(v)}" for n, v in report.response.headers)
+    if report.response.body:
+        yield from ("", *text(report.response.body).splitlines())
+
+
+def _changes(report: RunReport) -> Iterator[str]:
+    for change in report.header_changes:
+        if not change.values:
+            yield f"- {text(change.name)}"
+        yield from (f"+ {text(change.name)}: {text(value)}" for value in change.values)
+
+
+def _reads(report: RunReport) -> Iterator[str]:
+    reads = report.reads
+    for (_, name), value in reads.headers.items():
+        yield f"header   {text(name)} = {_shown(value)}"
+    yield from (f"headers  all of {m.name.lower()}" for m in sorted(reads.whole_maps))
+    for path, value in reads.properties.items():
+        yield f"property {path_text(path)} = {_shown(value)}"
+    yield from (f"buffer   {b.name.lower()}" for b in sorted(reads.buffers))
+    if reads.clock:
+        yield "clock"
+    if reads.random:
+        yield "randomness"
+
+
+def _shown(value: bytes | None) -> str:
+    return "(absent)" if value is None else text(value)
+
+
+def _cost(report: RunReport) -> Iterator[str]:
+    yield f"start   {report.start_seconds * 1000:.2f} ms"
+    yield f"request {report.request_seconds * 1_000_000:.0f} us"
+    yield f"memory  {report.memory_bytes / (1 << 20):.2f} MiB"

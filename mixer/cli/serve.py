@@ -1,0 +1,74 @@
+"""``mixer serve``: answer proxies."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mixer.cli.failure import fail
+
+if TYPE_CHECKING:
+    from mixer.engine import Adapter, Engine
+
+_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+def serve(
+    config: Annotated[
+        Path,
+        typer.Option("--config", "-c", help="A YAML file, or a folder of them."),
+    ],
+    continue_on_errors: Annotated[
+        bool,
+        typer.Option(
+            help="Serve even if an adapter with failStrategy FAIL_CLOSE does not load; "
+            "requests that it is for are then refused."
+        ),
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log debug messages.")] = False,
+) -> None:
+    """Serve Envoy's external authorization until SIGTERM or Ctrl-C.
+
+    Exit status: 0 after a stop, 1 if it could not start.
+
+    Examples: `mixer serve -c mixer.yaml`; `mixer serve -c /etc/mixer`
+    """
+    import uvloop
+
+    from mixer.cli.configuration import load_or_fail
+    from mixer.transport import BrokenAdaptersError, ListenError
+    from mixer.transport import serve as serve_until_stopped
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO, format=_FORMAT, stream=sys.stderr
+    )
+    configuration = load_or_fail(config)
+    try:
+        uvloop.run(
+            serve_until_stopped(configuration, _announce, continue_on_errors=continue_on_errors)
+        )
+    except (BrokenAdaptersError, ListenError) as error:
+        fail(f"mixer serve: {error}")
+
+
+def _announce(engine: "Engine", addresses: tuple[str, ...]) -> None:
+    from mixer.api.ext_authz import SERVICE
+
+    lines = [_describe(adapter) for adapter in engine.adapters] or [
+        "no adapters: every request is allowed"
+    ]
+    print("\n".join([*lines, f"serving {SERVICE} on {', '.join(addresses)}"]), file=sys.stderr)
+
+
+def _describe(adapter: "Adapter") -> str:
+    spec = adapter.plugin.spec
+    head = f"adapter {adapter.name}: {spec.phase.value}, {spec.fail_strategy.value}"
+    if adapter.module is None or adapter.error:
+        return f"{head}, BROKEN: {adapter.error}"
+    module = adapter.module
+    return (
+        f"{head}, ABI {module.abi}, sha256:{module.module.digest[:12]}, "
+        f"{adapter.memory_bytes / (1 << 20):.1f} MiB, {spec.url}"
+    )

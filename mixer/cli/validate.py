@@ -1,0 +1,45 @@
+"""``mixer validate``: check without serving."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mixer.cli.failure import fail
+
+if TYPE_CHECKING:
+    from mixer.config import Configuration
+
+
+def validate(
+    path: Annotated[Path, typer.Argument(help="A YAML file, or a folder of them.")],
+    modules: Annotated[
+        bool, typer.Option(help="Also load each module and let it check its configuration.")
+    ] = True,
+) -> None:
+    """Check a configuration, and that every adapter starts with it.
+
+    Exit status: 0 if all is well, 1 if not, with each problem on a line of its own.
+
+    Examples: `mixer validate mixer.yaml`; `mixer validate --no-modules /etc/mixer`
+    """
+    from mixer.cli.configuration import load_or_fail
+
+    configuration = load_or_fail(path)
+    if modules:
+        _start_adapters(configuration)
+    checked = "adapters start" if modules else "adapters, modules not loaded"
+    print(f"ok: {len(configuration.files)} files, {len(configuration.plugins)} {checked}")
+
+
+def _start_adapters(configuration: "Configuration") -> None:
+    import logging
+
+    from mixer.engine import Engine
+
+    logging.getLogger("mixer").addHandler(logging.NullHandler())  # the errors are printed below
+    logging.getLogger("mixer").propagate = False
+    with Engine(configuration) as engine:
+        broken = [f"{a.plugin.file}:{a.plugin.line}: {a.name}: {a.error}" for a in engine.broken]
+    if broken:
+        fail("\n".join(broken))

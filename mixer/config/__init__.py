@@ -1,0 +1,44 @@
+"""Configuration: Kubernetes-shaped YAML, loaded and validated as a whole.
+
+``load`` takes a file or a folder. Documents are Istio's WasmPlugin, one for each adapter, and at
+most one Mixer with the settings of the service; the fields are described at ``WasmPluginSpec``,
+``AdapterAnnotations`` and ``MixerSpec``.
+"""
+
+from mixer.config.configuration import Configuration, load, loads
+from mixer.config.metadata import AdapterAnnotations, AdapterMeta, LogLevel
+from mixer.config.plugin import AdapterLimits, WasmPlugin
+from mixer.config.problem import ConfigError, Problem
+from mixer.config.service import (
+    AdapterDefaults,
+    CompileCache,
+    Listener,
+    MixerSpec,
+    Protocol,
+    ServiceLimits,
+    Shutdown,
+)
+from mixer.config.wasmplugin import FailStrategy, Phase, WasmPluginSpec
+
+__all__ = [
+    "AdapterAnnotations",
+    "AdapterDefaults",
+    "AdapterLimits",
+    "AdapterMeta",
+    "CompileCache",
+    "ConfigError",
+    "Configuration",
+    "FailStrategy",
+    "Listener",
+    "LogLevel",
+    "MixerSpec",
+    "Phase",
+    "Problem",
+    "Protocol",
+    "ServiceLimits",
+    "Shutdown",
+    "WasmPlugin",
+    "WasmPluginSpec",
+    "load",
+    "loads",
+]

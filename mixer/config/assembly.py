@@ -1,0 +1,142 @@
+"""Documents of all files together: what kind each is of, and what must be unique."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mixer.config.document import Document
+from mixer.config.model import Model, Origin
+from mixer.config.plugin import WasmPlugin, notices_of, resolve_plugin
+from mixer.config.problem import ConfigError, Problem
+from mixer.config.service import AdapterDefaults, MixerDocument, MixerSpec
+from mixer.config.source import Source, read_documents
+from mixer.config.validation import one_of, type_name, validate
+from mixer.config.wasmplugin import WasmPluginDocument
+
+_M = TypeVar("_M", bound=Model)
+
+_LISTS = frozenset({"List", "WasmPluginList"})
+_KINDS = ("WasmPlugin", "Mixer", "List")
+
+
+class _ListDocument(Model):
+    """What ``kubectl get -o yaml`` prints for several resources; only ``items`` is looked at."""
+
+    api_version: str
+    kind: str
+    metadata: Any = None
+    items: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A valid WasmPlugin and where it came from."""
+
+    model: WasmPluginDocument
+    document: Document
+    origin: Origin
+
+
+class Assembly:
+    """Takes one file after the other; every problem is kept until the end.
+
+    Args:
+        environ: What ``valueFrom: HOST`` reads.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._problems: list[Problem] = []
+        self._plugins: list[_Parsed] = []
+        self._seen: dict[tuple[str, str], Document] = {}
+        self._mixer: MixerSpec | None = None
+
+    def add(self, source: Source | Problem) -> None:
+        """Add a file, or the reason why it could not be read."""
+        if isinstance(source, Problem):
+            self._problems.append(source)
+            return
+        documents, problems = read_documents(source)
+        self._problems += problems
+        origin = Origin(source.base, self._environ)
+        for document in documents:
+            for item in self._items(document, origin):
+                self._take(item, origin)
+
+    def finish(self) -> tuple[MixerSpec, tuple[WasmPlugin, ...], tuple[Problem, ...]]:
+        """Settings of the service, plugins in the order in which they run, and notices.
+
+        Raises:
+            ConfigError: There was any problem.
+        """
+        if self._problems:
+            raise ConfigError(self._problems)
+        mixer = self._mixer or MixerSpec()
+        defaults = mixer.adapter_defaults
+        plugins = sorted((_resolved(one, defaults) for one in self._plugins), key=lambda p: p.order)
+        found = (notices_of(one.model, one.document, one.origin) for one in self._plugins)
+        return mixer, tuple(plugins), tuple(notice for notices in found for notice in notices)
+
+    def _items(self, document: Document, origin: Origin) -> Iterator[Document]:
+        """The document itself, or the items of a list."""
+        data = document.data
+        if not isinstance(data, dict) or data.get("kind") not in _LISTS:
+            yield document
+            return
+        parsed = self._validated(_ListDocument, document, origin)
+        for index, item in enumerate(parsed.items if parsed else ()):
+            yield document.item(("items", index), item)
+
+    def _take(self, document: Document, origin: Origin) -> None:
+        data = document.data
+        if not isinstance(data, dict):
+            self._problem(document, (), f"must be a mapping, not {type_name(data)}")
+        elif "kind" not in data:
+            self._problem(document, ("kind",), "is required")
+        elif data["kind"] == "WasmPlugin":
+            self._take_plugin(document, origin)
+        elif data["kind"] == "Mixer":
+            self._take_mixer(document, origin)
+        else:
+            self._problem(document, ("kind",), f"unknown kind: {one_of(_KINDS, data['kind'])}")
+
+    def _take_plugin(self, document: Document, origin: Origin) -> None:
+        self._note_name(document)
+        if parsed := self._validated(WasmPluginDocument, document, origin):
+            self._plugins.append(_Parsed(parsed, document, origin))
+
+    def _take_mixer(self, document: Document, origin: Origin) -> None:
+        self._only_once(("Mixer", ""), document, ("kind",), "only one Mixer may be configured")
+        if parsed := self._validated(MixerDocument, document, origin):
+            self._mixer = parsed.spec
+
+    def _note_name(self, document: Document) -> None:
+        """Find equal names among all plugins, also among those with other problems."""
+        match document.data:
+            case {"metadata": {"name": str(name), **rest}}:
+                namespace = rest.get("namespace")
+                qualified = f"{namespace}/{name}" if namespace else name
+                path = ("metadata", "name")
+                self._only_once(("WasmPlugin", qualified), document, path, "the name is taken")
+
+    def _only_once(
+        self, key: tuple[str, str], document: Document, path: tuple[str, ...], message: str
+    ) -> None:
+        first = self._seen.setdefault(key, document)
+        if first is not document:
+            where = f"{first.file}:{first.line(path)}"
+            self._problem(document, path, f"{message}: the first is at {where}")
+
+    def _validated(self, model: type[_M], document: Document, origin: Origin) -> _M | None:
+        result = validate(model, document, origin)
+        if isinstance(result, list):
+            self._problems += result
+            return None
+        return result
+
+    def _problem(self, document: Document, path: tuple[str, ...], message: str) -> None:
+        self._problems.append(document.problem(path, message))
+
+
+def _resolved(one: _Parsed, defaults: AdapterDefaults) -> WasmPlugin:
+    return resolve_plugin(one.model, one.document, one.origin, defaults)

@@ -1,0 +1,165 @@
+"""The ``Mixer`` document: settings of the service itself.
+
+All of it is ours; the shape follows Kubernetes resources so that one file can hold everything.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+from mixer.config.address import check_address, is_any_port
+from mixer.config.metadata import ObjectMeta
+from mixer.config.model import Choice, DnsLabel, Items, Model, Origin, printable
+from mixer.config.units import CpuLimit, MemoryLimit, duration_between, quantity_between
+
+MIB = 1 << 20
+
+MessageSize = Annotated[int, BeforeValidator(quantity_between("64Ki", "256Mi"))]
+Grace = Annotated[float, BeforeValidator(duration_between("0s", "10m"))]
+
+
+class Protocol(StrEnum):
+    """What a listener speaks."""
+
+    GRPC = "GRPC"
+
+
+class Listener(Model):
+    """One address that the service answers on.
+
+    Attributes:
+        name: DNS label, unique among the listeners; for logs and metrics.
+        address: ``host:port``, ``[IPv6]:port`` or ``unix:/absolute/path``; port 0 is any free one.
+            Whoever reaches the address may ask for decisions: it is loopback unless configured.
+        protocol: Only ``GRPC`` so far.
+    """
+
+    name: DnsLabel
+    address: Annotated[str, AfterValidator(check_address)]
+    protocol: Choice[Protocol] = Protocol.GRPC
+
+
+class ServiceLimits(Model):
+    """Bounds of what the service takes on.
+
+    Attributes:
+        max_message_bytes: Bytes of one gRPC message, 64Ki to 256Mi; a quantity in YAML.
+        max_concurrent_rpcs: RPCs in progress, 1 to 1000000.
+    """
+
+    max_message_bytes: MessageSize = 4 * MIB
+    max_concurrent_rpcs: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
+
+
+class Shutdown(Model):
+    """How the service ends.
+
+    Attributes:
+        grace: Seconds that requests in flight at SIGTERM still have, 0 to 600; a duration in YAML.
+    """
+
+    grace: Grace = 5.0
+
+
+class AdapterDefaults(Model):
+    """Limits of an adapter that has no annotation for them.
+
+    Attributes:
+        memory_limit: Bytes of linear memory, 1Mi to 4Gi; a quantity in YAML.
+        cpu_limit: Seconds of one callback, 1ms to 60s; a duration in YAML.
+        start_cpu_limit: Seconds of module start and of configuration, 1ms to 60s.
+    """
+
+    memory_limit: MemoryLimit = 128 * MIB
+    cpu_limit: CpuLimit = 0.1
+    start_cpu_limit: CpuLimit = 10.0
+
+
+def user_cache_directory() -> Path | None:
+    """``wasm-mixer`` in the user's cache directory, or None for a user without home directory.
+
+    Source: the XDG Base Directory Specification, which has relative paths ignored.
+    """
+    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if configured.is_absolute():
+        return configured / "wasm-mixer"
+    try:
+        return Path.home() / ".cache" / "wasm-mixer"
+    except RuntimeError:  # a container's user that /etc/passwd does not know
+        return None
+
+
+class CompileCache(Model):
+    """Where compiled modules are kept between starts.
+
+    Attributes:
+        directory: Absolute here; in YAML absolute, or relative to the folder of the file. It need
+            not exist. Default: ``user_cache_directory()``; None keeps nothing.
+    """
+
+    directory: Path | None = Field(default_factory=user_cache_directory)
+
+    @field_validator("directory", mode="before")
+    @classmethod
+    def _locate(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str) or not isinstance(info.context, Origin):
+            return value
+        if not value:
+            raise ValueError("must not be empty")
+        return info.context.base / printable(value)
+
+
+class MixerSpec(Model):
+    """Settings of the service; every field has a default.
+
+    Attributes:
+        listeners: At least one; names and addresses are unique.
+        limits: Of the service.
+        shutdown: How it ends.
+        adapter_defaults: Limits of an adapter that has no annotation for them.
+        compile_cache: Where compiled modules are kept.
+    """
+
+    listeners: Items[Listener] = (Listener(name="grpc", address="127.0.0.1:9000"),)
+    limits: ServiceLimits = ServiceLimits()
+    shutdown: Shutdown = Shutdown()
+    adapter_defaults: AdapterDefaults = AdapterDefaults()
+    compile_cache: CompileCache = Field(default_factory=CompileCache)
+
+    @field_validator("listeners")
+    @classmethod
+    def _no_two_alike(cls, listeners: tuple[Listener, ...]) -> tuple[Listener, ...]:
+        if not listeners:
+            # Not min_length: pydantic counts only the valid ones, and would tell this as well.
+            raise ValueError("must have at least 1 item")
+        _check_unique("name", (one.name for one in listeners))
+        fixed = (one.address for one in listeners if not is_any_port(one.address))
+        _check_unique("address", fixed)
+        return listeners
+
+
+def _check_unique(what: str, values: Iterable[str]) -> None:
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise ValueError(f"two listeners have the {what} {twice[0]!r}")
+
+
+class MixerDocument(Model):
+    """The whole document; ``status`` is ignored."""
+
+    api_version: Literal["mixer.dev/v1alpha1"]
+    kind: Literal["Mixer"]
+    metadata: ObjectMeta
+    spec: MixerSpec = Field(default_factory=MixerSpec)
+    status: Any = None

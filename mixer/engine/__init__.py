@@ -1,0 +1,8 @@
+"""From a configuration and a request to a decision."""
+
+from mixer.engine.adapter import Adapter, AdapterState
+from mixer.engine.decision import Decision, Response, Verdict
+from mixer.engine.engine import Engine
+from mixer.engine.request import Request
+
+__all__ = ["Adapter", "AdapterState", "Decision", "Engine", "Request", "Response", "Verdict"]

@@ -1,0 +1,195 @@
+"""An adapter: a plugin in its VM, and what becomes of it when it fails."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mixer.config import FailStrategy, WasmPlugin
+from mixer.engine.guest_log import GuestLog
+from mixer.engine.match import matcher
+from mixer.engine.restart import RestartPolicy
+from mixer.proxywasm import (
+    HttpStream,
+    LogLevel,
+    PluginSettings,
+    PluginStartError,
+    ProxyWasmModule,
+    RootContext,
+    Services,
+    StreamContext,
+    WasmVm,
+)
+from mixer.vm import Linker, ModuleError, TrapError, VmLimits
+
+_log = logging.getLogger(__name__)
+
+
+class AdapterState(StrEnum):
+    """The life of an adapter.
+
+    ``BROKEN`` is final for a configuration: the module or its configuration was refused. ``FAILED``
+    is left by the next start.
+    """
+
+    READY = "ready"
+    FAILED = "failed"
+    BROKEN = "broken"
+
+
+@dataclass(slots=True)
+class AdapterStats:
+    """Counts since the start of the service."""
+
+    requests: int = 0
+    denied: int = 0
+    failures: int = 0
+    starts: int = 0
+
+
+class AdapterFailure(Exception):  # noqa: N818 - the field's word for it
+    """An adapter could not give an answer to one request.
+
+    Args:
+        adapter: Which one.
+        reason: A short word for the decision log.
+    """
+
+    def __init__(self, adapter: "Adapter", reason: str) -> None:
+        super().__init__(f"{adapter.name}: {reason}")
+        self.adapter = adapter
+        self.reason = reason
+
+
+class Adapter:
+    """One configured adapter.
+
+    Args:
+        plugin: Its configuration.
+        linker: Has the host's functions.
+        module: What it runs, or the reason why there is nothing to run.
+        on_change: Called when its state changes.
+        clock: Seconds, monotonic.
+        restart: When it may start again.
+    """
+
+    def __init__(
+        self,
+        plugin: WasmPlugin,
+        linker: Linker,
+        module: ProxyWasmModule | ModuleError,
+        *,
+        on_change: Callable[["Adapter"], None] = lambda _adapter: None,
+        clock: Callable[[], float] = time.monotonic,
+        restart: RestartPolicy | None = None,
+    ) -> None:
+        self.plugin = plugin
+        self.name = plugin.qualified_name
+        self.module = module if isinstance(module, ProxyWasmModule) else None
+        self.error = str(module) if isinstance(module, ModuleError) else ""
+        self.state = AdapterState.BROKEN if self.error else AdapterState.FAILED
+        self.stats = AdapterStats()
+        self.matches = matcher(plugin.spec.match)
+        self.fails_open = plugin.fail_strategy is FailStrategy.FAIL_OPEN
+        self._linker = linker
+        self._on_change = on_change
+        self._clock = clock
+        self._restart = restart or RestartPolicy()
+        self._services = Services(
+            log=GuestLog(self.name), log_level=LogLevel[plugin.log_level.name]
+        )
+        self._settings = PluginSettings(
+            name=plugin.plugin_name,
+            root_id=plugin.root_id,
+            configuration=plugin.configuration,
+            allow_on_headers_stop_iteration=plugin.allow_on_headers_stop_iteration,
+        )
+        self._limits = VmLimits(memory_bytes=plugin.limits.memory_bytes, cpu=plugin.limits.cpu)
+        self._vm: WasmVm | None = None
+        self._root: RootContext | None = None
+
+    def start(self) -> None:
+        """Start the VM and configure the plugin; afterwards `state` and `error` tell how it went.
+
+        A module that is refused at its first start is broken: it would be refused again.
+        """
+        if self.module is None:
+            return
+        began = self._clock()
+        try:
+            vm, root = self._start_vm(self.module)
+        except (ModuleError, PluginStartError, TrapError) as error:
+            self._start_failed(str(error))
+        else:
+            self._vm, self._root = vm, root
+            self._restart.started(self._clock(), self._clock() - began)
+            self._enter(AdapterState.READY, "")
+        finally:
+            self.stats.starts += 1
+
+    def _start_vm(self, module: ProxyWasmModule) -> tuple[WasmVm, RootContext]:
+        vm = WasmVm(
+            module,
+            self._linker,
+            self._limits,
+            start_cpu=self.plugin.limits.start_cpu,
+            services=self._services,
+            vm_id=self.plugin.vm_id,
+            environment=self.plugin.env,
+        )
+        try:
+            root = vm.start_plugin(self._settings)
+        except BaseException:
+            vm.close()
+            raise
+        vm.started()
+        return vm, root
+
+    def _start_failed(self, error: str) -> None:
+        first = self.stats.starts == 0
+        self._restart.start_failed(self._clock())
+        self._enter(AdapterState.BROKEN if first else AdapterState.FAILED, error)
+        _log.error("adapter %s does not start: %s", self.name, error)
+
+    def _enter(self, state: AdapterState, error: str) -> None:
+        changed, self.state, self.error = self.state is not state, state, error
+        if changed:
+            self._on_change(self)
+
+    def open(self, stream: HttpStream) -> StreamContext:
+        """Begin a stream in this adapter, starting its VM anew if that is due.
+
+        Raises:
+            AdapterFailure: There is no VM now.
+            TrapError: The module trapped; tell `crashed`.
+        """
+        if self._root is None:
+            if self.state is AdapterState.FAILED and self._restart.may_start(self._clock()):
+                self.start()
+            if self._root is None:
+                raise AdapterFailure(self, f"adapter_{self.state}")
+        return StreamContext(self._root, stream)
+
+    def crashed(self, error: TrapError) -> AdapterFailure:
+        """Give up the VM after a trap, and return the failure to answer with."""
+        self.stats.failures += 1
+        self._close_vm()
+        self._enter(AdapterState.FAILED, str(error).splitlines()[0])
+        _log.error("adapter %s trapped (%s), its VM is replaced in %.3f s at the earliest:\n%s",
+                   self.name, error.kind, self._restart.wait(self._clock()), error)  # fmt: skip
+        return AdapterFailure(self, f"trap_{error.kind}")
+
+    @property
+    def memory_bytes(self) -> int:
+        """Linear memory in use."""
+        return self._vm.instance.memory.size() if self._vm else 0
+
+    def _close_vm(self) -> None:
+        if self._vm is not None:
+            self._vm.close()
+        self._vm = self._root = None
+
+    def close(self) -> None:
+        """Free the VM."""
+        self._close_vm()

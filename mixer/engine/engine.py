@@ -1,0 +1,94 @@
+"""The engine: a configuration, loaded, and the decisions made with it."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from types import TracebackType
+
+from mixer.config import Configuration, WasmPlugin
+from mixer.engine.adapter import Adapter, AdapterState
+from mixer.engine.chain import Chain
+from mixer.engine.decision import Decision
+from mixer.engine.request import Request
+from mixer.proxywasm import ProxyWasmModule, host_functions, load_module
+from mixer.vm import CompileCache, ModuleError, WasmEngine, make_linker, read_module
+
+_log = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+
+
+class Engine:
+    """Every adapter of one configuration, in one thread.
+
+    Loading never raises for an adapter: one that does not load is kept with its error, answers by
+    its failStrategy, and is told by `broken`.
+
+    Args:
+        configuration: What to load.
+        progress: Told in a few words what is going on while it loads.
+        on_change: Told when the state of an adapter changes.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        progress: Progress = _log.info,
+        on_change: Callable[[Adapter], None] = lambda _adapter: None,
+    ) -> None:
+        directory = configuration.mixer.compile_cache.directory
+        self._wasm = WasmEngine(CompileCache(directory) if directory else None)
+        self._linker = make_linker(self._wasm, host_functions())
+        self._progress = progress
+        self._modules: dict[str, ProxyWasmModule] = {}
+        self.adapters = tuple(
+            Adapter(plugin, self._linker, self._module(plugin), on_change=on_change)
+            for plugin in configuration.plugins
+        )
+        for adapter in self.adapters:
+            adapter.start()
+
+    def _module(self, plugin: WasmPlugin) -> ProxyWasmModule | ModuleError:
+        try:
+            code = read_module(plugin.module_path)
+            digest = hashlib.sha256(code).hexdigest()
+            if plugin.expected_sha256 not in (None, digest):
+                raise ModuleError(
+                    f"{plugin.module_path}: its SHA-256 is {digest}, not the configured "
+                    f"{plugin.expected_sha256}"
+                )
+            if digest not in self._modules:
+                self._progress(f"loading {plugin.qualified_name} ({len(code):,} bytes)")
+                self._modules[digest] = load_module(self._wasm, code)
+            return self._modules[digest]
+        except ModuleError as error:
+            _log.error("adapter %s does not load: %s", plugin.qualified_name, error)
+            return error
+
+    @property
+    def broken(self) -> tuple[Adapter, ...]:
+        """The adapters that did not load or start."""
+        return tuple(a for a in self.adapters if a.state is AdapterState.BROKEN)
+
+    def decide(self, request: Request) -> Decision:
+        """Run a request through the adapters; never raises for what an adapter does."""
+        return Chain(self.adapters, request).run()
+
+    def close(self) -> None:
+        """Free every VM."""
+        for adapter in self.adapters:
+            adapter.close()
+        self._linker.close()
+        self._wasm.close()
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

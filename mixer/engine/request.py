@@ -1,0 +1,22 @@
+"""What a front end asks the engine."""
+
+from dataclasses import dataclass
+
+from mixer.attributes import AttributeBag, HeaderMap
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request to decide about.
+
+    Attributes:
+        headers: Its headers; adapters change this map.
+        attributes: What else the front end knows.
+        body: Its body as far as the caller sent it, or None where the caller sent none.
+        has_body: Whether the request has a body, be it sent to us or not.
+    """
+
+    headers: HeaderMap
+    attributes: AttributeBag
+    body: bytes | None = None
+    has_body: bool = False

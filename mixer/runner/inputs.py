@@ -1,0 +1,66 @@
+"""What somebody typed, as a request."""
+
+import json
+from pathlib import Path
+
+import yaml
+
+
+class InputError(ValueError):
+    """An argument cannot be used."""
+
+
+def content(argument: str) -> bytes:
+    """The bytes of an argument, or of the file that ``@FILE`` names.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if not argument.startswith("@"):
+        return argument.encode()
+    path = Path(argument[1:])
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+
+
+def plugin_configuration(argument: str) -> bytes:
+    """A plugin's configuration; a YAML file becomes JSON, as in a WasmPlugin.
+
+    Raises:
+        InputError: The file cannot be read, or is no YAML.
+    """
+    data = content(argument)
+    if not (argument.startswith("@") and argument.endswith((".yaml", ".yml"))):
+        return data
+    try:
+        return json.dumps(yaml.safe_load(data)).encode()
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        raise InputError(f"{argument[1:]}: {error}") from error
+
+
+def header_pairs(
+    method: str, path: str, authority: str, headers: list[str]
+) -> tuple[tuple[str, str], ...]:
+    """The request headers, pseudo-headers first.
+
+    Raises:
+        InputError: A header is not written as ``NAME: VALUE``.
+    """
+    pseudo = (
+        (":authority", authority), (":path", path), (":method", method), (":scheme", "http"),
+    )  # fmt: skip
+    return (*pseudo, *map(_header, headers))
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition(":") if text[:1] != ":" else _pseudo(text)
+    if not separator or not name.strip():
+        raise InputError(f"header {text!r}: write NAME: VALUE")
+    return name.strip(), value.strip()
+
+
+def _pseudo(text: str) -> tuple[str, str, str]:
+    name, separator, value = text[1:].partition(":")
+    return f":{name}", separator, value

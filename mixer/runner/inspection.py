@@ -1,0 +1,108 @@
+"""What a module is and what it needs, without running it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mixer.proxywasm import UNSUPPORTED, host_functions, import_problems
+from mixer.proxywasm.callbacks import LATER, check_exports, detect_abi
+from mixer.vm import Module, ModuleError, WasmEngine
+
+Row = tuple[str, str]
+"""How well something is supported, and its name with its signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found.
+
+    Attributes:
+        digest: SHA-256 in hexadecimal.
+        size: Bytes.
+        abi: ABI version, or ``none``.
+        imports: Each import: ``supported``, ``not yet`` (it links, and answers UNIMPLEMENTED) or
+            ``missing``.
+        callbacks: Each exported callback: ``called`` or ``not yet``.
+        exports: The other exports.
+        problems: Why this host cannot run it; empty where it can.
+    """
+
+    digest: str
+    size: int
+    abi: str
+    imports: tuple[Row, ...]
+    callbacks: tuple[Row, ...]
+    exports: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def summary(self) -> Iterator[tuple[str, str]]:
+        """The facts that take one line."""
+        yield "digest", f"sha256:{self.digest}"
+        yield "size", f"{self.size:,} bytes"
+        yield "ABI", self.abi
+        yield "exports", ", ".join(self.exports)
+
+    def tables(self) -> Iterator[tuple[str, tuple[Row, ...]]]:
+        """The lists, with their titles."""
+        yield "imports", self.imports
+        yield "callbacks", self.callbacks
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            "digest": self.digest,
+            "size": self.size,
+            "abi": self.abi,
+            "imports": [{"name": n, "support": s} for s, n in self.imports],
+            "callbacks": [{"name": n, "support": s} for s, n in self.callbacks],
+            "exports": list(self.exports),
+            "problems": list(self.problems),
+        }
+
+
+def inspect_module(code: bytes) -> Inspection:
+    """Look into a module.
+
+    Raises:
+        ModuleError: It is no WebAssembly module.
+    """
+    with WasmEngine() as engine:
+        module = engine.compile(code)
+        abi, problems = _abi(module)
+        problems += import_problems(module, host_functions())
+        named = [e for e in module.exports if not e.name.startswith("proxy_abi_version_")]
+        callbacks = [e for e in named if e.name.startswith("proxy_on_")]
+        return Inspection(
+            digest=module.digest,
+            size=module.size,
+            abi=abi,
+            imports=tuple(sorted(_imports(module))),
+            callbacks=tuple(("not yet" if e.name in LATER else "called", f"{e.name}{e.signature}")
+                            for e in callbacks),  # fmt: skip
+            exports=tuple(e.name for e in named if e not in callbacks),
+            problems=tuple(problems),
+        )
+
+
+def _abi(module: Module) -> tuple[str, list[str]]:
+    try:
+        abi = detect_abi(module)
+    except ModuleError as error:
+        return "none", [str(error)]
+    try:
+        check_exports(module, abi)
+    except ModuleError as error:
+        return str(abi), [str(error)]
+    return str(abi), []
+
+
+def _imports(module: Module) -> Iterator[Row]:
+    offered = {(f.module, f.name): f.signature for f in host_functions()}
+    for wanted in module.imports:
+        name = f"{wanted.module}.{wanted.name}{wanted.signature or ''}"
+        if offered.get((wanted.module, wanted.name)) != wanted.signature:
+            yield "missing", name
+        elif wanted.name in UNSUPPORTED:
+            yield "not yet", name
+        else:
+            yield "supported", name

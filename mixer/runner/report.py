@@ -1,0 +1,100 @@
+"""What a run showed."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+from mixer.attributes import HeaderChange
+from mixer.proxywasm import LocalResponse, LogLevel, ReadSet
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """One request through one module.
+
+    Attributes:
+        verdict: ``allow``, ``deny``, ``pause``, ``reset`` or ``trap``.
+        response: The local response, if the module sent one.
+        header_changes: How the request's headers changed.
+        body: The request's body, if the module changed it.
+        properties_set: What the module stored with ``proxy_set_property``.
+        logs: Level and text of each message, those of the start first.
+        reads: What the module read.
+        trap: Why it trapped, or empty.
+        start_seconds: Time for start and configuration.
+        request_seconds: Time for the request's callbacks.
+        memory_bytes: Linear memory at the end.
+    """
+
+    verdict: str
+    response: LocalResponse | None
+    header_changes: tuple[HeaderChange, ...]
+    body: bytes | None
+    properties_set: dict[str, bytes]
+    logs: tuple[tuple[LogLevel, str], ...]
+    reads: ReadSet
+    trap: str
+    start_seconds: float
+    request_seconds: float
+    memory_bytes: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            "verdict": self.verdict,
+            "response": _response(self.response),
+            "header_changes": [
+                {"name": text(c.name), "values": [text(v) for v in c.values]}
+                for c in self.header_changes
+            ],
+            "body": None if self.body is None else text(self.body),
+            "properties_set": {k: text(v) for k, v in self.properties_set.items()},
+            "logs": [{"level": level.name.lower(), "message": line} for level, line in self.logs],
+            "reads": _reads(self.reads),
+            "trap": self.trap or None,
+            "start_ms": round(self.start_seconds * 1000, 3),
+            "request_us": round(self.request_seconds * 1_000_000, 1),
+            "memory_bytes": self.memory_bytes,
+        }
+
+
+def text(value: bytes) -> str:
+    """Bytes as text, or in base64 where they are none."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return "base64:" + base64.b64encode(value).decode()
+
+
+def path_text(path: bytes) -> str:
+    """A property path with dots in place of the NULs."""
+    return text(path.replace(b"\0", b"."))
+
+
+def _response(response: LocalResponse | None) -> dict[str, Any] | None:
+    if response is None:
+        return None
+    return {
+        "status": response.status,
+        "details": response.details,
+        "headers": [[text(n), text(v)] for n, v in response.headers],
+        "body": text(response.body),
+        "grpc_status": response.grpc_status,
+    }
+
+
+def _reads(reads: ReadSet) -> dict[str, Any]:
+    return {
+        "headers": {
+            text(name): None if value is None else text(value)
+            for (_, name), value in reads.headers.items()
+        },
+        "whole_maps": sorted(m.name.lower() for m in reads.whole_maps),
+        "properties": {
+            path_text(path): None if value is None else text(value)
+            for path, value in reads.properties.items()
+        },
+        "buffers": sorted(b.name.lower() for b in reads.buffers),
+        "clock": reads.clock,
+        "random": reads.random,
+    }

@@ -1,0 +1,151 @@
+"""Running a request phase by phase, with the whole life of a stream as in Envoy."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from mixer.attributes import HeaderMap, Value
+from mixer.proxywasm import (
+    HttpStream,
+    LogLevel,
+    Outcome,
+    PluginSettings,
+    ProxyWasmModule,
+    ReadSet,
+    RootContext,
+    Services,
+    StreamContext,
+    WasmVm,
+    host_functions,
+    load_module,
+)
+from mixer.runner.attributes import TypedSource, attribute_bag
+from mixer.runner.report import RunReport, path_text
+from mixer.vm import CompileCache, Linker, TrapError, VmLimits, WasmEngine, make_linker
+
+_VERDICTS = {
+    Outcome.CONTINUE: "allow",
+    Outcome.RESPOND: "deny",
+    Outcome.RESET: "reset",
+    Outcome.PAUSE: "pause",
+    Outcome.HOLD: "pause",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to run.
+
+    Attributes:
+        headers: Request headers, pseudo-headers included.
+        body: Request body, or None for a request without one.
+        configuration: The plugin's configuration.
+        properties: Attributes beyond those of the headers.
+        environment: Variables that the module sees.
+        log_level: The lowest level to record.
+        limits: Bounds of the VM.
+        start_cpu: Seconds of CPU for the start.
+        allow_on_headers_stop_iteration: Envoy's option of that name.
+    """
+
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None = None
+    configuration: bytes = b""
+    properties: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    log_level: LogLevel = LogLevel.TRACE
+    limits: VmLimits = field(default_factory=VmLimits)
+    start_cpu: float = 10.0
+    allow_on_headers_stop_iteration: bool = False
+
+
+def run_request(code: bytes, request: RunRequest, cache: CompileCache | None = None) -> RunReport:
+    """Run one request through a module.
+
+    Raises:
+        ModuleError: The module cannot run here.
+        PluginStartError: It refused to start.
+        TrapError: It trapped while it started.
+    """
+    with WasmEngine(cache) as engine:
+        linker = make_linker(engine, host_functions())
+        try:
+            return _Run(load_module(engine, code), request).execute(linker)
+        finally:
+            linker.close()
+
+
+class _Run:
+    def __init__(self, module: ProxyWasmModule, request: RunRequest) -> None:
+        self._module = module
+        self._request = request
+        self._logs: list[tuple[LogLevel, str]] = []
+        self._reads = ReadSet()
+        headers = HeaderMap.of(*request.headers)
+        bag = attribute_bag(TypedSource(headers, request.properties))
+        self._stream = HttpStream(headers, bag, request.body or b"")
+
+    def execute(self, linker: Linker) -> RunReport:
+        request = self._request
+        services = Services(
+            log=lambda level, line: self._logs.append((level, line)), log_level=request.log_level
+        )
+        began = time.perf_counter()
+        with WasmVm(
+            self._module,
+            linker,
+            request.limits,
+            start_cpu=request.start_cpu,
+            services=services,
+            environment=request.environment,
+        ) as vm:
+            root = vm.start_plugin(self._settings())
+            vm.started()
+            started = time.perf_counter()
+            verdict, trap = self._drive(root)
+            ended = time.perf_counter()
+            return self._report(
+                verdict, trap, started - began, ended - started, vm.instance.memory.size()
+            )
+
+    def _settings(self) -> PluginSettings:
+        return PluginSettings(
+            name="run",
+            configuration=self._request.configuration,
+            allow_on_headers_stop_iteration=self._request.allow_on_headers_stop_iteration,
+        )
+
+    def _drive(self, root: RootContext) -> tuple[str, str]:
+        try:
+            context = StreamContext(root, self._stream, self._reads)
+            outcome = self._phases(context)
+            context.log_stream()
+            context.delete()
+        except TrapError as trap:
+            return "trap", str(trap)
+        return _VERDICTS[outcome], ""
+
+    def _phases(self, context: StreamContext) -> Outcome:
+        outcome = context.on_request_headers(end_of_stream=self._request.body is None)
+        if self._request.body is None or outcome not in (Outcome.CONTINUE, Outcome.HOLD):
+            return outcome
+        return context.on_request_body(end_of_stream=True)
+
+    def _report(
+        self, verdict: str, trap: str, start: float, request: float, memory: int
+    ) -> RunReport:
+        stream = self._stream
+        return RunReport(
+            verdict=verdict,
+            response=stream.local_response,
+            header_changes=stream.request_headers.changes(),
+            body=stream.request_body if stream.request_body_changed else None,
+            properties_set={path_text(k): v for k, v in stream.filter_state.items()},
+            logs=tuple(self._logs),
+            reads=self._reads,
+            trap=trap,
+            start_seconds=start,
+            request_seconds=request,
+            memory_bytes=memory,
+        )

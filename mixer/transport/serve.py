@@ -1,0 +1,60 @@
+"""The life of the service: load, listen, serve until told to stop."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+
+from mixer.config import Configuration
+from mixer.engine import Engine
+from mixer.transport.health import Health
+from mixer.transport.server import Server
+
+_log = logging.getLogger(__name__)
+
+Announce = Callable[[Engine, tuple[str, ...]], None]
+"""Told the engine and the addresses once the service answers."""
+
+
+class BrokenAdaptersError(Exception):
+    """Adapters that must not be passed over did not load."""
+
+
+async def serve(
+    configuration: Configuration,
+    announce: Announce,
+    *,
+    continue_on_errors: bool = False,
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        configuration: What to serve.
+        announce: Called once, when the service answers.
+        continue_on_errors: Serve even where a FAIL_CLOSE adapter did not load; what it is for is
+            then refused.
+
+    Raises:
+        BrokenAdaptersError: Such an adapter did not load.
+        ListenError: An address cannot be listened on.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    health = Health()
+    with Engine(configuration, on_change=health.adapter_changed) as engine:
+        _check(engine, continue_on_errors=continue_on_errors)
+        async with Server(engine, configuration.mixer, health) as server:
+            announce(engine, server.addresses)
+            await stop.wait()
+            _log.info("stopping: what is in flight has %g s", configuration.mixer.shutdown.grace)
+
+
+def _check(engine: Engine, *, continue_on_errors: bool) -> None:
+    closed = [a for a in engine.broken if not a.fails_open]
+    if closed and not continue_on_errors:
+        raise BrokenAdaptersError(
+            "\n".join(f"adapter {a.name} ({a.plugin.file}:{a.plugin.line}): {a.error}"
+                      for a in closed)  # fmt: skip
+        )

@@ -1,0 +1,104 @@
+"""The gRPC server: listeners, limits, health, reflection, and a graceful stop."""
+
+import stat
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from mixer.api import ext_authz
+from mixer.config import MixerSpec
+from mixer.engine import Engine
+from mixer.transport import authorization
+from mixer.transport.health import Health
+
+_UNIX = "unix:"
+
+
+class ListenError(Exception):
+    """An address cannot be listened on."""
+
+
+class Server:
+    """Serves one engine on the listeners of a configuration.
+
+    Args:
+        engine: Decides.
+        spec: Listeners and limits.
+        health: What is reported of the service and its adapters.
+
+    Raises:
+        ListenError: An address is in use, or not allowed.
+    """
+
+    def __init__(self, engine: Engine, spec: MixerSpec, health: Health) -> None:
+        self._spec = spec
+        self._health = health
+        self._server = grpc.aio.server(
+            maximum_concurrent_rpcs=spec.limits.max_concurrent_rpcs,
+            options=(
+                ("grpc.max_receive_message_length", spec.limits.max_message_bytes),
+                ("grpc.so_reuseport", 0),
+            ),
+        )
+        self._server.add_generic_rpc_handlers((authorization.handler(engine),))
+        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, self._server)
+        names = (ext_authz.SERVICE, health_service(), reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        self.addresses = tuple(self._listen(listener.address) for listener in spec.listeners)
+
+    def _listen(self, address: str) -> str:
+        if address.startswith(_UNIX):
+            _remove_stale_socket(Path(address.removeprefix(_UNIX)))
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise ListenError(
+                f"{address}: cannot listen there: is it in use, or not permitted?"
+            ) from error
+        return address if address.startswith(_UNIX) else f"{address.rpartition(':')[0]}:{port}"
+
+    async def __aenter__(self) -> "Server":
+        await self._server.start()
+        await self._health.serving()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Report NOT_SERVING, finish what is in flight, cut what outlasts the grace period."""
+        await self._health.stopping()
+        await self._server.stop(self._spec.shutdown.grace)
+        for address in self.addresses:
+            if address.startswith(_UNIX):
+                with suppress(FileNotFoundError):
+                    Path(address.removeprefix(_UNIX)).unlink()
+
+
+def health_service() -> str:
+    """The name of the standard health service."""
+    return str(health.SERVICE_NAME)
+
+
+def _remove_stale_socket(path: Path) -> None:
+    """A socket that an earlier process left behind blocks the address; anything else is kept."""
+    with suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.stat().st_mode) and not _answers(path):
+            path.unlink()
+
+
+def _answers(path: Path) -> bool:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
