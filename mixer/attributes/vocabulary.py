@@ -45,7 +45,9 @@ _NAMES: dict[Kind, str] = {
     """,
 }
 
-VOCABULARY = MappingProxyType({name: kind for kind, names in _NAMES.items() for name in names.split()})
+VOCABULARY = MappingProxyType(
+    {name: kind for kind, names in _NAMES.items() for name in names.split()}
+)
 """Every attribute's declared type."""
 
 LEGACY_NAMES = MappingProxyType(

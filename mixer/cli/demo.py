@@ -5,7 +5,6 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,16 +71,19 @@ async def _demo(*, json_output: bool, keep: bool, repeats: int) -> bool:
     from mixer.demo.scenarios import scenarios
     from mixer.demo.stack import running_stack
 
-    with _progress() as progress:
-        credentials = new_credentials()
-        requests = scenarios(credentials)
+    progress = _Progress()
+    credentials = new_credentials()
+    requests = scenarios(credentials)
+    try:
         async with running_stack(credentials, progress) as stack:
             rows = await measure_all(requests, stack.envoy.address, repeats, progress)
+            progress.pause()
             await _show(rows, repeats, json_output=json_output)
             if keep:
-                progress("Running until Ctrl-C")
                 print(*invitation(stack, requests), sep="\n", file=sys.stderr, flush=True)
                 await _until_interrupted()
+    finally:
+        progress.pause()
     return all(row.ok for row in rows)
 
 
@@ -109,16 +111,26 @@ async def _until_interrupted() -> None:
     task.uncancel()
 
 
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    from rich.console import Console
+class _Progress:
+    """Says on stderr what happens: a spinner on a terminal, else one line a step."""
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda text: print(text, file=sys.stderr, flush=True)
-        return
-    with console.status("") as status:
-        yield status.update
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        self._status = console.status("") if console.is_terminal else None
+
+    def __call__(self, text: str) -> None:
+        if self._status is None:
+            print(text, file=sys.stderr, flush=True)
+        else:
+            self._status.update(text)
+            self._status.start()
+
+    def pause(self) -> None:
+        """Clears the spinner's line until the next step, for other output."""
+        if self._status is not None:
+            self._status.stop()
 
 
 async def _show(rows: "list[Row]", repeats: int, *, json_output: bool) -> None:

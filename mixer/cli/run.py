@@ -46,10 +46,10 @@ def run(
     Examples: `mixer run auth.wasm --config @auth.json -H 'x-api-key: secret'`;
     `mixer run plugin.wasm --method POST --path /v1 --body @body.json --property source.port=80`
     """
+    from mixer.proxywasm import PluginStartError
     from mixer.runner import PropertyError, RunRequest, parse_properties, run_request
     from mixer.runner.inputs import InputError, content, header_pairs, plugin_configuration
     from mixer.vm import ModuleError, TrapError, read_module
-    from mixer.proxywasm import PluginStartError
 
     try:
         request = RunRequest(

@@ -7,7 +7,7 @@ from mixer.proxywasm.abi import AbiVersion
 from mixer.proxywasm.callbacks import check_exports, detect_abi
 from mixer.proxywasm.hostcalls import host_calls
 from mixer.proxywasm.wasi import wasi_functions
-from mixer.vm import HostFunction, Import, Module, ModuleError, WasmEngine
+from mixer.vm import HostFunction, Import, Module, ModuleError, Signature, WasmEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def import_problems(module: Module, functions: Iterable[HostFunction]) -> list[s
     return [p for i in module.imports if (p := _problem(i, offered))]
 
 
-def _problem(wanted: Import, offered: dict[tuple[str, str], object]) -> str | None:
+def _problem(wanted: Import, offered: dict[tuple[str, str], Signature]) -> str | None:
     name = f"{wanted.module}.{wanted.name}"
     if wanted.signature is None:
         return f"imports {name}, which is not a function"

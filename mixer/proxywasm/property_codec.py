@@ -1,14 +1,21 @@
 """How attribute values look to a guest, and how a property path finds one."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mixer.attributes import LEGACY_NAMES, AttributeBag, HeaderMap, Value
+from mixer.attributes import LEGACY_NAMES, AttributeBag, Value
 from mixer.proxywasm.pairs import serialize
 
 MAX_PATH_BYTES = 16 * 1024
-_SEPARATOR = b"\0"
+
+_SCALARS: tuple[tuple[type, Callable[[Any], bytes]], ...] = (
+    (bytes, bytes),
+    (str, str.encode),
+    (bool, lambda flag: b"\x01" if flag else b"\0"),  # before int, which it is too
+    (int, lambda number: (number & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")),
+    (float, struct.Struct("<d").pack),
+)
 
 
 class NotALeaf(Exception):  # noqa: N818 - an answer of the look-up, not a failure
@@ -17,25 +24,15 @@ class NotALeaf(Exception):  # noqa: N818 - an answer of the look-up, not a failu
 
 def encode(value: Value | None) -> bytes:
     """Serialize a value as Envoy hands it to a module."""
-    match value:
-        case None:
-            return b""
-        case bytes():
-            return value
-        case str():
-            return value.encode()
-        case bool():
-            return b"\x01" if value else b"\0"
-        case int():
-            return (value & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
-        case float():
-            return struct.pack("<d", value)
-        case HeaderMap():
-            return serialize([(n.encode(), value[n].encode()) for n in value])
-        case Mapping():
-            return serialize([(str(k).encode(), encode(v)) for k, v in value.items()])
-        case _:
-            return serialize([(encode(v), b"") for v in value])
+    if value is None:
+        return b""
+    scalar = next((to for kind, to in _SCALARS if isinstance(value, kind)), None)
+    if scalar is not None:
+        return scalar(value)
+    if isinstance(value, Mapping):
+        return serialize([(str(k).encode(), encode(v)) for k, v in value.items()])
+    assert isinstance(value, Sequence)
+    return serialize([(encode(v), b"") for v in value])
 
 
 def look_up(bag: AttributeBag, path: bytes) -> Value | None:

@@ -45,9 +45,7 @@ class StreamContext(Context):
 
     __slots__ = ("_body_open", "_headers_open", "_resumed", "_state", "root", "stream")
 
-    def __init__(
-        self, root: RootContext, stream: HttpStream, reads: ReadSet | None = None
-    ) -> None:
+    def __init__(self, root: RootContext, stream: HttpStream, reads: ReadSet | None = None) -> None:
         super().__init__(root.vm, root.vm.next_context_id())
         self.root = root
         self.stream = stream
@@ -81,9 +79,7 @@ class StreamContext(Context):
         self._state = advance(self._state, Event.REQUEST_BODY)
         self._body_open, self._resumed = True, False
         size = len(self.stream.request_body)
-        action = self.vm.call(
-            self, self.vm.callbacks.on_request_body, self.id, size, end_of_stream
-        )
+        action = self.vm.call(self, self.vm.callbacks.on_request_body, self.id, size, end_of_stream)
         self._body_open = False
         outcome = self._outcome(action)
         if outcome is not Outcome.PAUSE:

@@ -1,6 +1,6 @@
 """The attributes of a request that somebody typed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ from mixer.attributes import (
     Value,
 )
 
-_PARSERS = {
+_PARSERS: dict[Kind, Callable[[str], Value]] = {
     Kind.STRING: str,
     Kind.BYTES: str.encode,
     Kind.INT: int,
@@ -72,4 +72,4 @@ def attribute_bag(source: TypedSource) -> AttributeBag:
 
 
 def _given(name: str) -> Resolver:
-    return lambda source: source.properties[name]  # type: ignore[no-any-return]
+    return lambda source: source.properties[name]

@@ -77,8 +77,10 @@ def inspect_module(code: bytes) -> Inspection:
             size=module.size,
             abi=abi,
             imports=tuple(sorted(_imports(module))),
-            callbacks=tuple(("not yet" if e.name in LATER else "called", f"{e.name}{e.signature}")
-                            for e in callbacks),  # fmt: skip
+            callbacks=tuple(
+                ("not yet" if e.name in LATER else "called", f"{e.name}{e.signature}")
+                for e in callbacks
+            ),
             exports=tuple(e.name for e in named if e not in callbacks),
             problems=tuple(problems),
         )

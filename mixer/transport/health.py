@@ -2,8 +2,7 @@
 
 import asyncio
 
-from grpc_health.v1 import health_pb2
-from grpc_health.v1.health import aio as health_aio
+from grpc_health.v1 import health, health_pb2
 
 from mixer.api import ext_authz
 from mixer.engine import Adapter, AdapterState
@@ -21,7 +20,7 @@ class Health:
     """Keeps the standard health servicer up to date; belongs to one event loop."""
 
     def __init__(self) -> None:
-        self.servicer = health_aio.HealthServicer()
+        self.servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in stubs
         self._updates: set[asyncio.Task[None]] = set()
 
     async def serving(self) -> None:
@@ -32,9 +31,7 @@ class Health:
     def adapter_changed(self, adapter: Adapter) -> None:
         """Take over the state of an adapter, a moment later."""
         status = SERVING if adapter.state is AdapterState.READY else NOT_SERVING
-        update = asyncio.ensure_future(
-            self.servicer.set(adapter_service(adapter.name), status)
-        )
+        update = asyncio.ensure_future(self.servicer.set(adapter_service(adapter.name), status))
         self._updates.add(update)
         update.add_done_callback(self._updates.discard)
 

@@ -55,6 +55,7 @@ def _check(engine: Engine, *, continue_on_errors: bool) -> None:
     closed = [a for a in engine.broken if not a.fails_open]
     if closed and not continue_on_errors:
         raise BrokenAdaptersError(
-            "\n".join(f"adapter {a.name} ({a.plugin.file}:{a.plugin.line}): {a.error}"
-                      for a in closed)  # fmt: skip
+            "\n".join(
+                f"adapter {a.name} ({a.plugin.file}:{a.plugin.line}): {a.error}" for a in closed
+            )
         )

@@ -1,5 +1,6 @@
 """The gRPC server: listeners, limits, health, reflection, and a graceful stop."""
 
+import socket
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -75,10 +76,12 @@ class Server:
         """Report NOT_SERVING, finish what is in flight, cut what outlasts the grace period."""
         await self._health.stopping()
         await self._server.stop(self._spec.shutdown.grace)
+        self._remove_sockets()
+
+    def _remove_sockets(self) -> None:
         for address in self.addresses:
             if address.startswith(_UNIX):
-                with suppress(FileNotFoundError):
-                    Path(address.removeprefix(_UNIX)).unlink()
+                Path(address.removeprefix(_UNIX)).unlink(missing_ok=True)
 
 
 def health_service() -> str:
@@ -94,8 +97,6 @@ def _remove_stale_socket(path: Path) -> None:
 
 
 def _answers(path: Path) -> bool:
-    import socket
-
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))

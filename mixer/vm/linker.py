@@ -61,7 +61,9 @@ def fast_path_works(engine: WasmEngine) -> bool:
     function = HostFunction("host", "probe", Signature((I32, I64, I32), (I32,)), probe)
     try:
         linker = FastLinker(engine, [function])
-        instance = linker.instantiate(engine.compile(wasmtime.wat2wasm(_PROBE)), None, VmLimits())
+        instance = linker.instantiate(
+            engine.compile(bytes(wasmtime.wat2wasm(_PROBE))), None, VmLimits()
+        )
         run = instance.function("run")
         result = run(7, 7) if run else None
         instance.memory.write_u32(_GROWN - 4, 5)

@@ -1,12 +1,13 @@
 """What a CheckRequest tells, as attributes.
 
-Source: envoy.service.auth.v3.AttributeContext. An attribute that the message has no field for can be
-given by the proxy's own configuration: a context extension under its name, such as
+Source: envoy.service.auth.v3.AttributeContext. An attribute that the message has no field for can
+be given by the proxy's own configuration: a context extension under its name, such as
 ``xds.route_name``.
 """
 
 import hashlib
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -154,7 +155,7 @@ _FROM_MESSAGE: dict[str, Resolver] = {
     "context_extensions": lambda s: dict(s.context.context_extensions),
 }
 
-_FROM_TEXT = {
+_FROM_TEXT: dict[Kind, Callable[[str], Value]] = {
     Kind.STRING: str,
     Kind.INT: int,
     Kind.UINT: int,

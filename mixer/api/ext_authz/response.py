@@ -46,8 +46,8 @@ def no_http() -> bytes:
     response = external_auth_pb2.CheckResponse()
     response.status.code = code_pb2.UNIMPLEMENTED
     response.status.message = _NO_HTTP
-    response.denied_response.status.code = 400  # type: ignore[assignment]
-    return response.SerializeToString()
+    response.denied_response.status.code = 400
+    return bytes(response.SerializeToString())
 
 
 def _allowed(decision: Decision) -> bytes:
@@ -60,7 +60,7 @@ def _allowed(decision: Decision) -> bytes:
     )
     ok.response_headers_to_add.extend(_added(decision.response_headers))
     _describe(response, decision, decision.verdict, decision.reason)
-    return response.SerializeToString()
+    return bytes(response.SerializeToString())
 
 
 def _denied(decision: Decision, verdict: Verdict, reason: str, answer: Response) -> bytes:
@@ -69,11 +69,11 @@ def _denied(decision: Decision, verdict: Verdict, reason: str, answer: Response)
     response.status.code = _CODES.get(status, code_pb2.PERMISSION_DENIED)
     response.status.message = reason
     denied = response.denied_response
-    denied.status.code = status  # type: ignore[assignment]
+    denied.status.code = status
     denied.body = answer.body.decode("utf-8", "replace")
     denied.headers.extend(_added(answer.headers))
     _describe(response, decision, verdict, reason)
-    return response.SerializeToString()
+    return bytes(response.SerializeToString())
 
 
 def _upstream_headers(changes: Iterable[HeaderChange]) -> Iterator[Any]:

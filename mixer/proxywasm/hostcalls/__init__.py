@@ -1,4 +1,4 @@
-"""The codec between the ABI and the contexts: pointers and statuses on one side, values on the other.
+"""The codec between the ABI and the contexts: pointers and statuses here, values there.
 
 One file for each topic; each ends with the table of its calls.
 """
@@ -23,8 +23,6 @@ def host_calls() -> list[HostFunction]:
     topics = (logging, headers, buffers, properties, streams, unsupported)
     return [
         *(call.function() for topic in topics for call in topic.CALLS),
-        HostFunction(
-            "env", "emscripten_notify_memory_growth", Signature((I32,), ()), _nothing
-        ),
+        HostFunction("env", "emscripten_notify_memory_growth", Signature((I32,), ()), _nothing),
         HostFunction("env", "pthread_equal", Signature((I32, I32), (I32,)), _equal),
     ]
