@@ -49,13 +49,10 @@ class HeaderChange:
     Attributes:
         name: Lower-case header name.
         values: What it has now; empty where the header was removed.
-        appended: How many of the last values were added to unchanged original ones; 0 where the
-            original values were replaced or there were none.
     """
 
     name: bytes
     values: tuple[bytes, ...]
-    appended: int
 
 
 class HeaderMap(Mapping[str, str]):
@@ -134,7 +131,7 @@ class HeaderMap(Mapping[str, str]):
         old, new = _grouped(self._source.pairs()), _grouped(self._pairs)
         names = dict.fromkeys((*new, *old))
         return tuple(
-            _change(name, old.get(name, ()), new.get(name, ()))
+            HeaderChange(name, new.get(name, ()))
             for name in names
             if old.get(name) != new.get(name)
         )
@@ -162,9 +159,3 @@ def _grouped(pairs: list[Pair]) -> dict[bytes, tuple[bytes, ...]]:
     for name, value in pairs:
         groups[name] = (*groups.get(name, ()), value)
     return groups
-
-
-def _change(name: bytes, old: tuple[bytes, ...], new: tuple[bytes, ...]) -> HeaderChange:
-    kept = len(old)
-    appended = len(new) - kept if old and new[:kept] == old else 0
-    return HeaderChange(name, new, appended)

@@ -99,7 +99,7 @@ class Chain:
         return self._body(adapter)
 
     def _body(self, adapter: Adapter) -> bool:
-        outcome = self._open[adapter].on_request_body(end_of_stream=True)
+        outcome = self._open[adapter].on_request_body(end_of_stream=self._request.body_complete)
         if outcome is not Outcome.CONTINUE:
             self._end(adapter, outcome)
         return False

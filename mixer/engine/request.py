@@ -14,9 +14,11 @@ class Request:
         attributes: What else the front end knows.
         body: Its body as far as the caller sent it, or None where the caller sent none.
         has_body: Whether the request has a body, be it sent to us or not.
+        body_complete: Whether `body` is all of it.
     """
 
     headers: HeaderMap
     attributes: AttributeBag
     body: bytes | None = None
     has_body: bool = False
+    body_complete: bool = True

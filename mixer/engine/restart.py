@@ -1,8 +1,8 @@
 """When a VM that failed may start again.
 
 Two failures want two answers. A guest that trapped on a request may serve the next one at once:
-what must be bounded is the time spent on starts, or a client that knows a trapping request takes the
-worker for itself. A guest that does not even start will not do so a moment later: that waits
+what must be bounded is the time spent on starts, or a client that knows a trapping request takes
+the worker for itself. A guest that does not even start will not do so a moment later: that waits
 exponentially longer.
 """
 

@@ -56,7 +56,11 @@ def _time(source: CheckSource) -> Value | None:
 
 
 def _size(source: CheckSource) -> Value | None:
-    return int(source.http.size) if source.http.size >= 0 else None
+    """The content length; Envoy's own field counts only the bytes that it sent along."""
+    length = source.headers.first(b"content-length") or b""
+    if length.isdigit():
+        return int(length)
+    return int(source.http.size) if source.http.size > 0 else None
 
 
 def _address(peer: str) -> Resolver:

@@ -1,7 +1,13 @@
 """The request headers of a CheckRequest, read without copying them all."""
 
+from typing import Any
+
 from mixer.attributes import Pair
 
+PARTIAL_BODY = "x-envoy-auth-partial-body"
+"""Envoy adds it for this service alone: the request does not have it, so no module sees it."""
+
+_PARTIAL = PARTIAL_BODY.encode()
 _PSEUDO = {b":method": "method", b":path": "path", b":authority": "host", b":scheme": "scheme"}
 
 
@@ -12,44 +18,48 @@ class MapHeaders:
         http: ``envoy.service.auth.v3.AttributeContext.HttpRequest``.
     """
 
-    __slots__ = ("_headers", "_http")
+    __slots__ = ("_headers", "_http", "body_is_partial")
 
-    def __init__(self, http: object) -> None:
+    def __init__(self, http: Any) -> None:
         self._http = http
-        self._headers = http.headers  # type: ignore[attr-defined]
+        self._headers = http.headers
+        self.body_is_partial = "true" in self._headers.get(PARTIAL_BODY, "")
 
     def first(self, name: bytes) -> bytes | None:
         """See `mixer.attributes.HeaderSource.first`."""
         value = self._headers.get(name.decode("utf-8", "replace"))
-        if value is not None:
-            return str(value).encode()
-        return _from_field(self._http, name)
+        if value is None:
+            return _from_field(self._http, name)
+        return None if name == _PARTIAL else str(value).encode()
 
     def pairs(self) -> list[Pair]:
         """See `mixer.attributes.HeaderSource.pairs`."""
-        sent = [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
-        return _pseudo_first(self._http, sent)
+        return _whole(
+            self._http, [(name.lower().encode(), v.encode()) for name, v in self._headers.items()]
+        )
 
     def count(self) -> int:
         """See `mixer.attributes.HeaderSource.count`."""
-        return len(self._headers) + sum(
+        absent = sum(
             name.decode() not in self._headers and bool(getattr(self._http, field))
             for name, field in _PSEUDO.items()
         )
+        return len(self._headers) + absent - (PARTIAL_BODY in self._headers)
 
 
 class RawHeaders:
     """Headers as Envoy sends them with ``encode_raw_headers``: bytes, in order, with duplicates."""
 
-    __slots__ = ("_first", "_pairs")
+    __slots__ = ("_first", "_pairs", "body_is_partial")
 
-    def __init__(self, http: object) -> None:
+    def __init__(self, http: Any) -> None:
         sent = [
             (header.key.lower().encode(), header.raw_value or header.value.encode())
-            for header in http.header_map.headers  # type: ignore[attr-defined]
+            for header in http.header_map.headers
         ]
-        self._pairs = _pseudo_first(http, sent)
+        self._pairs = _whole(http, sent)
         self._first = dict(reversed(self._pairs))
+        self.body_is_partial = (_PARTIAL, b"true") in sent
 
     def first(self, name: bytes) -> bytes | None:
         """See `mixer.attributes.HeaderSource.first`."""
@@ -64,12 +74,12 @@ class RawHeaders:
         return len(self._pairs)
 
 
-def _from_field(http: object, name: bytes) -> bytes | None:
+def _from_field(http: Any, name: bytes) -> bytes | None:
     field = _PSEUDO.get(name)
     return (getattr(http, field).encode() or None) if field else None
 
 
-def _pseudo_first(http: object, sent: list[Pair]) -> list[Pair]:
+def _whole(http: Any, sent: list[Pair]) -> list[Pair]:
     """Pseudo-headers first; those that the caller left out come from the request's own fields."""
     names = {name for name, _ in sent}
     added = [
@@ -77,4 +87,5 @@ def _pseudo_first(http: object, sent: list[Pair]) -> list[Pair]:
         for name in _PSEUDO
         if name not in names and (value := _from_field(http, name))
     ]
-    return [*added, *sorted(sent, key=lambda pair: not pair[0].startswith(b":"))]
+    own = (pair for pair in sent if pair[0] != _PARTIAL)
+    return [*added, *sorted(own, key=lambda pair: not pair[0].startswith(b":"))]

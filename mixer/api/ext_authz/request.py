@@ -29,13 +29,15 @@ def decode(data: bytes) -> Request | None:
     if not context.request.HasField("http"):
         return None
     http = context.request.http
-    headers = HeaderMap(RawHeaders(http) if http.header_map.headers else MapHeaders(http))
+    source = RawHeaders(http) if http.header_map.headers else MapHeaders(http)
+    headers = HeaderMap(source)
     body = http.raw_body or http.body.encode()
     return Request(
         headers=headers,
         attributes=AttributeBag(RESOLVERS, CheckSource(context, headers)),
         body=body or None,
         has_body=bool(body) or _announces_body(headers),
+        body_complete=not source.body_is_partial,
     )
 
 

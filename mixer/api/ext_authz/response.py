@@ -1,5 +1,12 @@
-"""From a decision to the bytes of a CheckResponse."""
+"""From a decision to the bytes of a CheckResponse.
 
+What Envoy makes of such a response differs from what the fields promise. Of the headers for the
+upstream it ignores ``append_action`` and ``raw_value``, and the last value of a name wins. So every
+changed header goes out once, with its values joined, which means the same (RFC 9110, section 5.3);
+and what cannot be said at all, a value that is not UTF-8 or a new body, is an error, not a guess.
+"""
+
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -11,7 +18,6 @@ from google.rpc import code_pb2
 from mixer.attributes import HeaderChange, Pair
 from mixer.engine import Decision, Response, Verdict
 
-_APPEND = base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
 _OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 _CODES = {
@@ -24,21 +30,27 @@ _CODES = {
     504: code_pb2.DEADLINE_EXCEEDED,
 }
 _NO_HTTP = "the request has no HTTP attributes: network filters are not supported"
-_BODY = "request_body_change_is_not_possible_through_ext_authz"
 _MIN_STATUS, _MAX_STATUS = 200, 599
 _UNUSABLE_STATUS = 500
 _FAILED = 503
 _REMEMBERED = 1024
+_NAME = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(rb"[\r\n\0]")
+
+
+class InexpressibleError(Exception):
+    """The decision holds something that a CheckResponse cannot say."""
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def encode(decision: Decision) -> bytes:
     """Write a CheckResponse; equal decisions are equal bytes, and most decisions are equal."""
-    if decision.verdict is Verdict.ALLOW and decision.body is not None:
-        return _denied(decision, Verdict.ERROR, _BODY, Response(_FAILED))
-    if decision.response is not None:
-        return _denied(decision, decision.verdict, decision.reason, decision.response)
-    return _allowed(decision)
+    try:
+        if decision.response is not None:
+            return _denied(decision, decision.verdict, decision.reason, decision.response)
+        return _allowed(decision)
+    except InexpressibleError as error:
+        return _denied(decision, Verdict.ERROR, str(error), Response(_FAILED))
 
 
 def no_http() -> bytes:
@@ -51,6 +63,8 @@ def no_http() -> bytes:
 
 
 def _allowed(decision: Decision) -> bytes:
+    if decision.body is not None:
+        raise InexpressibleError("request_body_change_is_not_possible_with_ext_authz")
     response = external_auth_pb2.CheckResponse()
     ok = response.ok_response
     ok.SetInParent()
@@ -58,7 +72,10 @@ def _allowed(decision: Decision) -> bytes:
     ok.headers_to_remove.extend(
         change.name.decode() for change in decision.request_headers if not change.values
     )
-    ok.response_headers_to_add.extend(_added(decision.response_headers))
+    ok.response_headers_to_add.extend(
+        base_pb2.HeaderValueOption(header=_header(*pair), append_action=_OVERWRITE)
+        for pair in decision.response_headers
+    )
     _describe(response, decision, decision.verdict, decision.reason)
     return bytes(response.SerializeToString())
 
@@ -66,38 +83,40 @@ def _allowed(decision: Decision) -> bytes:
 def _denied(decision: Decision, verdict: Verdict, reason: str, answer: Response) -> bytes:
     status = answer.status if _MIN_STATUS <= answer.status <= _MAX_STATUS else _UNUSABLE_STATUS
     response = external_auth_pb2.CheckResponse()
+    # Never 0: Envoy takes that for "allowed", whatever else the response says.
     response.status.code = _CODES.get(status, code_pb2.PERMISSION_DENIED)
     response.status.message = reason
     denied = response.denied_response
     denied.status.code = status
     denied.body = answer.body.decode("utf-8", "replace")
-    denied.headers.extend(_added(answer.headers))
+    denied.headers.extend(_downstream_headers(answer.headers))
     _describe(response, decision, verdict, reason)
     return bytes(response.SerializeToString())
 
 
 def _upstream_headers(changes: Iterable[HeaderChange]) -> Iterator[Any]:
     for change in changes:
-        kept = len(change.values) - change.appended
-        if change.appended:
-            yield from (_option(change.name, v, _APPEND) for v in change.values[kept:])
-        elif change.values:
-            yield _option(change.name, change.values[0], _OVERWRITE)
-            yield from (_option(change.name, v, _APPEND) for v in change.values[1:])
+        if change.values:
+            separator = b"; " if change.name == b"cookie" else b","
+            header = _header(change.name, separator.join(change.values))
+            yield base_pb2.HeaderValueOption(header=header, append_action=_OVERWRITE)
 
 
-def _added(pairs: Iterable[Pair]) -> Iterator[Any]:
-    """The first value of a name replaces what the proxy would send; further ones are added."""
-    seen = set()
-    for name, value in pairs:
-        yield _option(name, value, _APPEND if name.lower() in seen else _OVERWRITE)
-        seen.add(name.lower())
+def _downstream_headers(pairs: Iterable[Pair]) -> Iterator[Any]:
+    """Without an action: Envoy then keeps every value of a name, in order."""
+    return (base_pb2.HeaderValueOption(header=_header(*pair)) for pair in pairs)
 
 
-def _option(name: bytes, value: bytes, action: Any) -> Any:
-    header = base_pb2.HeaderValue(key=name.decode("utf-8", "replace"))
-    header.value = value.decode("utf-8", "replace")
-    return base_pb2.HeaderValueOption(header=header, append_action=action)
+def _header(name: bytes, value: bytes) -> Any:
+    """A header that is safe to hand over: Envoy writes a denied response's as they are."""
+    if not _NAME.fullmatch(name) or _CONTROL.search(value):
+        raise InexpressibleError("an_adapter_set_a_header_with_forbidden_characters")
+    try:
+        return base_pb2.HeaderValue(key=name.decode(), value=value.decode())
+    except UnicodeDecodeError:
+        raise InexpressibleError(
+            "a_header_that_is_not_UTF-8_is_not_possible_with_ext_authz"
+        ) from None
 
 
 def _describe(response: Any, decision: Decision, verdict: Verdict, reason: str) -> None:
