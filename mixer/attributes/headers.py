@@ -16,6 +16,9 @@ class HeaderSource(Protocol):
     def first(self, name: bytes) -> bytes | None:
         """The first value under a lower-case name."""
 
+    def all(self, name: bytes) -> tuple[bytes, ...]:
+        """Every value under a lower-case name, in order."""
+
     def pairs(self) -> list[Pair]:
         """Every header in order, pseudo-headers first, names in lower case."""
 
@@ -32,6 +35,10 @@ class PairSource:
     def first(self, name: bytes) -> bytes | None:
         """See `HeaderSource.first`."""
         return next((v for n, v in self._pairs if n == name), None)
+
+    def all(self, name: bytes) -> tuple[bytes, ...]:
+        """See `HeaderSource.all`."""
+        return tuple(v for n, v in self._pairs if n == name)
 
     def pairs(self) -> list[Pair]:
         """See `HeaderSource.pairs`."""
@@ -61,14 +68,19 @@ class HeaderMap(Mapping[str, str]):
     Names are compared in lower case and ``host`` is ``:authority``. As a mapping it presents the
     ``request.headers`` attribute, in which the values of one name are joined with a comma.
 
+    Decoding every header costs more than most adapters' work, so that a header which is replaced,
+    removed or new is only noted (`_noted`). The map is decoded as a whole when somebody reads all
+    of it, or makes a change whose place in the order a note cannot say.
+
     Args:
-        source: The original headers; not asked for more than is read.
+        source: The original headers; not asked for more than is needed.
     """
 
-    __slots__ = ("_pairs", "_source")
+    __slots__ = ("_noted", "_pairs", "_source")
 
     def __init__(self, source: HeaderSource) -> None:
         self._source = source
+        self._noted: dict[bytes, tuple[bytes, ...]] = {}
         self._pairs: list[Pair] | None = None
 
     @classmethod
@@ -79,22 +91,30 @@ class HeaderMap(Mapping[str, str]):
     def first(self, name: bytes) -> bytes | None:
         """The first value of a header, or None."""
         name = _canonical(name)
-        if self._pairs is None:
-            return self._source.first(name)
-        return next((v for n, v in self._pairs if n == name), None)
+        if self._pairs is not None:
+            return next((v for n, v in self._pairs if n == name), None)
+        if name in self._noted:
+            return next(iter(self._noted[name]), None)
+        return self._source.first(name)
 
-    def all(self, name: bytes) -> list[bytes]:
+    def all(self, name: bytes) -> tuple[bytes, ...]:
         """Every value of a header, in order."""
         name = _canonical(name)
-        return [v for n, v in self.pairs() if n == name]
+        if self._pairs is not None:
+            return tuple(v for n, v in self._pairs if n == name)
+        return self._noted[name] if name in self._noted else self._source.all(name)
 
     def pairs(self) -> list[Pair]:
         """Every header in order. The list must not be changed."""
-        return self._source.pairs() if self._pairs is None else self._pairs
+        return self._source.pairs() if self._is_untouched else self._decoded()
 
     def count(self) -> int:
         """How many headers there are, duplicates counted."""
-        return self._source.count() if self._pairs is None else len(self._pairs)
+        return self._source.count() if self._is_untouched else len(self._decoded())
+
+    @property
+    def _is_untouched(self) -> bool:
+        return self._pairs is None and not self._noted
 
     def byte_size(self) -> int:
         """The sum of the lengths of names and values, as Envoy counts a header map."""
@@ -102,38 +122,51 @@ class HeaderMap(Mapping[str, str]):
 
     def add(self, name: bytes, value: bytes) -> None:
         """Append a header, keeping those of the same name."""
-        self._writable().append((_canonical(name), value))
+        name = _canonical(name)
+        if self._pairs is None and name not in self._noted and not self._source.all(name):
+            self._noted[name] = (value,)
+        else:
+            self._decoded().append((name, value))
 
     def replace(self, name: bytes, value: bytes) -> None:
         """Make this the only value of a header, in the place of the first one."""
-        name, pairs = _canonical(name), self._writable()
+        name = _canonical(name)
+        if self._pairs is None and self._noted.get(name) != ():
+            self._noted[name] = (value,)
+            return
+        pairs = self._decoded()
         place = next((i for i, (n, _) in enumerate(pairs) if n == name), len(pairs))
         pairs[place:] = [(name, value), *(p for p in pairs[place:] if p[0] != name)]
 
     def remove(self, name: bytes) -> None:
         """Remove every value of a header; none is fine."""
-        name, pairs = _canonical(name), self._writable()
-        pairs[:] = [p for p in pairs if p[0] != name]
+        name = _canonical(name)
+        if self._pairs is None:
+            self._noted[name] = ()
+        else:
+            self._pairs[:] = [p for p in self._pairs if p[0] != name]
 
     def set_all(self, pairs: list[Pair]) -> None:
         """Replace the whole map."""
         self._pairs = [(_canonical(name), value) for name, value in pairs]
 
-    def _writable(self) -> list[Pair]:
+    def _decoded(self) -> list[Pair]:
+        """The pairs, with what was noted worked in; later changes are made there."""
         if self._pairs is None:
-            self._pairs = list(self._source.pairs())
+            self._pairs = list(_merged(self._source.pairs(), self._noted))
         return self._pairs
 
     def changes(self) -> tuple[HeaderChange, ...]:
-        """What differs from the source, in the order of first appearance."""
+        """What differs from the source."""
         if self._pairs is None:
-            return ()
-        old, new = _grouped(self._source.pairs()), _grouped(self._pairs)
-        names = dict.fromkeys((*new, *old))
+            new, names = self._noted, iter(self._noted)
+        else:
+            new = _grouped(self._pairs)
+            names = iter(dict.fromkeys((*new, *_grouped(self._source.pairs()))))
         return tuple(
             HeaderChange(name, new.get(name, ()))
             for name in names
-            if old.get(name) != new.get(name)
+            if self._source.all(name) != new.get(name, ())
         )
 
     def __getitem__(self, name: str) -> str:
@@ -152,6 +185,17 @@ class HeaderMap(Mapping[str, str]):
 def _canonical(name: bytes) -> bytes:
     name = name.lower()
     return _ALIASES.get(name, name)
+
+
+def _merged(pairs: list[Pair], noted: Mapping[bytes, tuple[bytes, ...]]) -> Iterator[Pair]:
+    """Put what was noted in the place of the first header of its name, or at the end."""
+    left = dict(noted)
+    for name, value in pairs:
+        if name not in noted:
+            yield name, value
+        else:
+            yield from ((name, v) for v in left.pop(name, ()))
+    yield from ((name, v) for name, values in left.items() for v in values)
 
 
 def _grouped(pairs: list[Pair]) -> dict[bytes, tuple[bytes, ...]]:

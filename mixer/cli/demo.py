@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixer.cli.failure import fail
+
 if TYPE_CHECKING:
     from mixer.demo.comparison import Row
 
@@ -39,11 +41,14 @@ def demo(
 
     Examples: mixer demo; mixer demo --json | jq .ok; mixer demo --keep
     """
-    from mixer.demo.credentials import SignerNotFound
-    from mixer.demo.stack import DemoError
-    from mixer.study.envoy import EnvoyNotFound
-    from mixer.study.http1 import HttpError
-    from mixer.study.process import ProcessError
+    try:
+        from mixer.demo.credentials import SignerNotFound
+        from mixer.demo.stack import DemoError
+        from mixer.study.envoy import EnvoyNotFound
+        from mixer.study.http1 import HttpError
+        from mixer.study.process import ProcessError
+    except ModuleNotFoundError as error:
+        fail(f"mixer demo: {error}: pip install 'wasm-mixer[demo]'", _CANNOT_RUN)
 
     # TimeoutError is an OSError.
     known = (EnvoyNotFound, SignerNotFound, DemoError, ProcessError, HttpError, OSError)

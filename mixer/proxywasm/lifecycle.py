@@ -3,10 +3,10 @@
 The order of the end is Envoy's (log, done, delete), which is not the specification's.
 """
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 
-class State(Enum):
+class State(IntEnum):
     """How far a stream context has come."""
 
     NEW = auto()
@@ -16,7 +16,7 @@ class State(Enum):
     DELETED = auto()
 
 
-class Event(Enum):
+class Event(IntEnum):
     """What happens to it next."""
 
     REQUEST_HEADERS = auto()

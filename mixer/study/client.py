@@ -1,4 +1,4 @@
-"""An HTTP/1.1 client that sends exactly the bytes it is told to."""
+"""An HTTP/1.1 client that sends targets and headers as it is told to."""
 
 import asyncio
 import contextlib
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from mixer.study.http1 import MAX_HEAD_BYTES, Headers, HttpError, read_body, read_head
+import h11
 
-_NO_BODY_STATUSES = (204, 304)
+from mixer.study.http1 import Headers, HttpStream, header_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,15 @@ class Request:
     headers: Headers = ()
     body: bytes = b""
 
-    def encode(self, host: str) -> bytes:
-        """The bytes on the wire, with ``host`` and, if there is a body, ``content-length``."""
+    def events(self, host: str) -> tuple[h11.Event, ...]:
+        """Its parts, with ``host`` and, if there is a body, ``content-length``."""
         framing = (("content-length", str(len(self.body))),) if self.body else ()
-        lines = [f"{self.method} {self.target} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in (("host", host), *self.headers, *framing)]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
+        fields = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in (("host", host), *self.headers, *framing)
+        ]
+        head = h11.Request(method=self.method, target=self.target, headers=fields)
+        return head, h11.Data(self.body), h11.EndOfMessage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,10 @@ class HttpConnection:
 
     async def _open(self) -> None:
         host, _, port = self._address.rpartition(":")
-        self._reader, self._writer = await asyncio.open_connection(
-            host, int(port), limit=MAX_HEAD_BYTES
-        )
-        self._kept = True
+        reader, self._writer = await asyncio.open_connection(host, int(port))
+        self._stream = HttpStream(h11.CLIENT, reader, self._writer)
 
     async def _close(self) -> None:
-        self._kept = False
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
@@ -96,32 +96,23 @@ class HttpConnection:
             TimeoutError: The whole exchange takes longer than the connection's timeout.
         """
         async with asyncio.timeout(self._timeout_s):
-            if not self._kept:
+            if self._stream.protocol.our_state is not h11.IDLE:
+                await self._close()
                 await self._open()
-            self._writer.write(request.encode(host))
-            await self._writer.drain()
-            return await self._receive(request.method)
+            await self._stream.send(*request.events(host))
+            response = await self._receive()
+        if self._stream.protocol.our_state is h11.DONE:
+            self._stream.protocol.start_next_cycle()
+        return response
 
-    async def _receive(self, method: str) -> Response:
-        while True:
-            head = await read_head(self._reader)
-            if head is None:
-                raise HttpError("the connection ended before the response")
-            if (status := _status(head.start[1])) >= 200:
-                break
+    async def _receive(self) -> Response:
+        while not isinstance(head := await self._stream.receive(), h11.Response):
+            pass  # an informational one
         body = b""
-        if method != "HEAD" and status not in _NO_BODY_STATUSES:
-            body = b"".join([b async for b in read_body(self._reader, head, until_close=True)])
-        if head.closes:
-            await self._close()
-        headers = tuple((name.lower(), value) for name, value in head.headers)
-        return Response(status, headers, body)
-
-
-def _status(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise HttpError(f"the status {text[:20]!r}")
-    return int(text)
+        while isinstance(part := await self._stream.receive(), h11.Data):
+            body += part.data
+        headers = tuple((name.lower(), value) for name, value in header_fields(head))
+        return Response(head.status_code, headers, body)
 
 
 async def get(address: str, target: str, timeout_s: float = 10.0) -> Response:

@@ -7,9 +7,9 @@ import json
 from types import TracebackType
 from typing import Self
 
-from mixer.study.http1 import MAX_HEAD_BYTES, Head, HttpError, read_body, read_head
+import h11
 
-_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+from mixer.study.http1 import HttpError, HttpStream, header_fields
 
 
 class EchoUpstream:
@@ -25,9 +25,7 @@ class EchoUpstream:
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(
-            self._accept, self._host, self._port, limit=MAX_HEAD_BYTES
-        )
+        self._server = await asyncio.start_server(self._accept, self._host, self._port)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -57,42 +55,41 @@ class EchoUpstream:
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    stream = HttpStream(h11.SERVER, reader, writer)
     try:
         with contextlib.suppress(ConnectionError):
-            await _answer_all(reader, writer)
+            await _answer_all(stream)
     finally:
         writer.close()
 
 
-async def _answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _answer_all(stream: HttpStream) -> None:
     try:
-        while (head := await read_head(reader)) is not None:
-            writer.write(await _answer(reader, head))
-            await writer.drain()
-            if head.closes:
+        while isinstance(request := await stream.receive(), h11.Request):
+            await _answer(stream, request)
+            if stream.protocol.our_state is not h11.DONE:
                 return
+            stream.protocol.start_next_cycle()
     except HttpError:
-        writer.write(_BAD_REQUEST)
+        headers = [(b"content-length", b"0"), (b"connection", b"close")]
+        await stream.send(h11.Response(status_code=400, headers=headers), h11.EndOfMessage())
 
 
-async def _answer(reader: asyncio.StreamReader, head: Head) -> bytes:
+async def _answer(stream: HttpStream, request: h11.Request) -> None:
     length, digest = 0, hashlib.sha256()
-    async for block in read_body(reader, head):
-        length += len(block)
-        digest.update(block)
-    method, path, _ = head.start
+    while isinstance(part := await stream.receive(), h11.Data):
+        length += len(part.data)
+        digest.update(part.data)
     seen = {
-        "method": method,
-        "path": path,
-        "headers": head.headers,
+        "method": request.method.decode(),
+        "path": request.target.decode(),
+        "headers": header_fields(request),
         "body_length": length,
         "body_sha256": digest.hexdigest(),
     }
     body = json.dumps(seen).encode()
-    lines = [
-        "HTTP/1.1 200 OK",
-        "content-type: application/json",
-        f"content-length: {len(body)}",
-        *(["connection: close"] if head.closes else []),
-    ]
-    return "\r\n".join([*lines, "", ""]).encode() + (b"" if method == "HEAD" else body)
+    headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
+    shown = b"" if request.method == b"HEAD" else body
+    await stream.send(
+        h11.Response(status_code=200, headers=headers), h11.Data(shown), h11.EndOfMessage()
+    )

@@ -10,6 +10,7 @@ import logging
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ class CompileCache:
         payload = _unseal(entry)
         if payload is None:
             _log.warning("compile cache %s: the entry is damaged; compiling anew", path)
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # on a read-only disk it stays, and is never used
+                path.unlink(missing_ok=True)
         else:
             self._mark_used(path)
         return payload

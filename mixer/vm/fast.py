@@ -189,8 +189,8 @@ class FastInstance:
             )
         finally:
             self._entered.instance = outer
-        if trap.value:
-            raise self._trapped(None, trap)
+        if trap.value or self.overran or self.failure is not None:
+            raise self._trapped(error, trap)
         if error:
             raise ModuleError(capi.take_error(error))
         self._signatures = {e.name: e.signature for e in module.exports if e.signature}
@@ -265,7 +265,8 @@ class FastInstance:
             return TrapError(kind, message)
         if not isinstance(failure, Exception):
             return failure  # KeyboardInterrupt and the like are not the guest's doing
-        trap = TrapError(TrapKind.HOST_CALL, f"{_reason(failure)}\n{message}")
+        kind = failure.kind if isinstance(failure, TrapError) else TrapKind.HOST_CALL
+        trap = TrapError(kind, f"{_reason(failure)}\n{message}")
         trap.__cause__ = failure
         return trap
 

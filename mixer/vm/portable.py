@@ -139,7 +139,8 @@ class PortableInstance:
             return TrapError(kind, f"{limit}\n{message}")
         if failure is None:
             return TrapError(kind, message)
-        return TrapError(TrapKind.HOST_CALL, f"{failure}\n{message}")
+        kind = failure.kind if isinstance(failure, TrapError) else TrapKind.HOST_CALL
+        return TrapError(kind, f"{failure}\n{message}")
 
     def function(self, name: str) -> GuestFunction | None:
         """See `mixer.vm.model.Instance.function`."""

@@ -32,6 +32,11 @@ class MapHeaders:
             return _from_field(self._http, name)
         return None if name == _PARTIAL else str(value).encode()
 
+    def all(self, name: bytes) -> tuple[bytes, ...]:
+        """See `mixer.attributes.HeaderSource.all`."""
+        value = self.first(name)
+        return () if value is None else (value,)
+
     def pairs(self) -> list[Pair]:
         """See `mixer.attributes.HeaderSource.pairs`."""
         return _whole(
@@ -64,6 +69,10 @@ class RawHeaders:
     def first(self, name: bytes) -> bytes | None:
         """See `mixer.attributes.HeaderSource.first`."""
         return self._first.get(name)
+
+    def all(self, name: bytes) -> tuple[bytes, ...]:
+        """See `mixer.attributes.HeaderSource.all`."""
+        return tuple(v for n, v in self._pairs if n == name)
 
     def pairs(self) -> list[Pair]:
         """See `mixer.attributes.HeaderSource.pairs`."""

@@ -4,7 +4,8 @@ from mixer.proxywasm.abi import BufferType, Status
 from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.hostcalls.signature import HostCall
 
-_MAX_BUFFER = max(BufferType)
+_BUFFERS = tuple(BufferType)
+_MAX_BUFFER = len(_BUFFERS) - 1
 
 
 def get_buffer_bytes(
@@ -13,7 +14,7 @@ def get_buffer_bytes(
     """``proxy_get_buffer_bytes``: a part of a buffer; nothing past its end."""
     if buffer_type > _MAX_BUFFER:
         return Status.BAD_ARGUMENT
-    content = _read(context, BufferType(buffer_type))
+    content = _read(context, _BUFFERS[buffer_type])
     if content is None:
         return Status.NOT_FOUND
     return context.vm.give(content[start : start + max_size], data, size)
@@ -23,7 +24,7 @@ def get_buffer_status(context: Context, buffer_type: int, size: int, flags: int)
     """``proxy_get_buffer_status``: the length; there are no flags."""
     if buffer_type > _MAX_BUFFER:
         return Status.BAD_ARGUMENT
-    content = _read(context, BufferType(buffer_type))
+    content = _read(context, _BUFFERS[buffer_type])
     if content is None:
         return Status.NOT_FOUND
     memory = context.vm.instance.memory
@@ -44,7 +45,7 @@ def set_buffer_bytes(
     """``proxy_set_buffer_bytes``: at the front, in place of the front, or at the end."""
     if buffer_type > _MAX_BUFFER:
         return Status.BAD_ARGUMENT
-    kind = BufferType(buffer_type)
+    kind = _BUFFERS[buffer_type]
     new = context.vm.instance.memory.read(data, data_size)
     if not context.is_writable(kind):
         return Status.BAD_ARGUMENT

@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m tests.benchmarks``; they print, and never pass or fail."""

@@ -1,0 +1,119 @@
+"""Print every figure, with its ratio to a baseline of the same run."""
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mixer.demo.credentials import new_credentials
+from mixer.vm import wasmtime_version
+from tests.benchmarks import engine_cpu, latency, server_cpu, start
+from tests.benchmarks.variants import variants
+
+_console = Console(width=100, highlight=False)
+
+
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _machine() -> str:
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    return (
+        f"{model}, {os.cpu_count()} CPUs, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}, wasmtime {wasmtime_version()}"
+    )
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
+    _console.print(table)
+    _console.print()
+
+
+def _print_server(costs: list[server_cpu.ServerCost]) -> None:
+    base = costs[0].median
+    _table(
+        f"Server CPU for a check over gRPC, {server_cpu._CONCURRENCY} calls at a time",
+        ("", "us", "ratio", "over baseline", "min-max us", "resident MiB"),
+        [
+            (
+                c.name,
+                f"{c.median:.0f}",
+                f"{c.median / base:.2f}",
+                f"{c.median - base:+.0f} us",
+                f"{min(c.cpu_us):.0f}-{max(c.cpu_us):.0f}",
+                f"{c.resident_mib:.0f}",
+            )
+            for c in costs
+        ],
+    )
+
+
+def _print_engine(figures: list[tuple[str, float]]) -> None:
+    base = figures[0][1]
+    _table(
+        "The same without transport: CheckRequest bytes to CheckResponse bytes",
+        ("", "us", "over no adapter"),
+        [(name, f"{us:.1f}", f"{us - base:+.1f} us") for name, us in figures],
+    )
+
+
+def _print_latency(latencies: list[latency.Latency]) -> None:
+    plain = {e.request: e.p50 for e in latencies if e.listener == latency.PLAIN}
+    _table(
+        "Latency through the real Envoy, one connection",
+        ("", "listener", "p50 us", "p99 us", "added p50", "ratio"),
+        [
+            (
+                e.request,
+                e.listener,
+                f"{e.p50:.0f}",
+                f"{e.p99:.0f}",
+                f"{e.p50 - plain[e.request]:+.0f} us",
+                f"{e.p50 / plain[e.request]:.2f}",
+            )
+            for e in latencies
+        ],
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--checks", type=int, default=2000, help="checks in each round")
+    parser.add_argument("--exchanges", type=int, default=1000, help="requests through Envoy")
+    options = parser.parse_args()
+    credentials = new_credentials()
+    _console.print(_machine(), end="\n\n")
+    with tempfile.TemporaryDirectory(prefix="mixer-bench-") as folder:
+        compared = variants(Path(folder), credentials)
+        _progress("server CPU over gRPC")
+        _print_server(asyncio.run(server_cpu.measure(compared, options.checks)))
+        _progress("CPU without transport")
+        _print_engine(engine_cpu.measure(compared, options.checks))
+        _progress("start")
+        seconds = asyncio.run(start.measure(compared[3], 5))
+        _console.print(f"Start to SERVING with auth, warm compile cache: {seconds:.2f} s\n")
+    _print_latency(asyncio.run(latency.measure(credentials, options.exchanges, _progress)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""CPU that the server spends on a check, over real gRPC."""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc.aio
+import psutil
+
+from mixer.api import ext_authz
+from mixer.study.service import ServiceProcess
+from tests.benchmarks.variants import Variant
+
+_CONSTANT = (sys.executable, "-m", "tests.benchmarks.constant_server")
+_CONCURRENCY = 8
+_ROUNDS = 5
+
+
+@dataclass(slots=True)
+class ServerCost:
+    """What was measured of one server.
+
+    Attributes:
+        name: The variant.
+        cpu_us: Microseconds of CPU for a check, one figure for each round.
+        resident_mib: Resident memory at the end.
+    """
+
+    name: str
+    cpu_us: list[float] = field(default_factory=list)
+    resident_mib: float = 0.0
+
+    @property
+    def median(self) -> float:
+        """Of the rounds."""
+        return statistics.median(self.cpu_us)
+
+
+async def measure(variants: Sequence[Variant], checks: int) -> list[ServerCost]:
+    """Ask each server in turns, the baseline first, so that noise hits all of them alike.
+
+    Args:
+        variants: What to compare.
+        checks: How often each is asked in a round.
+    """
+    async with AsyncExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="mixer-bench-")))
+        servers = [await _baseline(running, folder)]
+        servers += [await _service(running, folder, i, v) for i, v in enumerate(variants)]
+        requests = [variants[0].request(), *(v.request() for v in variants)]
+        costs = [ServerCost("constant answer (baseline)"), *(ServerCost(v.name) for v in variants)]
+        for number in range(_ROUNDS + 1):
+            for server, request, cost in zip(servers, requests, costs, strict=True):
+                spent = await _ask(server, request, checks)
+                if number:  # the first round warms up
+                    cost.cpu_us.append(spent / checks * 1e6)
+        for server, cost in zip(servers, costs, strict=True):
+            cost.resident_mib = psutil.Process(server.pid).memory_info().rss / (1 << 20)
+        return costs
+
+
+async def _baseline(running: AsyncExitStack, folder: Path) -> ServiceProcess:
+    address = f"unix:{folder}/constant.sock"
+    # The harness adds the configuration file, which for this server is the address itself.
+    server = ServiceProcess(Path(address), address, folder / "constant.log", command=_CONSTANT)
+    return await running.enter_async_context(server)
+
+
+async def _service(
+    running: AsyncExitStack, folder: Path, number: int, variant: Variant
+) -> ServiceProcess:
+    address = f"unix:{folder}/{number}.sock"
+    config = folder / f"{number}.yaml"
+    config.write_text(variant.documents(address))
+    server = ServiceProcess(config, address, folder / f"{number}.log")
+    return await running.enter_async_context(server)
+
+
+async def _ask(server: ServiceProcess, request: bytes, checks: int) -> float:
+    process = psutil.Process(server.pid)
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        check = channel.unary_unary(f"/{ext_authz.SERVICE}/{ext_authz.METHOD}")
+
+        async def caller() -> None:
+            for _ in range(checks // _CONCURRENCY):
+                await check(request)
+
+        await check(request, wait_for_ready=True)
+        before = process.cpu_times()
+        await asyncio.gather(*(caller() for _ in range(_CONCURRENCY)))
+        after = process.cpu_times()
+    return (after.user - before.user) + (after.system - before.system)
