@@ -30,7 +30,7 @@ class PairSource:
     """A source that holds its headers as pairs."""
 
     def __init__(self, pairs: list[Pair]) -> None:
-        self._pairs = [(name.lower(), value) for name, value in pairs]
+        self._pairs = [(_canonical(name), value) for name, value in pairs]
 
     def first(self, name: bytes) -> bytes | None:
         """See `HeaderSource.first`."""
@@ -170,13 +170,14 @@ class HeaderMap(Mapping[str, str]):
         )
 
     def __getitem__(self, name: str) -> str:
-        values = self.all(name.encode())
+        values = self.all(name.encode(errors="surrogateescape"))
         if not values:
             raise KeyError(name)
         return b",".join(values).decode("utf-8", "replace")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(n.decode("utf-8", "replace") for n, _ in self.pairs()))
+        names = dict.fromkeys(name for name, _ in self.pairs())
+        return (name.decode(errors="surrogateescape") for name in names)
 
     def __len__(self) -> int:
         return len({n for n, _ in self.pairs()})

@@ -1,7 +1,6 @@
 """``mixer inspect``: what a module is, and whether this host can run it."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,20 +14,21 @@ _UNUSABLE = 1
 
 
 def inspect(
-    module: Annotated[Path, typer.Argument(help="The module, a .wasm file.")],
+    module: Annotated[str, typer.Argument(help="A .wasm file, or `builtin://NAME`.")],
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print a module's ABI version, digest, callbacks and imports, and what is supported.
 
     Exit status: 0 if this host can run it, 1 if not, 2 if it is no WebAssembly module.
 
-    Examples: `mixer inspect auth.wasm`; `mixer inspect --json plugin.wasm | jq .problems`
+    Examples: `mixer inspect builtin://auth`; `mixer inspect --json plugin.wasm | jq .problems`
     """
+    from mixer.cli.module_file import read
     from mixer.runner.inspection import inspect_module
-    from mixer.vm import ModuleError, read_module
+    from mixer.vm import ModuleError
 
     try:
-        inspection = inspect_module(read_module(module))
+        inspection = inspect_module(read(module))
     except ModuleError as error:
         fail(f"mixer inspect: {module}: {error}", USAGE)
     if json_output:

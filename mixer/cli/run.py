@@ -1,7 +1,6 @@
 """``mixer run``: one request through one module, without a server."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +15,7 @@ _STOPPED = 1
 
 
 def run(
-    module: Annotated[Path, typer.Argument(help="The module, a .wasm file.")],
+    module: Annotated[str, typer.Argument(help="A .wasm file, or `builtin://NAME`.")],
     method: Annotated[str, typer.Option(help="Request method.")] = "GET",
     path: Annotated[str, typer.Option(help="Request path, with its query.")] = "/",
     authority: Annotated[str, typer.Option(help="Request authority (Host).")] = "example.com",
@@ -28,7 +27,10 @@ def run(
         str | None, typer.Option(help="Request body, or @FILE; without it, there is none.")
     ] = None,
     config: Annotated[
-        str, typer.Option(help="The plugin's configuration, or @FILE; .yaml becomes JSON.")
+        str,
+        typer.Option(
+            help="The plugin's configuration, or @FILE; of a .yaml file, its WasmPlugin's."
+        ),
     ] = "",
     property_: Annotated[
         list[str] | None,
@@ -43,13 +45,14 @@ def run(
 
     Exit status: 0 if the request is allowed, 1 if not, 2 if the module or the call is unusable.
 
-    Examples: `mixer run auth.wasm --config @auth.json -H 'x-api-key: secret'`;
+    Examples: `mixer run builtin://auth --config @mixer.yaml -H 'x-api-key: secret'`;
     `mixer run plugin.wasm --method POST --path /v1 --body @body.json --property source.port=80`
     """
+    from mixer.cli.module_file import read
     from mixer.proxywasm import PluginStartError
     from mixer.runner import PropertyError, RunRequest, parse_properties, run_request
     from mixer.runner.inputs import InputError, content, header_pairs, plugin_configuration
-    from mixer.vm import ModuleError, TrapError, read_module
+    from mixer.vm import ModuleError, TrapError
 
     try:
         request = RunRequest(
@@ -59,7 +62,7 @@ def run(
             properties=parse_properties(property_ or []),
             allow_on_headers_stop_iteration=allow_on_headers_stop_iteration,
         )
-        report = run_request(read_module(module), request, _cache())
+        report = run_request(read(module), request, _cache())
     except (InputError, PropertyError, ModuleError, PluginStartError) as error:
         fail(f"mixer run: {error}", USAGE)
     except TrapError as error:

@@ -1,9 +1,8 @@
 """What somebody typed, as a request."""
 
-import json
 from pathlib import Path
 
-import yaml
+from mixer.config import ConfigError, load
 
 
 class InputError(ValueError):
@@ -26,18 +25,21 @@ def content(argument: str) -> bytes:
 
 
 def plugin_configuration(argument: str) -> bytes:
-    """A plugin's configuration; a YAML file becomes JSON, as in a WasmPlugin.
+    """A plugin's configuration: text, ``@FILE``, or the ``pluginConfig`` of a YAML ``@FILE``.
 
     Raises:
-        InputError: The file cannot be read, or is no YAML.
+        InputError: The file cannot be read, or is YAML without exactly one WasmPlugin.
     """
-    data = content(argument)
     if not (argument.startswith("@") and argument.endswith((".yaml", ".yml"))):
-        return data
+        return content(argument)
+    file = argument[1:]
     try:
-        return json.dumps(yaml.safe_load(data)).encode()
-    except (yaml.YAMLError, TypeError, ValueError) as error:
-        raise InputError(f"{argument[1:]}: {error}") from error
+        plugins = load(Path(file)).plugins
+    except ConfigError as error:
+        raise InputError(str(error)) from error
+    if len(plugins) != 1:
+        raise InputError(f"{file} has {len(plugins)} WasmPlugin documents; must be one")
+    return plugins[0].configuration
 
 
 def header_pairs(
