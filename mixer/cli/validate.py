@@ -28,8 +28,13 @@ def validate(
     configuration = load_or_fail(path)
     if modules:
         _start_adapters(configuration)
-    checked = "adapters start" if modules else "adapters, modules not loaded"
-    print(f"ok: {len(configuration.files)} files, {len(configuration.plugins)} {checked}")
+    files, plugins = len(configuration.files), len(configuration.plugins)
+    print(f"ok: {_count(files, 'file')}, {_count(plugins, 'adapter')}, "
+          f"{'each starts' if modules else 'modules not loaded'}")  # fmt: skip
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _start_adapters(configuration: "Configuration") -> None:

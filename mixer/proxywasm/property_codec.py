@@ -30,7 +30,9 @@ def encode(value: Value | None) -> bytes:
     if scalar is not None:
         return scalar(value)
     if isinstance(value, Mapping):
-        return serialize([(str(k).encode(), encode(v)) for k, v in value.items()])
+        # Names of headers may be any bytes, which HeaderMap tells as escaped ones.
+        pairs = [(str(k).encode(errors="surrogateescape"), encode(v)) for k, v in value.items()]
+        return serialize(pairs)
     assert isinstance(value, Sequence)
     return serialize([(encode(v), b"") for v in value])
 

@@ -50,11 +50,11 @@ def _parse(text: str) -> tuple[str, Value]:
     kind = VOCABULARY.get(name, Kind.STRING)
     parser = _PARSERS.get(kind)
     if parser is None:
-        raise PropertyError(f"{name} is a {kind}, which cannot be given on the command line")
+        raise PropertyError(f"{name} is of type {kind}, which cannot be given on the command line")
     try:
         return name, parser(value)
     except (ValueError, KeyError) as error:
-        raise PropertyError(f"{name} must be a {kind}, not {value!r}") from error
+        raise PropertyError(f"{name} must be of type {kind}, not {value!r}") from error
 
 
 @dataclass(frozen=True, slots=True)

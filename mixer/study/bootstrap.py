@@ -161,6 +161,7 @@ def listener(
     *,
     address: str = "127.0.0.1:0",
     response_headers: Mapping[str, str] | None = None,
+    context_extensions: Mapping[str, str] | None = None,
 ) -> Config:
     """A listener that sends every request through the filters to a cluster.
 
@@ -171,12 +172,13 @@ def listener(
         address: Where it listens.
         response_headers: Headers that every response gets, local replies too; the values are
             format strings such as ``%RESPONSE_CODE_DETAILS%``.
+        context_extensions: What the route tells the service that ``ext_authz_filter`` asks.
     """
     router = {"@type": f"{_EXTENSIONS}.filters.http.router.v3.Router"}
     manager: Config = {
         "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
-        "route_config": _route_config(name, cluster),
+        "route_config": _route_config(name, cluster, context_extensions),
         "http_filters": [*filters, {"name": "envoy.filters.http.router", "typed_config": router}],
     }
     if response_headers:
@@ -189,8 +191,16 @@ def listener(
     }
 
 
-def _route_config(name: str, cluster: str | None) -> Config:
+def _route_config(
+    name: str, cluster: str | None, context_extensions: Mapping[str, str] | None
+) -> Config:
     route: Config = {"match": {"prefix": "/"}}
+    if context_extensions:
+        settings = {
+            "@type": f"{_EXTENSIONS}.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+            "check_settings": {"context_extensions": dict(context_extensions)},
+        }
+        route["typed_per_filter_config"] = {EXT_AUTHZ_METADATA: settings}
     if cluster is None:
         route["direct_response"] = {"status": 200}
     else:

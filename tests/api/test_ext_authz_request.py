@@ -1,0 +1,239 @@
+"""Reading a CheckRequest."""
+
+import hashlib
+import ssl
+from urllib.parse import quote
+
+import pytest
+from envoy.service.auth.v3 import external_auth_pb2
+from google.protobuf.struct_pb2 import Struct
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixer.api import ext_authz
+from mixer.attributes import Timestamp
+from mixer.engine import Request
+from mixer.proxywasm.property_codec import look_up
+
+_DER = b"not really a certificate, but bytes between two markers"
+_PEM = ssl.DER_cert_to_PEM_cert(_DER)
+
+
+def _message() -> external_auth_pb2.CheckRequest:
+    message = external_auth_pb2.CheckRequest()
+    context = message.attributes
+    http = context.request.http
+    http.method, http.path, http.host, http.scheme = "POST", "/a/b?x=1#f", "example.com", "https"
+    http.protocol = "HTTP/2"
+    http.headers.update(
+        {
+            ":method": "POST",
+            ":path": "/a/b?x=1#f",
+            ":authority": "example.com",
+            ":scheme": "https",
+            "user-agent": "curl",
+            "x-request-id": "7",
+        }
+    )
+    context.request.time.seconds, context.request.time.nanos = 12, 34
+    source = context.source.address.socket_address
+    source.address, source.port_value = "10.0.0.1", 5000
+    context.destination.address.pipe.path = "/run/envoy.sock"
+    context.source.principal = "spiffe://cluster.local/ns/a/sa/b"
+    context.source.certificate = quote(_PEM)
+    context.source.labels["app"] = "shop"
+    context.tls_session.sni = "example.com"
+    context.context_extensions.update({"xds.route_name": "r1", "xds.listener_direction": "1"})
+    metadata = Struct()
+    metadata.update({"sub": "alice", "groups": ["a", "b"], "age": 4})
+    context.metadata_context.filter_metadata["envoy.filters.http.jwt_authn"].CopyFrom(metadata)
+    return message
+
+
+def _decode(message: external_auth_pb2.CheckRequest) -> Request:
+    request = ext_authz.decode(message.SerializeToString())
+    assert request is not None
+    return request
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("request.path", "/a/b?x=1#f"),
+        ("request.url_path", "/a/b"),
+        ("request.query", "x=1"),
+        ("request.method", "POST"),
+        ("request.host", "example.com"),
+        ("request.scheme", "https"),
+        ("request.protocol", "HTTP/2"),
+        ("request.useragent", "curl"),
+        ("request.referer", None),
+        ("request.id", "7"),
+        ("request.time", Timestamp(12_000_000_034)),
+        ("source.address", "10.0.0.1:5000"),
+        ("source.port", 5000),
+        ("destination.address", "/run/envoy.sock"),
+        ("destination.port", None),
+        ("source.principal", "spiffe://cluster.local/ns/a/sa/b"),
+        ("source.labels", {"app": "shop"}),
+        ("connection.mtls", True),
+        ("connection.requested_server_name", "example.com"),
+        ("connection.uri_san_peer_certificate", "spiffe://cluster.local/ns/a/sa/b"),
+        ("connection.uri_san_local_certificate", None),
+        ("connection.sha256_peer_certificate_digest", hashlib.sha256(_DER).hexdigest()),
+        ("xds.route_name", "r1"),
+        ("xds.listener_direction", 1),
+        ("xds.cluster_name", None),
+        ("upstream.address", None),
+    ],
+)
+def test_every_fact_is_an_attribute(name: str, value: object) -> None:
+    """What Envoy sends has its attribute; what it does not send is absent."""
+    assert _decode(_message()).attributes.get(name) == value
+
+
+def test_an_ipv6_address_is_written_in_brackets() -> None:
+    """Address and port can be told apart."""
+    message = _message()
+    message.attributes.source.address.socket_address.address = "2001:db8::1"
+    assert _decode(message).attributes.get("source.address") == "[2001:db8::1]:5000"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (b"metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0sub", "alice"),
+        (b"metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0age", 4.0),
+        (b"metadata\0filter_metadata\0absent\0sub", None),
+        (b"route_name", "r1"),
+        (b"xds\0route_name", "r1"),
+        (b"request\0headers\0user-agent", "curl"),
+        (b"source\0labels\0app", "shop"),
+        (b"context_extensions\0xds.route_name", "r1"),
+    ],
+)
+def test_a_property_path_reaches_into_maps(path: bytes, value: object) -> None:
+    """Metadata, labels and headers are reached by NUL-separated paths."""
+    assert look_up(_decode(_message()).attributes, path) == value
+
+
+def test_a_certificate_that_is_none_has_no_digest() -> None:
+    """Rubbish in place of a certificate makes the attribute absent, and nothing else."""
+    message = _message()
+    message.attributes.source.certificate = "rubbish"
+    bag = _decode(message).attributes
+    assert bag.get("connection.sha256_peer_certificate_digest") is None
+    assert bag.get("request.method") == "POST"
+
+
+def test_an_extension_that_is_no_number_is_absent() -> None:
+    """A context extension must be of its attribute's type."""
+    message = _message()
+    message.attributes.context_extensions["xds.listener_direction"] = "inbound"
+    assert _decode(message).attributes.get("xds.listener_direction") is None
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_pseudo_headers_that_the_proxy_left_out_come_from_its_fields(raw: bool) -> None:
+    """With allowed_headers Envoy may send no :path; modules still see it."""
+    message = _message()
+    http = message.attributes.request.http
+    http.ClearField("headers")
+    if raw:
+        http.header_map.headers.add(key="x", raw_value=b"1")
+    else:
+        http.headers["x"] = "1"
+    headers = _decode(message).headers
+    assert headers.pairs() == [
+        (b":method", b"POST"), (b":path", b"/a/b?x=1#f"), (b":authority", b"example.com"),
+        (b":scheme", b"https"), (b"x", b"1"),
+    ]  # fmt: skip
+    assert headers.count() == 5
+    assert headers.first(b"host") == b"example.com"
+
+
+def test_raw_headers_keep_duplicates_order_and_bytes() -> None:
+    """encode_raw_headers brings headers as they were sent."""
+    message = _message()
+    pairs = [(":path", b"/"), ("X-A", b"1"), ("x-b", b"caf\xe9"), ("x-a", b"2")]
+    for key, value in pairs:
+        message.attributes.request.http.header_map.headers.add(key=key, raw_value=value)
+    headers = _decode(message).headers
+    assert headers.all(b"x-a") == (b"1", b"2")
+    assert headers.first(b"X-A") == b"1"
+    assert headers.first(b"x-b") == b"caf\xe9"
+    assert headers.pairs()[-3:] == [(b"x-a", b"1"), (b"x-b", b"caf\xe9"), (b"x-a", b"2")]
+
+
+@pytest.mark.parametrize("raw", [True, False])
+@pytest.mark.parametrize("partial", ["true", "false"])
+def test_the_partial_body_header_is_for_the_service_alone(raw: bool, partial: str) -> None:
+    """Modules do not see Envoy's note about the body, but a part of a body is not the whole."""
+    message = _message()
+    http = message.attributes.request.http
+    http.raw_body = b"abc"
+    if raw:
+        http.header_map.headers.add(key="x-envoy-auth-partial-body", raw_value=partial.encode())
+        http.header_map.headers.add(key="x-a", raw_value=b"1")
+    else:
+        http.headers["x-envoy-auth-partial-body"] = partial
+    request = _decode(message)
+    assert request.body_complete is (partial == "false")
+    assert request.headers.first(b"x-envoy-auth-partial-body") is None
+    assert b"x-envoy-auth-partial-body" not in dict(request.headers.pairs())
+    assert request.headers.count() == len(request.headers.pairs())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("body", "caf\u00e9"), ("raw_body", "caf\u00e9".encode())]
+)
+def test_a_body_is_taken_from_either_field(field: str, value: object) -> None:
+    """pack_as_bytes or not, the body is the same bytes."""
+    message = _message()
+    setattr(message.attributes.request.http, field, value)
+    request = _decode(message)
+    assert (request.body, request.has_body) == ("caf\u00e9".encode(), True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "has_body"),
+    [
+        ({}, False),
+        ({"content-length": "0"}, False),
+        ({"content-length": "5"}, True),
+        ({"transfer-encoding": "chunked"}, True),
+    ],
+)
+def test_a_body_that_was_not_sent_along_is_known_of(
+    headers: dict[str, str], has_body: bool
+) -> None:
+    """A request whose body Envoy keeps to itself does not end with its headers."""
+    message = _message()
+    message.attributes.request.http.headers.update(headers)
+    request = _decode(message)
+    assert (request.body, request.has_body) == (None, has_body)
+
+
+def test_the_size_is_the_content_length() -> None:
+    """Envoy's own size field counts only what it sent along."""
+    message = _message()
+    message.attributes.request.http.headers["content-length"] = "123"
+    assert _decode(message).attributes.get("request.size") == 123
+
+
+def test_no_http_attributes_is_no_http_request() -> None:
+    """A check by a network filter is told apart."""
+    assert ext_authz.decode(b"") is None
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    """Bytes that are no CheckRequest are refused, and raise nothing else."""
+    try:
+        request = ext_authz.decode(data)
+    except ext_authz.MalformedRequestError:
+        return
+    if request is not None:
+        request.headers.pairs()
+        for name in request.attributes.names():
+            request.attributes.get(name)

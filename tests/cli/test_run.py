@@ -1,0 +1,159 @@
+"""``mixer run`` and ``mixer inspect``, as an author of modules uses them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import wasmtime
+from typer.testing import CliRunner, Result
+
+from mixer.cli import app
+
+_MIXER_YAML = Path(__file__).parents[2] / "deploy" / "mixer" / "mixer.yaml"
+
+_MODULE = """
+(module
+  (import "env" "proxy_get_property" (func $property (param i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_buffer_bytes"
+    (func $set (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_shared_data" (func (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "source\\00port")
+  (data (i32.const 32) "hello [red]")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (drop (call $property (i32.const 16) (i32.const 11) (i32.const 0) (i32.const 4)))
+    (drop (call $log (i32.const 3) (i32.const 32) (i32.const 11)))
+    (i32.const 0))
+  (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
+    (drop (call $set (i32.const 0) (i32.const 0) (i32.const 1)
+      (i32.const 32) (i32.const 5)))
+    (i32.const 0))
+  (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) (i32.const 0))
+  %s)
+"""
+
+
+def _mixer(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> str:
+    return _written(tmp_path, "")
+
+
+def _written(folder: Path, more: str) -> str:
+    path = folder / "module.wasm"
+    path.write_bytes(wasmtime.wat2wasm(_MODULE % more))
+    return str(path)
+
+
+def test_an_allowed_request_ends_with_0_and_shows_what_happened(module: str) -> None:
+    """Verdict, log, reads and costs are printed; a module's text is no markup."""
+    result = _mixer("run", module, "--property", "source.port=80")
+    assert result.exit_code == 0
+    assert result.output.startswith("allow\n")
+    assert "warn     hello [red]" in result.output
+    assert "property source.port = P" in result.output
+    assert "MiB" in result.output
+
+
+def test_json_has_the_same_facts(module: str) -> None:
+    """--json prints one document, with the changed body."""
+    result = _mixer("run", module, "--json", "--body", "Jello", "--method", "POST")
+    report = json.loads(result.stdout)
+    assert report["verdict"] == "allow"
+    assert report["body"] == "helloello"
+    assert report["reads"]["properties"] == {"source.port": None}
+    assert report["logs"] == [{"level": "warn", "message": "hello [red]"}]
+    assert report["memory_bytes"] == 65536
+    assert report["request_us"] > 0
+
+
+def test_a_denied_request_ends_with_1() -> None:
+    """A script can tell allow from deny by the exit status."""
+    arguments = ("run", "builtin://auth", "--config", f"@{_MIXER_YAML}", "--json")
+    denied = _mixer(*arguments)
+    assert denied.exit_code == 1
+    assert json.loads(denied.stdout)["response"]["status"] == 401
+    assert _mixer(*arguments, "-H", "x-api-key: demo-key").exit_code == 0
+
+
+def test_a_trap_is_told_with_its_backtrace(tmp_path: Path) -> None:
+    """A module that traps on the request is no failure of the command's."""
+    module = _written(tmp_path, '(func (export "proxy_on_log") (param i32) unreachable)')
+    result = _mixer("run", module)
+    assert result.exit_code == 1
+    assert result.output.startswith("trap\n")
+    assert "unreachable" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.wasm"], "absent.wasm: no such file"),
+        (["builtin://absent"], "there are: auth"),
+        (["builtin://auth", "--config", '{"a": 1}'], "the module refused its configuration: auth: a "),
+        (["builtin://auth", "--config", "@absent.json"], "absent.json: No such file"),
+        (["builtin://auth", "--config", "@absent.yaml"], "absent.yaml"),
+        (["builtin://auth", "-H", "nocolon"], "write NAME: VALUE"),
+        (["builtin://auth", "--property", "x"], "write NAME=VALUE"),
+        (["builtin://auth", "--property", "source.port=many"], "must be of type int, not 'many'"),
+        (["builtin://auth", "--property", "request.headers=a"], "cannot be given"),
+    ],
+)
+def test_a_call_that_cannot_be_made_ends_with_2_and_says_why(
+    arguments: list[str], message: str
+) -> None:
+    """Bad arguments name what is wrong."""
+    result = _mixer("run", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_inspect_tells_what_is_supported(module: str) -> None:
+    """Each import and callback has a word for how well it is supported."""
+    result = _mixer("inspect", module)
+    assert result.exit_code == 0
+    assert "ABI        0.2.1" in result.output
+    assert "supported      env.proxy_get_property(i32, i32, i32, i32) -> (i32)" in result.output
+    assert "not yet        env.proxy_get_shared_data" in result.output
+    assert "called         proxy_on_request_body" in result.output
+    assert "not yet        proxy_on_response_headers" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("(module)", "exports no proxy_abi_version_*"),
+        (_MODULE % '(import "env" "f" (func))', "imports env.f, which this host does not have"),
+    ],
+)
+def test_inspect_names_every_reason_why_a_module_cannot_run(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    """The exit status is 1, and the problem is printed."""
+    path = tmp_path / "module.wasm"
+    functions = text.replace("%s", "")
+    if '(import "env" "f"' in functions:  # imports come first in a module
+        functions = functions.replace('(import "env" "f" (func))', "").replace(
+            "(module", '(module (import "env" "f" (func))', 1
+        )
+    path.write_bytes(wasmtime.wat2wasm(functions))
+    result = _mixer("inspect", str(path))
+    assert result.exit_code == 1
+    assert problem in result.output
+    found = _mixer("inspect", "--json", str(path))
+    assert any(problem in p for p in json.loads(found.stdout)["problems"])
+
+
+def test_inspect_refuses_what_is_no_wasm(tmp_path: Path) -> None:
+    """A file of another kind is named as such."""
+    path = tmp_path / "text.wasm"
+    path.write_text("hello")
+    result = _mixer("inspect", str(path))
+    assert result.exit_code == 2
+    assert "not a valid WebAssembly module" in result.stderr

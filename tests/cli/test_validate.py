@@ -1,0 +1,84 @@
+"""``mixer validate``, and the options that every command shares."""
+
+from pathlib import Path
+
+import pytest
+import wasmtime
+from typer.testing import CliRunner, Result
+
+from mixer.cli import app
+
+_PLUGIN = """
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {{name: {name}}}
+spec: {{url: {url}, pluginConfig: {config}}}
+---
+"""
+
+
+def _mixer(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "mixer.yaml"
+    path.write_text(_PLUGIN.format(name="a", url="builtin://auth", config="{api_keys: {}}"))
+    return path
+
+
+def test_an_adapter_that_refuses_its_configuration_is_a_problem(config: Path) -> None:
+    """The module's own reason is printed with the place in the file."""
+    result = _mixer("validate", str(config))
+    assert result.exit_code == 1
+    assert f"{config}:2: a: the module refused its configuration: auth: " in result.stderr
+
+
+def test_modules_can_be_left_out(config: Path) -> None:
+    """--no-modules checks the documents alone."""
+    result = _mixer("validate", "--no-modules", str(config))
+    assert result.exit_code == 0
+    assert result.stdout == "ok: 1 file, 1 adapter, modules not loaded\n"
+
+
+def test_every_problem_is_listed(tmp_path: Path) -> None:
+    """A configuration is refused whole, with file, line and field of each problem."""
+    path = tmp_path / "mixer.yaml"
+    path.write_text(
+        _PLUGIN.format(name="a", url="x://y", config="{}")
+        + _PLUGIN.format(name="b", url="builtin://nope", config="[1]")
+    )
+    result = _mixer("validate", str(path))
+    assert result.exit_code == 1
+    assert f"{path}:5: spec.url" in result.stderr
+    assert f"{path}:11: spec.url" in result.stderr
+    assert result.stderr.rstrip().endswith("problems: nothing was loaded")
+
+
+def test_a_wrong_digest_is_a_problem(tmp_path: Path) -> None:
+    """Both digests are named."""
+    (tmp_path / "m.wasm").write_bytes(wasmtime.wat2wasm("(module)"))
+    path = tmp_path / "mixer.yaml"
+    text = _PLUGIN.format(name="a", url="file://m.wasm", config="{}")
+    path.write_text(text.replace("spec: {", f"spec: {{sha256: {'a' * 64}, "))
+    result = _mixer("validate", str(path))
+    assert result.exit_code == 1
+    assert f"not the configured {'a' * 64}" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "validate", "run", "inspect", "demo"])
+def test_every_command_has_help_with_examples(command: str) -> None:
+    """--help shows how to call it."""
+    result = _mixer(command, "--help")
+    assert result.exit_code == 0
+    assert "Examples:" in result.output
+    assert f"mixer {command}" in result.output
+    assert "Exit status:" in result.output
+
+
+def test_the_version_names_wasmtime_too() -> None:
+    """A bug report needs both."""
+    result = _mixer("--version")
+    assert result.exit_code == 0
+    assert "(wasmtime " in result.output

@@ -1,0 +1,54 @@
+"""The reference pages name what the code has."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mixer.config import AdapterAnnotations, MixerSpec, WasmPluginSpec, loads
+from mixer.proxywasm import UNSUPPORTED, host_functions
+
+_DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _fields(model: type) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+@pytest.mark.parametrize("name", _fields(WasmPluginSpec))
+def test_every_field_of_a_plugin_is_documented(name: str) -> None:
+    """The configuration page tells every field of WasmPlugin's spec."""
+    assert f"`spec.{name}" in (_DOCS / "configuration.md").read_text()
+
+
+@pytest.mark.parametrize("name", _fields(MixerSpec))
+def test_every_group_of_the_service_is_documented(name: str) -> None:
+    """The configuration page tells every group of the Mixer document."""
+    assert f"`spec.{name}" in (_DOCS / "configuration.md").read_text()
+
+
+@pytest.mark.parametrize("name", _fields(AdapterAnnotations))
+def test_every_annotation_is_documented(name: str) -> None:
+    """The configuration page tells every annotation."""
+    assert f"`{name}`" in (_DOCS / "configuration.md").read_text()
+
+
+def test_the_example_of_the_service_is_its_defaults() -> None:
+    """The Mixer document that the page shows is valid, and changes nothing."""
+    page = (_DOCS / "configuration.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    assert yaml.safe_load(example)["kind"] == "Mixer"
+    assert loads(example).mixer == MixerSpec()
+
+
+def test_every_host_call_is_in_the_right_list() -> None:
+    """The Proxy-Wasm page lists each host call once, as supported or as not yet."""
+    supported, _, rest = (_DOCS / "proxy-wasm.md").read_text().partition("## Not yet")
+    not_yet = rest.partition("## Properties")[0]
+    for function in host_functions():
+        if function.module == "env":
+            here = not_yet if function.name in UNSUPPORTED else supported
+            there = supported if function.name in UNSUPPORTED else not_yet
+            assert f"`{function.name}`" in here
+            assert f"`{function.name}`" not in there
