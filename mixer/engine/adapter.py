@@ -10,6 +10,7 @@ from mixer.config import FailStrategy, WasmPlugin
 from mixer.engine.guest_log import GuestLog
 from mixer.engine.match import matcher
 from mixer.engine.restart import RestartPolicy
+from mixer.engine.token_bucket import TokenBucket
 from mixer.proxywasm import (
     HttpStream,
     LogLevel,
@@ -24,6 +25,9 @@ from mixer.proxywasm import (
 from mixer.vm import Linker, ModuleError, TrapError, VmLimits
 
 _log = logging.getLogger(__name__)
+
+_TRAP_LOGS_PER_SECOND = 0.2
+_TRAP_LOG_BURST = 5
 
 
 class AdapterState(StrEnum):
@@ -46,6 +50,12 @@ class AdapterStats:
     denied: int = 0
     failures: int = 0
     starts: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.requests} requests, {self.denied} denied, {self.failures} failures, "
+            f"{self.starts} starts of its VM"
+        )
 
 
 class AdapterFailure(Exception):  # noqa: N818 - the field's word for it
@@ -96,6 +106,7 @@ class Adapter:
         self._on_change = on_change
         self._clock = clock
         self._restart = restart or RestartPolicy()
+        self._trap_logs = TokenBucket(_TRAP_LOGS_PER_SECOND, _TRAP_LOG_BURST, clock)
         self._services = Services(
             log=GuestLog(self.name), log_level=LogLevel[plugin.log_level.name]
         )
@@ -176,9 +187,21 @@ class Adapter:
         self.stats.failures += 1
         self._close_vm()
         self._enter(AdapterState.FAILED, str(error).splitlines()[0])
-        _log.error("adapter %s trapped (%s), its VM is replaced in %.3f s at the earliest:\n%s",
-                   self.name, error.kind, self._restart.wait(self._clock()), error)  # fmt: skip
+        self._log_trap(error)
         return AdapterFailure(self, f"trap_{error.kind}")
+
+    def _log_trap(self, error: TrapError) -> None:
+        if not self._trap_logs.take():
+            return
+        _log.error(
+            "adapter %s trapped (%s), its VM is replaced in %.3f s at the earliest; "
+            "%d traps before were not logged:\n%s",
+            self.name,
+            error.kind,
+            self._restart.wait(self._clock()),
+            self._trap_logs.take_refused(),
+            error,
+        )
 
     @property
     def memory_bytes(self) -> int:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from mixer.engine.token_bucket import TokenBucket
 from mixer.proxywasm import LogLevel
 
 LINES_PER_SECOND = 100
@@ -29,31 +30,15 @@ class GuestLog:
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = logging.getLogger(f"mixer.adapter.{name}")
-        self._clock = clock
-        self._tokens = float(BURST)
-        self._refilled = clock()
-        self._suppressed = 0
+        self._bucket = TokenBucket(LINES_PER_SECOND, BURST, clock)
 
     def __call__(self, level: LogLevel, message: str) -> None:
         """Log a message, or count it where there were too many."""
-        if not self._take():
-            self._suppressed += 1
+        if not self._bucket.take():
             return
-        if self._suppressed:
-            self._log.warning("%d messages left out: over %d a second",
-                              self._suppressed, LINES_PER_SECOND)  # fmt: skip
-            self._suppressed = 0
+        if left_out := self._bucket.take_refused():
+            self._log.warning("%d messages left out: over %d a second", left_out, LINES_PER_SECOND)
         self._log.log(_LEVELS[level], "%s", _one_line(message))
-
-    def _take(self) -> bool:
-        now = self._clock()
-        refill = (now - self._refilled) * LINES_PER_SECOND
-        self._tokens = min(BURST, self._tokens + refill)
-        self._refilled = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 def _one_line(message: str) -> str:

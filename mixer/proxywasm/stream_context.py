@@ -98,6 +98,7 @@ class StreamContext(Context):
     def log_stream(self) -> None:
         """Run ``proxy_on_log``. Raises TrapError."""
         self._state = advance(self._state, Event.LOG)
+        self._headers_open = False
         self.vm.call(self, self.vm.callbacks.on_log, self.id)
 
     def delete(self) -> None:
@@ -109,6 +110,7 @@ class StreamContext(Context):
             TrapError: One of them trapped.
         """
         self._state = advance(self._state, Event.DELETE)
+        self._headers_open = False
         try:
             self.vm.call(self, self.vm.callbacks.on_done, self.id)
             self.vm.call(self, self.vm.callbacks.on_delete, self.id)

@@ -44,11 +44,15 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     health = Health()
     with Engine(configuration, on_change=health.adapter_changed) as engine:
+        for adapter in engine.broken:  # its state was never another one
+            health.adapter_changed(adapter)
         _check(engine, continue_on_errors=continue_on_errors)
         async with Server(engine, configuration.mixer, health) as server:
             announce(engine, server.addresses)
             await stop.wait()
             _log.info("stopping: what is in flight has %g s", configuration.mixer.shutdown.grace)
+        for adapter in engine.adapters:
+            _log.info("adapter %s: %s", adapter.name, adapter.stats)
 
 
 def _check(engine: Engine, *, continue_on_errors: bool) -> None:

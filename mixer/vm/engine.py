@@ -22,7 +22,7 @@ TICK = 0.01
 MAX_MODULE_BYTES = 64 << 20
 """The largest module that is compiled."""
 
-_SETTINGS = "epoch;no-threads;no-memory64;fixed-memory"
+_SETTINGS = "epoch;no-threads;no-memory64;no-gc;fixed-memory"
 """Names what `_config` sets, as part of the key of a compiled module."""
 
 
@@ -35,9 +35,10 @@ def wasmtime_version() -> str:
 def _config() -> wasmtime.Config:
     config = wasmtime.Config()
     config.epoch_interruption = True
-    # Shared and 64-bit memories escape the store's limiter and the fast path's fixed base.
+    # Shared and 64-bit memories and a collected heap escape the limiter or the fixed base.
     config.wasm_threads = False
     config.wasm_memory64 = False
+    config.wasm_gc = False
     config.memory_may_move = False
     return config
 

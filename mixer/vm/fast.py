@@ -24,6 +24,8 @@ from mixer.vm.fast_memory import FastMemory
 from mixer.vm.functype import function_type
 from mixer.vm.model import (
     I64,
+    MAX_MEMORIES,
+    MAX_TABLES,
     GuestFunction,
     HostFunction,
     Memory,
@@ -38,7 +40,6 @@ _TRAP_KINDS = {
     9: TrapKind.UNREACHABLE,
     10: TrapKind.DEADLINE,
 }
-_MEMORIES_PER_STORE = 4
 _U32 = 0xFFFF_FFFF
 
 
@@ -142,7 +143,8 @@ def _host_callback(function: HostFunction, entered: _Entered) -> Callable[..., i
     def host_call(_env: int, _caller: int, slots: Any, _count: int) -> int:
         instance = entered.instance
         try:
-            args = slots[0 : stop : capi.SLOT_WORDS]
+            # ctypes gives one item for an empty slice with a step.
+            args = slots[0 : stop : capi.SLOT_WORDS] if stop else []
             for word in wide:
                 args[word // capi.SLOT_WORDS] |= slots[word + 1] << 32
             result = call(instance.data, *args)  # type: ignore[union-attr]
@@ -171,7 +173,7 @@ class FastInstance:
         self._store = capi.store_new(engine, None, None)
         self._context = capi.store_context(self._store)
         capi.store_limiter(
-            self._store, limits.memory_bytes, limits.table_elements, 1, -1, _MEMORIES_PER_STORE
+            self._store, limits.memory_bytes, limits.table_elements, 1, MAX_TABLES, MAX_MEMORIES
         )
         capi.store_epoch_deadline_callback(self._store, on_deadline, None, None)
         self._handle = capi.InstanceStruct()

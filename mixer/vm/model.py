@@ -81,12 +81,16 @@ class VmLimits:
     Attributes:
         memory_bytes: Linear memory; a growth beyond it answers -1 to the guest.
         cpu: Seconds of CPU for one call into the guest.
-        table_elements: Entries of each table.
+        table_elements: Entries of each table; there are 16 tables at the most, and one memory.
     """
 
     memory_bytes: int = 128 * MIB
     cpu: float = 0.1
     table_elements: int = 100_000
+
+
+MAX_TABLES = 16
+MAX_MEMORIES = 1
 
 
 class Memory(Protocol):

@@ -15,6 +15,8 @@ from mixer.vm.engine import Module, WasmEngine
 from mixer.vm.errors import MemoryAccessError, ModuleError, TrapError, TrapKind
 from mixer.vm.functype import function_type
 from mixer.vm.model import (
+    MAX_MEMORIES,
+    MAX_TABLES,
     GuestFunction,
     HostFunction,
     Memory,
@@ -98,7 +100,11 @@ class PortableInstance:
         self._entered = entered
         self._store = wasmtime.Store(engine.raw)
         self._store.set_limits(
-            memory_size=limits.memory_bytes, table_elements=limits.table_elements, instances=1
+            memory_size=limits.memory_bytes,
+            table_elements=limits.table_elements,
+            instances=1,
+            tables=MAX_TABLES,
+            memories=MAX_MEMORIES,
         )
         self._exports: Any = None
         self._signatures: dict[str, Signature] = {}

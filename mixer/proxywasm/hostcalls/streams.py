@@ -91,10 +91,11 @@ def get_status(context: Context, code: int, data: int, size: int) -> int:
 
 
 def call_foreign_function(
-    context: Context, name: int, name_size: int, _args: int, _size: int, _data: int, _result: int
+    context: Context, name: int, name_size: int, args: int, args_size: int, _data: int, _size: int
 ) -> int:
     """``proxy_call_foreign_function``: this host has none yet."""
     context.vm.instance.memory.read(name, name_size)
+    context.vm.instance.memory.read(args, args_size)
     return Status.NOT_FOUND
 
 

@@ -1,0 +1,107 @@
+//! The plugin configuration: parsing, bounds, and one clear message for a mistake.
+
+mod credentials;
+mod fields;
+mod keys;
+mod node;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use crate::api_key::ApiKeys;
+use crate::json;
+use crate::jwt::Jwt;
+use crate::response::Accepts;
+use crate::rules::{Rule, Who};
+use crate::source::Source;
+use node::Node;
+use std::fmt;
+
+pub struct Config {
+    pub realm: String,
+    pub api_keys: Option<ApiKeys>,
+    pub jwt: Option<Jwt>,
+    pub rules: Vec<Rule>,
+    /// Holds when no rule matches.
+    pub default: Who,
+    pub consumer_header: Option<String>,
+    /// Every request header that only this module may set.
+    pub managed_headers: Vec<String>,
+    pub allow_path_parameters: bool,
+}
+
+/// Where the mistake is and what would be right. It never holds a value of the
+/// configuration, which may be a secret.
+#[derive(Debug)]
+pub struct ConfigError {
+    pub path: String,
+    pub message: String,
+}
+
+impl ConfigError {
+    fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.path.as_str() {
+            "" => write!(f, "the configuration {}", self.message),
+            path => write!(f, "{path} {}", self.message),
+        }
+    }
+}
+
+impl Config {
+    pub fn parse(text: &[u8]) -> Result<Self, ConfigError> {
+        if text.trim_ascii().is_empty() {
+            let message = "is empty: at least one of api_keys and jwt is needed";
+            return Err(ConfigError::new("", message));
+        }
+        let value = json::parse(text)
+            .map_err(|error| ConfigError::new("", format!("is not valid JSON: {error}")))?;
+        Self::read(Node::root(value))
+    }
+
+    fn read(root: Node) -> Result<Self, ConfigError> {
+        let mut root = root.object()?;
+        let mut config = Self {
+            realm: fields::realm(&mut root)?,
+            api_keys: root
+                .optional("api_keys")
+                .map(credentials::api_keys)
+                .transpose()?,
+            jwt: root.optional("jwt").map(credentials::jwt).transpose()?,
+            allow_path_parameters: root.bool_or("allow_path_parameters", false)?,
+            default: rules::default(&mut root)?,
+            consumer_header: fields::consumer_header(&mut root)?,
+            rules: Vec::new(),
+            managed_headers: Vec::new(),
+        };
+        config.rules = rules::rules(&mut root, config.allow_path_parameters)?;
+        root.finish()?;
+        if config.api_keys.is_none() && config.jwt.is_none() {
+            let message = "needs at least one of api_keys and jwt";
+            return Err(ConfigError::new("", message));
+        }
+        config.managed_headers = fields::managed_headers(&config)?;
+        Ok(config)
+    }
+
+    pub fn accepts(&self) -> Accepts {
+        Accepts {
+            api_keys: self.api_keys.is_some(),
+            tokens: self.jwt.is_some(),
+        }
+    }
+
+    pub fn sources(&self) -> Vec<&Source> {
+        let keys = self.api_keys.iter().flat_map(|a| &a.sources);
+        keys.chain(self.jwt.iter().flat_map(|j| &j.sources))
+            .collect()
+    }
+}

@@ -1,0 +1,182 @@
+//! A place in the configuration: a JSON value and the path to it.
+//!
+//! Reading by hand instead of by derived deserializers keeps the module small,
+//! gives every mistake its path, and never quotes a value, which may be a secret.
+
+use super::ConfigError;
+use serde_json::{Map, Value};
+use std::ops::RangeInclusive;
+
+pub struct Node {
+    pub path: String,
+    value: Value,
+}
+
+/// An object of which every member has to be asked for.
+pub struct Object {
+    pub path: String,
+    members: Map<String, Value>,
+    asked: Vec<&'static str>,
+}
+
+type Read<T> = Result<T, ConfigError>;
+
+impl Node {
+    pub fn root(value: Value) -> Self {
+        let path = String::new();
+        Self { path, value }
+    }
+
+    pub fn error(&self, message: impl Into<String>) -> ConfigError {
+        ConfigError::new(&*self.path, message)
+    }
+
+    pub fn object(self) -> Read<Object> {
+        match self.value {
+            Value::Object(members) => Ok(Object {
+                path: self.path,
+                members,
+                asked: Vec::new(),
+            }),
+            _ => Err(self.error("must be an object")),
+        }
+    }
+
+    pub fn string(self) -> Read<String> {
+        match self.value {
+            Value::String(text) => Ok(text),
+            _ => Err(self.error("must be a string")),
+        }
+    }
+
+    pub fn bool(self) -> Read<bool> {
+        self.value
+            .as_bool()
+            .ok_or_else(|| self.error("must be true or false"))
+    }
+
+    /// A float, because Protobuf's Struct knows no other number.
+    pub fn number(self) -> Read<f64> {
+        self.value
+            .as_f64()
+            .ok_or_else(|| self.error("must be a number"))
+    }
+
+    /// One of a rule's values: a string, a number or a boolean.
+    pub fn scalar(self) -> Read<Value> {
+        match self.value {
+            Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(self.value),
+            _ => Err(self.error("must be a string, a number or a boolean")),
+        }
+    }
+
+    pub fn is_string(&self) -> bool {
+        self.value.is_string()
+    }
+
+    pub fn is_empty_string(&self) -> bool {
+        self.value.as_str() == Some("")
+    }
+
+    /// The entries of a list with an allowed number of them.
+    pub fn list(self, count: RangeInclusive<usize>) -> Read<Vec<Node>> {
+        let sound = self
+            .value
+            .as_array()
+            .is_some_and(|l| count.contains(&l.len()));
+        let (min, max) = count.into_inner();
+        match self.value {
+            Value::Array(items) if sound => Ok(entries(&self.path, items)),
+            _ => Err(self.error(format!("must be a list of {min} to {max} entries"))),
+        }
+    }
+
+    /// Every entry read by `read`.
+    pub fn each<T>(
+        self,
+        count: RangeInclusive<usize>,
+        read: impl Fn(Node) -> Read<T>,
+    ) -> Read<Vec<T>> {
+        let nodes = self.list(count)?;
+        let mut entries = Vec::with_capacity(nodes.len());
+        // A loop, not collect: that alone makes the module several kilobytes smaller.
+        for node in nodes {
+            entries.push(read(node)?);
+        }
+        Ok(entries)
+    }
+}
+
+fn entries(path: &str, items: Vec<Value>) -> Vec<Node> {
+    let node = |(i, value)| Node {
+        path: format!("{path}[{i}]"),
+        value,
+    };
+    items.into_iter().enumerate().map(node).collect()
+}
+
+impl Object {
+    pub fn error(&self, message: impl Into<String>) -> ConfigError {
+        ConfigError::new(&*self.path, message)
+    }
+
+    pub fn path_of(&self, name: &str) -> String {
+        match self.path.as_str() {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
+        }
+    }
+
+    pub fn optional(&mut self, name: &'static str) -> Option<Node> {
+        self.asked.push(name);
+        let value = self.members.remove(name)?;
+        let path = self.path_of(name);
+        Some(Node { path, value })
+    }
+
+    pub fn required(&mut self, name: &'static str) -> Read<Node> {
+        let missing = ConfigError::new(self.path_of(name), "is missing");
+        self.optional(name).ok_or(missing)
+    }
+
+    pub fn string_or(&mut self, name: &'static str, default: &str) -> Read<String> {
+        match self.optional(name) {
+            Some(node) => node.string(),
+            None => Ok(default.to_owned()),
+        }
+    }
+
+    pub fn bool_or(&mut self, name: &'static str, default: bool) -> Read<bool> {
+        self.optional(name).map_or(Ok(default), Node::bool)
+    }
+
+    /// Every entry of the list read by `read`; without the list, nothing.
+    pub fn each<T>(
+        &mut self,
+        name: &'static str,
+        count: RangeInclusive<usize>,
+        read: impl Fn(Node) -> Read<T>,
+    ) -> Read<Option<Vec<T>>> {
+        let Some(node) = self.optional(name) else {
+            return Ok(None);
+        };
+        node.each(count, read).map(Some)
+    }
+
+    /// Refuses a member that nothing asked for: a misspelt field must not be
+    /// a rule that silently does not hold.
+    pub fn finish(self) -> Read<()> {
+        let Some(name) = self.members.keys().next() else {
+            return Ok(());
+        };
+        let known = self.asked.join(", ");
+        let message = format!("is not a known field; known here: {known}");
+        Err(ConfigError::new(self.path_of(&printable(name)), message))
+    }
+}
+
+/// A field's name goes to a log line: bounded, and without line breaks.
+fn printable(name: &str) -> String {
+    let plain = |c: char| if c.is_control() { '?' } else { c };
+    name.chars().take(64).map(plain).collect()
+}

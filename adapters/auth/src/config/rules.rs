@@ -1,0 +1,112 @@
+//! `rules` and `default`.
+
+use super::credentials::{claim_path, consumer};
+use super::node::{Node, Object};
+use super::ConfigError;
+use crate::claims::Requirement;
+use crate::path::normalise;
+use crate::rules::{Conditions, PathPattern, Rule, Who};
+
+const MAX_RULES: usize = 1000;
+
+pub fn default(root: &mut Object) -> Result<Who, ConfigError> {
+    let Some(node) = root.optional("default") else {
+        return Ok(Who::Authenticated(Conditions::default()));
+    };
+    let error = node.error("must be authenticated, allow or deny");
+    match node.string()?.as_str() {
+        "authenticated" => Ok(Who::Authenticated(Conditions::default())),
+        "allow" => Ok(Who::Anyone),
+        "deny" => Ok(Who::NoOne),
+        _ => Err(error),
+    }
+}
+
+pub fn rules(root: &mut Object, allow_parameters: bool) -> Result<Vec<Rule>, ConfigError> {
+    let rules = root.each("rules", 0..=MAX_RULES, |node| rule(node, allow_parameters))?;
+    Ok(rules.unwrap_or_default())
+}
+
+fn rule(node: Node, allow_parameters: bool) -> Result<Rule, ConfigError> {
+    let mut object = node.object()?;
+    let paths = object.each("paths", 1..=64, |node| pattern(node, allow_parameters))?;
+    let methods = object.each("methods", 1..=16, method)?;
+    let who = who(&mut object)?;
+    object.finish()?;
+    Ok(Rule {
+        paths: paths.unwrap_or_default(),
+        methods: methods.unwrap_or_default(),
+        who,
+    })
+}
+
+fn pattern(node: Node, allow_parameters: bool) -> Result<PathPattern, ConfigError> {
+    let error = node.error(
+        "must be an exact path (/x), a prefix (/x/*), a suffix (*.css) or *, without a query, \
+         and not a path that is refused in requests",
+    );
+    parse_pattern(&node.string()?, allow_parameters).ok_or(error)
+}
+
+fn parse_pattern(text: &str, allow_parameters: bool) -> Option<PathPattern> {
+    if text.len() > 1024 || text.contains('?') {
+        return None;
+    }
+    if text == "*" || text == "/*" {
+        return Some(PathPattern::Any);
+    }
+    let fixed = |path: &str| {
+        let fixed = !path.contains('*');
+        fixed.then(|| normalise(path.as_bytes(), allow_parameters))?
+    };
+    if let Some(suffix) = text.strip_prefix('*') {
+        // A suffix has no segments to normalise, so it must already be plain.
+        let plain = !suffix.contains(['*', '%', ';', '#', '\\']) && !suffix.ends_with('/');
+        return plain.then(|| PathPattern::Suffix(suffix.as_bytes().to_vec()));
+    }
+    if let Some(parent) = text.strip_suffix("/*") {
+        return fixed(parent).map(PathPattern::Below);
+    }
+    fixed(text).map(PathPattern::Exact)
+}
+
+fn method(node: Node) -> Result<String, ConfigError> {
+    let error = node.error("must be a method in upper case, at most 32 bytes");
+    let method = node.string()?;
+    let allowed = |b: u8| b.is_ascii_uppercase() || b == b'-' || b == b'_';
+    let sound = (1..=32).contains(&method.len()) && method.bytes().all(allowed);
+    sound.then_some(method).ok_or(error)
+}
+
+fn who(rule: &mut Object) -> Result<Who, ConfigError> {
+    let deny = rule.bool_or("deny", false)?;
+    let anonymous = rule.optional("anonymous").map(anonymous).transpose()?;
+    let consumers = rule.each("consumers", 1..=1024, consumer)?;
+    let claims = rule.each("claims", 1..=16, requirement)?;
+    let conditional = consumers.is_some() || claims.is_some();
+    match (conditional, anonymous.is_some(), deny) {
+        (false, true, false) => Ok(Who::Anyone),
+        (false, false, true) => Ok(Who::NoOne),
+        (_, false, false) => Ok(Who::Authenticated(Conditions {
+            consumers: consumers.into_iter().flatten().collect(),
+            claims: claims.unwrap_or_default(),
+        })),
+        _ => {
+            let message = "must have only one of: consumers and claims, anonymous, deny";
+            Err(rule.error(message))
+        }
+    }
+}
+
+fn anonymous(node: Node) -> Result<(), ConfigError> {
+    let error = node.error("must be allow, if it is there");
+    (node.string()? == "allow").then_some(()).ok_or(error)
+}
+
+fn requirement(node: Node) -> Result<Requirement, ConfigError> {
+    let mut object = node.object()?;
+    let claim = claim_path(object.required("claim")?)?;
+    let any_of = object.required("any_of")?.each(1..=64, Node::scalar)?;
+    object.finish()?;
+    Ok(Requirement { claim, any_of })
+}

@@ -1,0 +1,300 @@
+use super::Config;
+use serde_json::{json, Value};
+
+const HASH: &str = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
+
+fn error(config: &Value) -> String {
+    match Config::parse(config.to_string().as_bytes()) {
+        Ok(_) => panic!("accepted: {config}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn with_keys(extra: Value) -> Value {
+    let mut config = json!({"api_keys": {"keys": [{"sha256": HASH, "consumer": "a"}]}});
+    for (name, value) in extra.as_object().unwrap() {
+        config[name] = value.clone();
+    }
+    config
+}
+
+fn with_provider(extra: Value) -> Value {
+    let k = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T";
+    let mut provider = json!({
+        "issuer": "i", "audiences": ["a"], "jwks": {"keys": [{"kty": "oct", "k": k}]}
+    });
+    for (name, value) in extra.as_object().unwrap() {
+        provider[name] = value.clone();
+    }
+    json!({"jwt": {"providers": [provider]}})
+}
+
+#[test]
+fn minimal_configurations() {
+    for good in [
+        with_keys(json!({})),
+        with_keys(json!({"rules": [], "consumer_header": "", "default": "deny"})),
+        with_provider(json!({})),
+        with_provider(json!({"audiences": ["*"], "leeway_seconds": 0.0, "consumer_prefix": ""})),
+        with_provider(json!({"claim_headers": [{"claim": ["https://x/y"], "header": "x-y"}]})),
+        with_provider(json!({"algorithms": ["HS256", "EdDSA"]})),
+    ] {
+        if let Err(error) = Config::parse(good.to_string().as_bytes()) {
+            panic!("{good}: {error}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_are_named_with_their_path() {
+    let sources =
+        |s: Value| json!({"api_keys": {"sources": s, "keys": [{"sha256": HASH, "consumer": "a"}]}});
+    let rule = |r: Value| with_keys(json!({"rules": [r]}));
+    for (config, start) in [
+        (json!([]), "the configuration must be an object"),
+        (json!({}), "the configuration needs at least one of"),
+        (
+            with_keys(json!({"defualt": "deny"})),
+            "defualt is not a known field; known here: realm, ",
+        ),
+        (
+            with_keys(json!({"default": "open"})),
+            "default must be authenticated, allow or deny",
+        ),
+        (
+            with_keys(json!({"default": true})),
+            "default must be a string",
+        ),
+        (with_keys(json!({"realm": "a\"b"})), "realm must be"),
+        (
+            with_keys(json!({"consumer_header": "X-Consumer"})),
+            "consumer_header must be a lower-case",
+        ),
+        (
+            with_keys(json!({"consumer_header": "host"})),
+            "consumer_header must not be a header of HTTP",
+        ),
+        (
+            with_keys(json!({"consumer_header": ":path"})),
+            "consumer_header must be a lower-case",
+        ),
+        (
+            with_keys(json!({"consumer_header": "x-api-key"})),
+            "consumer_header must not be a header that",
+        ),
+        (json!({"api_keys": {}}), "api_keys.keys is missing"),
+        (
+            json!({"api_keys": {"keys": []}}),
+            "api_keys.keys must be a list of 1 to 4096",
+        ),
+        (
+            json!({"api_keys": {"keys": [{"sha256": "x", "consumer": "a"}]}}),
+            "api_keys.keys[0].sha256 must be",
+        ),
+        (
+            json!({"api_keys": {"keys": [{"sha256": HASH.to_uppercase(), "consumer": "a"}]}}),
+            "api_keys.keys[0].sha256 must be",
+        ),
+        (
+            json!({"api_keys": {"keys": [{"sha256": HASH, "consumer": ""}]}}),
+            "api_keys.keys[0].consumer must be",
+        ),
+        (
+            json!({"api_keys": {"keys": [{"sha256": HASH, "consumer": "a"}, {"sha256": HASH, "consumer": "b"}]}}),
+            "api_keys.keys[1].sha256 is there twice",
+        ),
+        (
+            json!({"api_keys": {"keys": [{"key": "plain", "sha256": HASH, "consumer": "a"}]}}),
+            "api_keys.keys[0].key is not a known field",
+        ),
+        (
+            sources(json!([])),
+            "api_keys.sources must be a list of 1 to 8",
+        ),
+        (
+            sources(json!([{}])),
+            "api_keys.sources[0] must have exactly one",
+        ),
+        (
+            sources(json!([{"header": "a", "query": "b"}])),
+            "api_keys.sources[0] must have exactly one",
+        ),
+        (
+            sources(json!([{"query": "b", "prefix": "c"}])),
+            "api_keys.sources[0] must have exactly one",
+        ),
+        (
+            sources(json!([{"cookie": "a b"}])),
+            "api_keys.sources[0].cookie must be",
+        ),
+        (
+            sources(json!([{"header": "a", "strip": "yes"}])),
+            "api_keys.sources[0].strip must be true or false",
+        ),
+        (json!({"jwt": null}), "jwt must be an object"),
+        (
+            json!({"jwt": {"providers": []}}),
+            "jwt.providers must be a list of 1 to 32",
+        ),
+        (
+            with_provider(json!({"issuer": ""})),
+            "jwt.providers[0].issuer must be",
+        ),
+        (
+            with_provider(json!({"audiences": []})),
+            "jwt.providers[0].audiences must be",
+        ),
+        (
+            with_provider(json!({"audiences": ["a", "*"]})),
+            "jwt.providers[0].audiences must have",
+        ),
+        (
+            with_provider(json!({"leeway_seconds": 301})),
+            "jwt.providers[0].leeway_seconds must be a whole",
+        ),
+        (
+            with_provider(json!({"leeway_seconds": 0.5})),
+            "jwt.providers[0].leeway_seconds must be a whole",
+        ),
+        (
+            with_provider(json!({"leeway_seconds": -1})),
+            "jwt.providers[0].leeway_seconds must be a whole",
+        ),
+        (
+            with_provider(json!({"leeway_seconds": "1"})),
+            "jwt.providers[0].leeway_seconds must be a number",
+        ),
+        (
+            with_provider(json!({"algorithms": ["none"]})),
+            "jwt.providers[0].algorithms[0] must be HS256",
+        ),
+        (
+            with_provider(json!({"algorithms": ["RS256"]})),
+            "jwt.providers[0].jwks.keys has no key",
+        ),
+        (
+            with_provider(json!({"jwks": {"keys": [{"kty": "oct", "k": "AA"}]}})),
+            "jwt.providers[0].jwks.keys[0].k is too short",
+        ),
+        (
+            with_provider(json!({"jwks": {"keys": [{"kty": "oct", "k": 5}]}})),
+            "jwt.providers[0].jwks.keys[0].k must be a string",
+        ),
+        (
+            with_provider(json!({"consumer_claim": "https://x.y/z"})),
+            "jwt.providers[0].consumer_claim must be",
+        ),
+        (
+            with_provider(json!({"claim_headers": [{"claim": "a", "header": "authorization"}]})),
+            "jwt.providers[0].claim_headers[0].header must not",
+        ),
+        (
+            with_provider(json!({"claim_headers": [{"claim": "a", "header": "x-consumer"}]})),
+            "jwt.providers[0].claim_headers[0].header is already",
+        ),
+        (
+            rule(json!({"path": "/x"})),
+            "rules[0].path is not a known field",
+        ),
+        (
+            rule(json!({"paths": ["x"]})),
+            "rules[0].paths[0] must be an exact path",
+        ),
+        (
+            rule(json!({"paths": ["/x*"]})),
+            "rules[0].paths[0] must be an exact path",
+        ),
+        (
+            rule(json!({"paths": ["/a/*/b"]})),
+            "rules[0].paths[0] must be an exact path",
+        ),
+        (
+            rule(json!({"paths": ["/a?b"]})),
+            "rules[0].paths[0] must be an exact path",
+        ),
+        (
+            rule(json!({"paths": ["/a%2fb"]})),
+            "rules[0].paths[0] must be an exact path",
+        ),
+        (
+            rule(json!({"paths": []})),
+            "rules[0].paths must be a list of 1 to 64",
+        ),
+        (
+            rule(json!({"methods": ["get"]})),
+            "rules[0].methods[0] must be a method",
+        ),
+        (
+            rule(json!({"consumers": []})),
+            "rules[0].consumers must be a list",
+        ),
+        (
+            rule(json!({"anonymous": "allow", "deny": true})),
+            "rules[0] must have only one of",
+        ),
+        (
+            rule(json!({"anonymous": "allow", "consumers": ["a"]})),
+            "rules[0] must have only one of",
+        ),
+        (
+            rule(json!({"anonymous": "yes"})),
+            "rules[0].anonymous must be allow",
+        ),
+        (
+            rule(json!({"claims": [{"claim": "a", "any_of": [[]]}]})),
+            "rules[0].claims[0].any_of[0] must be",
+        ),
+        (
+            rule(json!({"claims": [{"claim": "a", "any_of": []}]})),
+            "rules[0].claims[0].any_of must be",
+        ),
+    ] {
+        let message = error(&config);
+        assert!(
+            message.starts_with(start),
+            "{config}\n  {message}\n  {start}"
+        );
+    }
+}
+
+#[test]
+fn texts_that_are_no_configuration() {
+    for text in [
+        "",
+        "  \n",
+        "{",
+        "{} x",
+        "nul",
+        "{\"realm\":\"a\",\"realm\":\"b\"}",
+    ] {
+        let error = Config::parse(text.as_bytes()).map(|_| ()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("the configuration is "),
+            "{text}: {error}"
+        );
+    }
+    assert!(Config::parse(&[0xff, 0xfe]).is_err());
+}
+
+#[test]
+fn errors_hold_no_values() {
+    let secret = "s3cret-value-of-the-owner";
+    for config in [
+        json!({"api_keys": {"keys": [{"sha256": secret, "consumer": "a"}]}}),
+        json!({"api_keys": secret}),
+        json!({"api_keys": {"keys": secret}}),
+        json!({"jwt": {"providers": secret}}),
+        with_provider(json!({"jwks": secret})),
+        with_provider(json!({"jwks": {"keys": [{"kty": "oct", "k": secret}]}})),
+        with_provider(json!({"leeway_seconds": secret})),
+        with_keys(json!({"default": secret})),
+    ] {
+        assert!(!error(&config).contains(secret), "{config}");
+    }
+    let torn = format!("{{\"api_keys\": \"{secret}\" \"");
+    let message = Config::parse(torn.as_bytes())
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(!message.contains(secret), "{message}");
+}

@@ -1,0 +1,228 @@
+//! JSON Web Tokens (RFC 7519) in the compact form of RFC 7515.
+
+use crate::claims::{consumer_name, ClaimPath};
+use crate::json::parse_object;
+use crate::jwk::{Algorithm, Key};
+use crate::reason::Reason;
+use crate::source::Source;
+use crate::token_cache::{fingerprint, Proven, TokenCache};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::Value;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+pub struct Jwt {
+    pub sources: Vec<Source>,
+    pub providers: Vec<Provider>,
+    cache: RefCell<TokenCache>,
+}
+
+pub struct Provider {
+    pub issuer: String,
+    /// None accepts every audience.
+    pub audiences: Option<Vec<String>>,
+    pub keys: Vec<Key>,
+    pub leeway: f64,
+    pub require_exp: bool,
+    pub consumer_claim: ClaimPath,
+    pub consumer_prefix: String,
+    pub claim_headers: Vec<ClaimHeader>,
+}
+
+pub struct ClaimHeader {
+    pub claim: ClaimPath,
+    pub header: String,
+}
+
+impl Jwt {
+    pub fn new(sources: Vec<Source>, providers: Vec<Provider>) -> Self {
+        Self {
+            sources,
+            providers,
+            cache: RefCell::default(),
+        }
+    }
+
+    /// What the token proves, and the provider that it is from. The clock is
+    /// asked only for a token whose signature is right.
+    pub fn verify(
+        &self,
+        token: &[u8],
+        now: impl FnOnce() -> u64,
+    ) -> Result<(Rc<Proven>, &Provider), Reason> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Reason::TokenTooLarge);
+        }
+        let fingerprint = fingerprint(token);
+        let known = fingerprint.and_then(|f| self.cache.borrow().get(&f));
+        let proven = match &known {
+            Some(proven) => proven.clone(),
+            None => Rc::new(self.prove(token)?),
+        };
+        let provider = self.providers.get(proven.provider);
+        let provider = provider.ok_or(Reason::TokenIssuer)?;
+        provider.check_times(&proven.claims, now() as f64)?;
+        if let (None, Some(fingerprint)) = (&known, fingerprint) {
+            self.cache.borrow_mut().put(fingerprint, proven.clone());
+        }
+        Ok((proven, provider))
+    }
+
+    /// Everything but the times.
+    fn prove(&self, token: &[u8]) -> Result<Proven, Reason> {
+        let parts = Parts::split(token)?;
+        let header = Header::parse(parts.header)?;
+        let claims = parse_part(parts.payload)?;
+        let signature = decode(parts.signature)?;
+        let (index, provider) = self.provider(&claims)?;
+        provider.check_signature(&header, parts.signed, &signature)?;
+        provider.check_audience(&claims)?;
+        Ok(Proven {
+            provider: index,
+            consumer: provider.consumer(&claims)?,
+            claims,
+        })
+    }
+
+    /// The issuer is not proven yet; it only picks the keys that have to prove it.
+    fn provider(&self, claims: &Value) -> Result<(usize, &Provider), Reason> {
+        let issuer = claims.get("iss").and_then(Value::as_str);
+        let mut providers = self.providers.iter().enumerate();
+        providers
+            .find(|(_, p)| Some(p.issuer.as_str()) == issuer)
+            .ok_or(Reason::TokenIssuer)
+    }
+}
+
+/// The three parts as they stand in the token.
+struct Parts<'a> {
+    header: &'a [u8],
+    payload: &'a [u8],
+    signature: &'a [u8],
+    /// What the signature is over: header, dot, payload.
+    signed: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn split(token: &'a [u8]) -> Result<Self, Reason> {
+        let (signed, signature) = rsplit_dot(token).ok_or(Reason::TokenMalformed)?;
+        let (header, payload) = rsplit_dot(signed).ok_or(Reason::TokenMalformed)?;
+        // A dot in the first part is no base64url, so more parts fail there.
+        Ok(Self {
+            header,
+            payload,
+            signature,
+            signed,
+        })
+    }
+}
+
+fn rsplit_dot(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().rposition(|b| *b == b'.')?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+fn decode(part: &[u8]) -> Result<Vec<u8>, Reason> {
+    let text = std::str::from_utf8(part).map_err(|_| Reason::TokenMalformed)?;
+    Base64UrlUnpadded::decode_vec(text).map_err(|_| Reason::TokenMalformed)
+}
+
+fn parse_part(part: &[u8]) -> Result<Value, Reason> {
+    parse_object(&decode(part)?).ok_or(Reason::TokenMalformed)
+}
+
+struct Header {
+    algorithm: Algorithm,
+    kid: Option<String>,
+}
+
+impl Header {
+    fn parse(part: &[u8]) -> Result<Self, Reason> {
+        let header = parse_part(part)?;
+        // RFC 7515, section 4.1.11: what is critical and not understood is refused.
+        if header.get("crit").is_some() {
+            return Err(Reason::TokenCritical);
+        }
+        let name = header.get("alg").and_then(Value::as_str);
+        let algorithm = name
+            .and_then(Algorithm::from_name)
+            .ok_or(Reason::TokenAlgorithm)?;
+        let kid = match header.get("kid") {
+            None => None,
+            Some(Value::String(kid)) => Some(kid.clone()),
+            Some(_) => return Err(Reason::TokenMalformed),
+        };
+        Ok(Self { algorithm, kid })
+    }
+}
+
+impl Provider {
+    fn check_signature(
+        &self,
+        header: &Header,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Reason> {
+        let mut reason = Reason::TokenAlgorithm;
+        for key in self.keys.iter().filter(|k| k.algorithm == header.algorithm) {
+            if reason == Reason::TokenAlgorithm {
+                reason = Reason::TokenKey;
+            }
+            // A token that names a key is checked with that key and no other.
+            if header.kid.is_some() && header.kid != key.kid {
+                continue;
+            }
+            if key.verifies(message, signature) {
+                return Ok(());
+            }
+            reason = Reason::TokenSignature;
+        }
+        Err(reason)
+    }
+
+    fn check_times(&self, claims: &Value, now: f64) -> Result<(), Reason> {
+        match time(claims, "exp")? {
+            Some(exp) if now >= exp + self.leeway => return Err(Reason::TokenExpired),
+            None if self.require_exp => return Err(Reason::TokenExpiryMissing),
+            _ => {}
+        }
+        let latest = now + self.leeway;
+        if time(claims, "nbf")?.is_some_and(|nbf| nbf > latest) {
+            return Err(Reason::TokenNotYetValid);
+        }
+        if time(claims, "iat")?.is_some_and(|iat| iat > latest) {
+            return Err(Reason::TokenIssuedInFuture);
+        }
+        Ok(())
+    }
+
+    fn check_audience(&self, claims: &Value) -> Result<(), Reason> {
+        let Some(accepted) = &self.audiences else {
+            return Ok(());
+        };
+        let accepts = |v: &Value| v.as_str().is_some_and(|a| accepted.iter().any(|x| x == a));
+        let met = match claims.get("aud") {
+            Some(Value::Array(list)) => list.iter().any(accepts),
+            Some(value) => accepts(value),
+            None => false,
+        };
+        met.then_some(()).ok_or(Reason::TokenAudience)
+    }
+
+    fn consumer(&self, claims: &Value) -> Result<String, Reason> {
+        let value = self.consumer_claim.get(claims);
+        value
+            .and_then(|v| consumer_name(&self.consumer_prefix, v))
+            .ok_or(Reason::TokenConsumer)
+    }
+}
+
+/// A NumericDate, which may have a fraction. Anything else is no time.
+fn time(claims: &Value, name: &str) -> Result<Option<f64>, Reason> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(value) => value.as_f64().map(Some).ok_or(Reason::TokenMalformed),
+    }
+}

@@ -1,0 +1,58 @@
+//! What the decision needs to know about a request.
+//!
+//! The decision is written against a trait so that it can be tested natively;
+//! in the module the trait is backed by Proxy-Wasm host calls.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// The bytes of one header value. Header values need not be UTF-8.
+pub type Bytes = Rc<[u8]>;
+
+pub trait Request {
+    /// The first value of the header, or None if the request lacks it.
+    fn header(&self, name: &str) -> Option<Vec<u8>>;
+    /// Seconds since the Unix epoch.
+    fn now(&self) -> u64;
+}
+
+/// Asks the host for each header at most once: a host call crosses the sandbox
+/// border, and several sources and rules may want the same header.
+pub struct Cached<'a, R: Request> {
+    inner: &'a R,
+    seen: RefCell<Vec<(String, Option<Bytes>)>>,
+}
+
+impl<'a, R: Request> Cached<'a, R> {
+    pub fn new(inner: &'a R) -> Self {
+        Self {
+            inner,
+            seen: RefCell::new(Vec::with_capacity(4)),
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<Bytes> {
+        // A handful of names at most, so a scan beats a map.
+        if let Some((_, value)) = self.seen.borrow().iter().find(|(n, _)| n == name) {
+            return value.clone();
+        }
+        let value: Option<Bytes> = self.inner.header(name).map(Into::into);
+        self.seen
+            .borrow_mut()
+            .push((name.to_owned(), value.clone()));
+        value
+    }
+
+    pub fn now(&self) -> u64 {
+        self.inner.now()
+    }
+}
+
+/// One change to the request headers that go upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Replace every value of the header by this one.
+    Set(String, Vec<u8>),
+    /// Remove every value of the header.
+    Remove(String),
+}

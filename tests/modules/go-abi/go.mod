@@ -1,0 +1,3 @@
+module example.com/mixer/go-abi
+
+go 1.24
