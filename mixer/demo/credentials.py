@@ -32,6 +32,7 @@ class Credentials:
     other_audience_token: str
     forged_token: str
     jwks: dict[str, Any]
+    more_tokens: tuple[str, ...] = ()
 
     @property
     def api_key_sha256(self) -> str:
@@ -39,8 +40,11 @@ class Credentials:
         return hashlib.sha256(self.api_key.encode()).hexdigest()
 
 
-def new_credentials() -> Credentials:
+def new_credentials(more_tokens: int = 0) -> Credentials:
     """Makes new random keys and signs the tokens with ES256.
+
+    Args:
+        more_tokens: How many further valid tokens to sign, each different.
 
     Raises:
         SignerNotFound: joserfc is not installed.
@@ -54,6 +58,7 @@ def new_credentials() -> Credentials:
         other_audience_token=signer.sign(audience="billing"),
         forged_token=stranger.sign(),
         jwks={"keys": [signer.public_key()]},
+        more_tokens=tuple(signer.sign(number=n) for n in range(more_tokens)),
     )
 
 
@@ -69,7 +74,7 @@ class _Signer:
     def public_key(self) -> dict[str, Any]:
         return dict(self._key.as_dict(private=False))
 
-    def sign(self, *, audience: str = AUDIENCE, issued_s_ago: int = 0) -> str:
+    def sign(self, *, audience: str = AUDIENCE, issued_s_ago: int = 0, number: int = 0) -> str:
         from joserfc import jwt
 
         issued = int(time.time()) - issued_s_ago
@@ -77,6 +82,7 @@ class _Signer:
             "iss": ISSUER,
             "sub": TOKEN_CONSUMER,
             "aud": audience,
+            "jti": str(number),
             "iat": issued,
             "exp": issued + _HOUR_S,
             "email": "alice@demo.mixer.dev",

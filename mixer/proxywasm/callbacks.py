@@ -42,6 +42,12 @@ _LATER = {
     "on_foreign_function": (3, _NONE),
     "on_redis_call_response": (4, _NONE),
 }
+_START = {
+    "_initialize": Signature((), ()),
+    "_start": Signature((), ()),
+    "main": Signature((_I32, _I32), (_I32,)),
+    "__main_void": Signature((), (_I32,)),
+}
 _WITH_END_OF_STREAM = ("on_request_headers", "on_response_headers")
 LATER = frozenset(f"proxy_{name}" for name in _LATER)
 """Callbacks that this host checks but does not make yet."""
@@ -92,6 +98,8 @@ def check_exports(module: Module, abi: AbiVersion) -> None:
     for name, (params, results, *_) in (_CALLBACKS | _LATER).items():
         count = params - (name in _WITH_END_OF_STREAM and not _has_end_of_stream(abi))
         _check(exports, f"proxy_{name}", Signature((_I32,) * count, (_I32,) * results))
+    for name, signature in _START.items():
+        _check(exports, name, signature)
     if not any(name in exports for name in ALLOCATORS):
         raise ModuleError(f"exports no allocator: {' or '.join(ALLOCATORS)}")
     for name in ALLOCATORS:

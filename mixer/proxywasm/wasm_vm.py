@@ -9,7 +9,7 @@ from mixer.proxywasm.callbacks import bind
 from mixer.proxywasm.contexts import Context, PluginSettings, RootContext, StartContext
 from mixer.proxywasm.loading import ProxyWasmModule
 from mixer.proxywasm.services import Services
-from mixer.vm import GuestFunction, HostCallError, Linker, VmLimits
+from mixer.vm import GuestFunction, HostCallError, Linker, TrapError, TrapKind, VmLimits
 
 _NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 _START_LOG_LINES = 5
@@ -106,10 +106,10 @@ class WasmVm:
         """A context id that no living context has.
 
         Raises:
-            HostCallError: Too many contexts live in this VM.
+            TrapError: Too many contexts live in this VM.
         """
         if len(self.contexts) >= _MAX_LIVE_CONTEXTS:
-            raise HostCallError(f"{_MAX_LIVE_CONTEXTS} contexts live in this VM")
+            raise TrapError(TrapKind.OTHER, f"{_MAX_LIVE_CONTEXTS} contexts live in this VM")
         self._last_id = self._last_id % 0x7FFF_FFFF + 1
         while self._last_id in self.contexts:
             self._last_id = self._last_id % 0x7FFF_FFFF + 1

@@ -23,10 +23,14 @@ class CpuBudget:
     __slots__ = ("_half_ns", "_since", "first_ticks", "seconds")
 
     def __init__(self, seconds: float) -> None:
+        self._since: int | None = None
+        self.limit(seconds)
+
+    def limit(self, seconds: float) -> None:
+        """Change the CPU that each later call has."""
         self.seconds = seconds
         self._half_ns = int(seconds * _NS / 2)
         self.first_ticks = ticks(seconds / 2)
-        self._since: int | None = None
 
     def start(self) -> None:
         """Forget what an earlier call used."""

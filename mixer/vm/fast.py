@@ -274,7 +274,7 @@ class FastInstance:
 
     def set_cpu_limit(self, seconds: float) -> None:
         """See `mixer.vm.model.Instance.set_cpu_limit`."""
-        self.budget.__init__(seconds)  # type: ignore[misc]
+        self.budget.limit(seconds)
 
     def close(self) -> None:
         """See `mixer.vm.model.Instance.close`."""

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Sequence
+from itertools import cycle, islice
 
 from mixer.api import ext_authz
 from mixer.config import loads
@@ -18,7 +19,7 @@ def measure(variants: Sequence[Variant], checks: int) -> list[tuple[str, float]]
     figures: list[list[float]] = [[] for _ in variants]
     for number in range(_ROUNDS + 1):
         for engine, variant, figure in zip(engines, variants, figures, strict=True):
-            spent = _ask(engine, variant.request(), checks)
+            spent = _ask(engine, variant.requests(), checks)
             if number:
                 figure.append(spent / checks * 1e6)
     for engine in engines:
@@ -26,9 +27,9 @@ def measure(variants: Sequence[Variant], checks: int) -> list[tuple[str, float]]
     return [(v.name, statistics.median(f)) for v, f in zip(variants, figures, strict=True)]
 
 
-def _ask(engine: Engine, data: bytes, checks: int) -> float:
+def _ask(engine: Engine, requests: list[bytes], checks: int) -> float:
     began = time.process_time()
-    for _ in range(checks):
+    for data in islice(cycle(requests), checks):
         request = ext_authz.decode(data)
         assert request is not None
         ext_authz.encode(engine.decide(request))

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from pathlib import Path
 
 import grpc.aio
@@ -52,11 +53,11 @@ async def measure(variants: Sequence[Variant], checks: int) -> list[ServerCost]:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="mixer-bench-")))
         servers = [await _baseline(running, folder)]
         servers += [await _service(running, folder, i, v) for i, v in enumerate(variants)]
-        requests = [variants[0].request(), *(v.request() for v in variants)]
+        requests = [variants[0].requests(), *(v.requests() for v in variants)]
         costs = [ServerCost("constant answer (baseline)"), *(ServerCost(v.name) for v in variants)]
         for number in range(_ROUNDS + 1):
-            for server, request, cost in zip(servers, requests, costs, strict=True):
-                spent = await _ask(server, request, checks)
+            for server, asked, cost in zip(servers, requests, costs, strict=True):
+                spent = await _ask(server, asked, checks)
                 if number:  # the first round warms up
                     cost.cpu_us.append(spent / checks * 1e6)
         for server, cost in zip(servers, costs, strict=True):
@@ -81,16 +82,17 @@ async def _service(
     return await running.enter_async_context(server)
 
 
-async def _ask(server: ServiceProcess, request: bytes, checks: int) -> float:
+async def _ask(server: ServiceProcess, requests: list[bytes], checks: int) -> float:
     process = psutil.Process(server.pid)
     async with grpc.aio.insecure_channel(server.address) as channel:
         check = channel.unary_unary(f"/{ext_authz.SERVICE}/{ext_authz.METHOD}")
 
         async def caller() -> None:
-            for _ in range(checks // _CONCURRENCY):
+            for request in islice(turns, checks // _CONCURRENCY):
                 await check(request)
 
-        await check(request, wait_for_ready=True)
+        turns = cycle(requests)
+        await check(requests[0], wait_for_ready=True)
         before = process.cpu_times()
         await asyncio.gather(*(caller() for _ in range(_CONCURRENCY)))
         after = process.cpu_times()

@@ -61,12 +61,12 @@ class Variant:
     Attributes:
         name: What is printed.
         plugin: ``spec`` of its WasmPlugin, or None for no adapter.
-        headers: Request headers beyond those of a browser.
+        headers: Request headers beyond those of a browser; asked in turns.
     """
 
     name: str
     plugin: dict[str, Any] | None
-    headers: dict[str, str]
+    headers: tuple[dict[str, str], ...] = ({},)
 
     def documents(self, address: str) -> str:
         """The configuration file of the service."""
@@ -84,14 +84,17 @@ class Variant:
         }
         return yaml.safe_dump_all([mixer, plugin] if self.plugin else [mixer])
 
-    def request(self) -> bytes:
-        """A CheckRequest as Envoy sends it."""
+    def requests(self) -> list[bytes]:
+        """CheckRequests as Envoy sends them."""
+        return [self._request(headers) for headers in self.headers]
+
+    def _request(self, own: dict[str, str]) -> bytes:
         message = external_auth_pb2.CheckRequest()
         http = message.attributes.request.http
         http.method, http.path, http.host, http.scheme = "GET", "/orders?page=2", "a.b", "https"
         pseudo = {":method": "GET", ":path": "/orders?page=2", ":authority": "a.b",
                   ":scheme": "https"}  # fmt: skip
-        http.headers.update({**pseudo, **_BROWSER, **self.headers})
+        http.headers.update({**pseudo, **_BROWSER, **own})
         address = message.attributes.source.address.socket_address
         address.address, address.port_value = "127.0.0.1", 40_000
         return bytes(message.SerializeToString())
@@ -105,12 +108,17 @@ def variants(folder: Path, credentials: Credentials) -> list[Variant]:
         "pluginConfig": auth_configuration(credentials),
     }
     return [
-        Variant("parse and answer, no adapter", None, {}),
-        Variant("empty module", {"url": _module(folder, "empty", _EMPTY)}, {}),
-        Variant("module with ten host calls", {"url": _module(folder, "ten", _TEN)}, {}),
-        Variant("auth, API key", auth, {"x-api-key": credentials.api_key}),
-        Variant("auth, ES256 token", auth, {"authorization": f"Bearer {credentials.token}"}),
+        Variant("parse and answer, no adapter", None),
+        Variant("empty module", {"url": _module(folder, "empty", _EMPTY)}),
+        Variant("module with ten host calls", {"url": _module(folder, "ten", _TEN)}),
+        Variant("auth, API key", auth, ({"x-api-key": credentials.api_key},)),
+        Variant("auth, ES256 token seen before", auth, (_bearer(credentials.token),)),
+        Variant("auth, ES256 token never seen", auth, tuple(map(_bearer, credentials.more_tokens))),
     ]
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
 
 
 def _module(folder: Path, name: str, text: str) -> str:
