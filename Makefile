@@ -27,7 +27,7 @@ demo: $(VENV)/installed
 	@$(BIN)/mixer demo
 
 test: $(VENV)/installed
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/installed
 	@$(BIN)/ruff check .

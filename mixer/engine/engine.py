@@ -28,6 +28,10 @@ class Engine:
         configuration: What to load.
         progress: Told in a few words what is going on while it loads.
         on_change: Told when the state of an adapter changes.
+
+    Attributes:
+        adapters: In the order in which they run.
+        decisions: How many were made or begun.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Engine:
             Adapter(plugin, self._linker, self._module(plugin), on_change=on_change)
             for plugin in configuration.plugins
         )
+        self.decisions = 0
         for adapter in self.adapters:
             adapter.start()
 
@@ -73,6 +78,7 @@ class Engine:
 
     def decide(self, request: Request) -> Decision:
         """Run a request through the adapters; never raises for what an adapter does."""
+        self.decisions += 1
         return Chain(self.adapters, request).run()
 
     def close(self) -> None:

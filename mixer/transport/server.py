@@ -1,7 +1,7 @@
 """The gRPC server: listeners, limits, health, reflection, and a graceful stop."""
 
+import asyncio
 import socket
-import stat
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from mixer.transport import authorization
 from mixer.transport.health import Health
 
 _UNIX = "unix:"
+_MOMENT = 0.02
 
 
 class ListenError(Exception):
@@ -36,6 +37,7 @@ class Server:
     """
 
     def __init__(self, engine: Engine, spec: MixerSpec, health: Health) -> None:
+        self._engine = engine
         self._spec = spec
         self._health = health
         self._server = grpc.aio.server(
@@ -52,8 +54,9 @@ class Server:
         self.addresses = tuple(self._listen(listener.address) for listener in spec.listeners)
 
     def _listen(self, address: str) -> str:
-        if address.startswith(_UNIX):
-            _remove_stale_socket(Path(address.removeprefix(_UNIX)))
+        # gRPC takes over whatever socket is there, one that is in use too.
+        if address.startswith(_UNIX) and _answers(address.removeprefix(_UNIX)):
+            raise ListenError(f"{address}: cannot listen there: it is in use")
         try:
             port = self._server.add_insecure_port(address)
         except RuntimeError as error:
@@ -75,8 +78,22 @@ class Server:
     ) -> None:
         """Report NOT_SERVING, finish what is in flight, cut what outlasts the grace period."""
         await self._health.stopping()
-        await self._server.stop(self._spec.shutdown.grace)
+        half = self._spec.shutdown.grace / 2
+        with suppress(TimeoutError):
+            async with asyncio.timeout(half):
+                await self._quiet()
+        await self._server.stop(half)
         self._remove_sockets()
+
+    async def _quiet(self) -> None:
+        """Wait for a moment without a new request.
+
+        When the stop begins, gRPC cancels requests that it has received and not yet handed over.
+        """
+        before = -1
+        while before != self._engine.decisions:
+            before = self._engine.decisions
+            await asyncio.sleep(_MOMENT)
 
     def _remove_sockets(self) -> None:
         for address in self.addresses:
@@ -89,17 +106,6 @@ def health_service() -> str:
     return str(health.SERVICE_NAME)
 
 
-def _remove_stale_socket(path: Path) -> None:
-    """A socket that an earlier process left behind blocks the address; anything else is kept."""
-    with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.stat().st_mode) and not _answers(path):
-            path.unlink()
-
-
-def _answers(path: Path) -> bool:
+def _answers(path: str) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-        return True
+        return probe.connect_ex(path) == 0

@@ -22,6 +22,8 @@ TICK = 0.01
 MAX_MODULE_BYTES = 64 << 20
 """The largest module that is compiled."""
 
+_MAGIC = b"\0asm"
+
 _SETTINGS = "epoch;no-threads;no-memory64;no-gc;fixed-memory"
 """Names what `_config` sets, as part of the key of a compiled module."""
 
@@ -74,6 +76,8 @@ class WasmEngine:
             raise ModuleError(
                 f"the module has {len(code)} bytes, over the bound of {MAX_MODULE_BYTES}"
             )
+        if not code.startswith(_MAGIC):  # wasmtime would take text for its text format
+            raise ModuleError("not a valid WebAssembly module: it does not begin with \\0asm")
         digest = hashlib.sha256(code).hexdigest()
         raw = self._cached(digest)
         if raw is not None:

@@ -101,7 +101,9 @@ async def test_every_option_is_valid(envoy: Path, tmp_path: Path) -> None:
     )
     clusters = [build.cluster("mixer", "[::1]:9000", http2=True, max_requests=10_000)]
     address = f"unix:{tmp_path}/envoy.sock"
-    listener = build.listener("in", "mixer", [authz, authz], address=address)
+    listener = build.listener(
+        "in", "mixer", [authz, authz], address=address, context_extensions={"a": "b"}
+    )
     async with EnvoyProcess(build.bootstrap([listener], clusters)) as running:
         assert running.address("in") == address
 

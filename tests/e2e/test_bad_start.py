@@ -1,0 +1,114 @@
+"""A service that cannot start says why and ends with status 1."""
+
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mixer.study.process import ChildProcess
+from mixer.study.service import SERVE
+from tests.e2e.guests import Guests
+from tests.e2e.stack import Document, Services, adapter
+
+Make = Callable[[Guests], Sequence[Document]]
+
+
+async def refusal(config: Path, status: int = 1) -> str:
+    """What the service writes before it ends."""
+    log = config.with_suffix(".log")
+    log.unlink(missing_ok=True)
+    process = await ChildProcess.start("mixer serve", [*SERVE, str(config)], log)
+    try:
+        assert await process.wait(30) == status
+    finally:
+        await process.stop()
+    assert "Traceback" not in process.log_text()
+    return process.log_text()
+
+
+def good(guests: Guests, name: str = "one", **spec: Any) -> Document:
+    return adapter(name, guests.adds((b"x-added", b"1")), **spec)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(
+            lambda guests: [good(guests, sha256="0" * 64)],
+            f"not the configured {'0' * 64}",
+            id="wrong digest",
+        ),
+        pytest.param(
+            lambda guests: [adapter("one", Path("/nonexistent/one.wasm"))],
+            "/nonexistent/one.wasm",
+            id="missing file",
+        ),
+        pytest.param(
+            lambda guests: [good(guests), good(guests)],
+            "metadata.name: the name is taken: the first is at {file}:",
+            id="duplicate name",
+        ),
+        pytest.param(
+            lambda guests: [good(guests, failStrateggy="FAIL_OPEN")],
+            "spec.failStrateggy: unknown field; did you mean 'failStrategy'?",
+            id="unknown field",
+        ),
+        pytest.param(
+            lambda guests: [adapter("one", guests.refuses(b"the key is too short"))],
+            "the module refused its configuration: the key is too short",
+            id="configuration that the module refuses",
+        ),
+        pytest.param(
+            lambda guests: [adapter("one", "builtin://auth", {"surprise": 1})],
+            "surprise",
+            id="configuration that the auth module refuses",
+        ),
+        pytest.param(
+            lambda guests: [adapter("one", guests.file("text", b"#!/bin/sh\n"))],
+            "not a valid WebAssembly module",
+            id="not WebAssembly",
+        ),
+        pytest.param(
+            lambda guests: [adapter("one", guests.file("no-abi", b"\0asm\1\0\0\0"))],
+            "proxy_abi_version",
+            id="no ABI",
+        ),
+    ],
+)
+async def test_bad_configuration(
+    services: Services, guests: Guests, make: Make, message: str
+) -> None:
+    """What is wrong is told with the file and line, or the adapter, that it is about."""
+    config = services.configure("bad", make(guests))
+    said = await refusal(config)
+    assert message.format(file=config) in said
+    assert f"{config}:" in said
+
+
+async def test_every_problem_is_told_with_its_line(services: Services, guests: Guests) -> None:
+    """One start shows all that is wrong with the files."""
+    config = services.configure("bad", [good(guests, phase="AUTHX", priority="high")])
+    said = await refusal(config)
+    lines = config.read_text().splitlines()
+    for field in ("phase", "priority"):
+        number = 1 + next(i for i, line in enumerate(lines) if line.strip().startswith(field))
+        assert f"{config}:{number}: spec.{field}: " in said
+    assert "2 problems: nothing was loaded" in said
+
+
+async def test_port_in_use(services: Services, guests: Guests) -> None:
+    """A port that another process listens on is named."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        listeners = [{"name": "grpc", "address": address}]
+        config = services.configure("bad", [good(guests)], listeners=listeners)
+        said = await refusal(config)
+    assert f"{address}: cannot listen there" in said
+
+
+async def test_no_such_configuration(services: Services) -> None:
+    """A configuration that is not there is named."""
+    config = services.folder / "absent.yaml"
+    assert f"{config}" in await refusal(config)
