@@ -1,0 +1,1 @@
+"""Guest modules, built as WebAssembly text, and the hosts that run them."""

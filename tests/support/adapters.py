@@ -1,0 +1,157 @@
+"""Adapters as WebAssembly text, made of a few things that an adapter can do."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+_IMPORTS = """
+(import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+(import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_replace_header_map_value"
+  (func $replace (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_remove_header_map_value" (func $remove (param i32 i32 i32) (result i32)))
+(import "env" "proxy_set_buffer_bytes" (func $body (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_set_property" (func $property (param i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
+(import "env" "proxy_close_stream" (func $close (param i32) (result i32)))
+(import "env" "proxy_send_local_response"
+  (func $respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))"""
+
+_BASE = """
+(memory (export "memory") 1 64)
+(func (export "proxy_abi_version_0_2_1"))
+(global $heap (mut i32) (i32.const 16384))
+(func (export "malloc") (param i32) (result i32)
+  (if (i32.gt_u (local.get 0) (i32.const 16384)) (then (return (i32.const 0))))
+  (if (i32.gt_u (i32.add (global.get $heap) (local.get 0)) (i32.const 65536))
+    (then (global.set $heap (i32.const 16384))))
+  (global.get $heap)
+  (global.set $heap (i32.add (global.get $heap) (local.get 0))))
+(func $deep (call $deep))"""
+
+_SIGNATURES = {
+    "proxy_on_context_create": ("(param i32 i32)", None),
+    "proxy_on_vm_start": ("(param i32 i32) (result i32)", 1),
+    "proxy_on_configure": ("(param i32 i32) (result i32)", 1),
+    "proxy_on_request_headers": ("(param i32 i32 i32) (result i32)", 0),
+    "proxy_on_request_body": ("(param i32 i32 i32) (result i32)", 0),
+    "proxy_on_log": ("(param i32)", None),
+    "proxy_on_done": ("(param i32) (result i32)", 1),
+    "proxy_on_delete": ("(param i32)", None),
+    "_initialize": ("", None),
+}
+
+
+class Texts:
+    """The constant texts of one module."""
+
+    def __init__(self) -> None:
+        self.data = ""
+        self._end = 1024
+
+    def place(self, text: str) -> str:
+        """Place a text in the memory, and give its address and size as two operands."""
+        encoded = text.encode()
+        at, self._end = self._end, self._end + len(encoded)
+        escaped = "".join(f"\\{byte:02x}" for byte in encoded)
+        self.data += f'(data (i32.const {at}) "{escaped}")'
+        return f"(i32.const {at}) (i32.const {len(encoded)})"
+
+
+Step = Callable[[Texts], str]
+
+
+def _on_header(function: str, *texts: str) -> Step:
+    return lambda t: f"(drop (call ${function} (i32.const 0) {' '.join(map(t.place, texts))}))"
+
+
+def add(name: str, value: str) -> Step:
+    """Add a header."""
+    return _on_header("add", name, value)
+
+
+def replace(name: str, value: str) -> Step:
+    """Replace a header."""
+    return _on_header("replace", name, value)
+
+
+def remove(name: str) -> Step:
+    """Remove a header."""
+    return _on_header("remove", name)
+
+
+def deny(status: int = 403, body: str = "", details: str = "", grpc: int = -1) -> Step:
+    """Answer the request."""
+    return lambda t: (
+        f"(drop (call $respond (i32.const {status}) {t.place(details)} {t.place(body)}"
+        f" (i32.const 0) (i32.const 0) (i32.const {grpc})))"
+    )
+
+
+def log(text: str, level: int = 2) -> Step:
+    """Log a message."""
+    return lambda t: f"(drop (call $log (i32.const {level}) {t.place(text)}))"
+
+
+def set_body(text: str) -> Step:
+    """Replace the whole body."""
+    return lambda t: (
+        f"(drop (call $body (i32.const 0) (i32.const 0) (i32.const -1) {t.place(text)}))"
+    )
+
+
+def set_property(path: str, value: str) -> Step:
+    """Set a property."""
+    return lambda t: f"(drop (call $property {t.place(path)} {t.place(value)}))"
+
+
+def when(name: str, *steps: Step) -> Step:
+    """Do something only for requests with a header."""
+    return lambda t: (
+        f"(if (i32.eqz (call $get (i32.const 0) {t.place(name)} (i32.const 0) (i32.const 4)))"
+        f" (then {' '.join(step(t) for step in steps)}))"
+    )
+
+
+def answer(action: int) -> Step:
+    """Return this from the callback."""
+    return lambda _: f"(return (i32.const {action}))"
+
+
+def _plain(code: str) -> Step:
+    return lambda _: code
+
+
+trap = _plain("unreachable")
+trap_in_a_stream = _plain("(if (local.get 1) (then unreachable))")
+"""For ``context_create``: the root context has no parent."""
+spin = _plain("(loop (br 0))")
+recurse = _plain("(call $deep)")
+close = _plain("(drop (call $close (i32.const 0)))")
+resume = _plain("(drop (call $continue (i32.const 0)))")
+fill = _plain(
+    "(drop (memory.grow (i32.const 15)))"
+    " (memory.fill (i32.const 65536) (i32.const 1) (i32.const 983040))"
+)
+"""Take a mebibyte of memory, and use it."""
+grow = _plain("(loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))")
+
+
+def adapter(*steps: Step, **callbacks: Sequence[Step]) -> str:
+    """The text of an adapter.
+
+    Args:
+        steps: What it does with request headers.
+        callbacks: What it does in others, such as ``request_body``; ``initialize`` is the start.
+    """
+    texts = Texts()
+    bodies: dict[str, Any] = {"proxy_on_request_headers": steps}
+    for name, others in callbacks.items():
+        bodies["_initialize" if name == "initialize" else f"proxy_on_{name}"] = others
+    functions = []
+    for name, body in bodies.items():
+        signature, default = _SIGNATURES[name]
+        result = "" if default is None else f"(i32.const {default})"
+        code = " ".join(step(texts) for step in body)
+        functions.append(f'(func (export "{name}") {signature} {code} {result})')
+    return f"(module {_IMPORTS} {_BASE} {' '.join(functions)} {texts.data})"
