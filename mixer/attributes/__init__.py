@@ -1,7 +1,14 @@
 """The typed attributes that every front end fills and every adapter reads."""
 
 from mixer.attributes.bag import AttributeBag, Resolver
-from mixer.attributes.headers import HeaderChange, HeaderMap, HeaderSource, Pair, PairSource
+from mixer.attributes.headers import (
+    HeaderChange,
+    HeaderMap,
+    HeaderSource,
+    Pair,
+    PairSource,
+    SavedHeaders,
+)
 from mixer.attributes.http import HTTP_RESOLVERS
 from mixer.attributes.values import Duration, Kind, Message, Timestamp, Value
 from mixer.attributes.vocabulary import LEGACY_NAMES, VOCABULARY
@@ -20,6 +27,7 @@ __all__ = [
     "Pair",
     "PairSource",
     "Resolver",
+    "SavedHeaders",
     "Timestamp",
     "Value",
 ]

@@ -1,6 +1,6 @@
 """Header maps: lazily decoded, ordered, with duplicates, and able to say what was changed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,6 +49,12 @@ class PairSource:
         return len(self._pairs)
 
 
+_Values = dict[bytes, tuple[bytes, ...]]
+
+SavedHeaders = tuple[_Values, list[Pair] | None, dict[bytes, None]]
+"""What `HeaderMap.save` notes."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeaderChange:
     """How the values under one name differ from the original ones.
@@ -76,12 +82,13 @@ class HeaderMap(Mapping[str, str]):
         source: The original headers; not asked for more than is needed.
     """
 
-    __slots__ = ("_noted", "_pairs", "_source")
+    __slots__ = ("_noted", "_pairs", "_removed", "_source")
 
     def __init__(self, source: HeaderSource) -> None:
         self._source = source
-        self._noted: dict[bytes, tuple[bytes, ...]] = {}
+        self._noted: _Values = {}
         self._pairs: list[Pair] | None = None
+        self._removed: dict[bytes, None] = {}  # a set that keeps its order
 
     @classmethod
     def of(cls, *pairs: tuple[str, str]) -> "HeaderMap":
@@ -106,15 +113,15 @@ class HeaderMap(Mapping[str, str]):
 
     def pairs(self) -> list[Pair]:
         """Every header in order. The list must not be changed."""
-        return self._source.pairs() if self._is_untouched else self._decoded()
+        untouched = self._pairs is None and not self._noted
+        return self._source.pairs() if untouched else self._decoded()
 
     def count(self) -> int:
         """How many headers there are, duplicates counted."""
-        return self._source.count() if self._is_untouched else len(self._decoded())
-
-    @property
-    def _is_untouched(self) -> bool:
-        return self._pairs is None and not self._noted
+        if self._pairs is not None:
+            return len(self._pairs)
+        changed = sum(len(v) - len(self._source.all(n)) for n, v in self._noted.items())
+        return self._source.count() + changed
 
     def byte_size(self) -> int:
         """The sum of the lengths of names and values, as Envoy counts a header map."""
@@ -141,6 +148,7 @@ class HeaderMap(Mapping[str, str]):
     def remove(self, name: bytes) -> None:
         """Remove every value of a header; none is fine."""
         name = _canonical(name)
+        self._removed[name] = None
         if self._pairs is None:
             self._noted[name] = ()
         else:
@@ -156,24 +164,41 @@ class HeaderMap(Mapping[str, str]):
             self._pairs = list(_merged(self._source.pairs(), self._noted))
         return self._pairs
 
-    def changes(self) -> tuple[HeaderChange, ...]:
-        """What differs from the source."""
+    def changes(self, *, source_is_complete: bool = True) -> tuple[HeaderChange, ...]:
+        """What differs from the source.
+
+        Args:
+            source_is_complete: Whether the source has every header of the message. A proxy may
+                withhold some, so that a removal counts even of a header that is not there.
+        """
+        old, new = self._old_and_new()
+        changed = [HeaderChange(n, v) for n, v in new.items() if v != old(n)]
+        if not source_is_complete:
+            absent = (n for n in self._removed if not new.get(n) and not old(n))
+            changed += [HeaderChange(name, ()) for name in absent]
+        return tuple(changed)
+
+    def _old_and_new(self) -> tuple[Callable[[bytes], tuple[bytes, ...]], _Values]:
+        """What a name had, and what each name has now, of those that may differ."""
         if self._pairs is None:
-            new, names = self._noted, iter(self._noted)
-        else:
-            new = _grouped(self._pairs)
-            names = iter(dict.fromkeys((*new, *_grouped(self._source.pairs()))))
-        return tuple(
-            HeaderChange(name, new.get(name, ()))
-            for name in names
-            if self._source.all(name) != new.get(name, ())
-        )
+            return self._source.all, self._noted
+        old = _grouped(self._source.pairs())
+        return lambda name: old.get(name, ()), dict.fromkeys(old, ()) | _grouped(self._pairs)
+
+    def save(self) -> SavedHeaders:
+        """Note the state, for `restore`."""
+        pairs = None if self._pairs is None else list(self._pairs)
+        return dict(self._noted), pairs, dict(self._removed)
+
+    def restore(self, saved: SavedHeaders) -> None:
+        """Forget every change since `save`."""
+        self._noted, self._pairs, self._removed = saved
 
     def __getitem__(self, name: str) -> str:
         values = self.all(name.encode(errors="surrogateescape"))
         if not values:
             raise KeyError(name)
-        return b",".join(values).decode("utf-8", "replace")
+        return b",".join(values).decode(errors="surrogateescape")
 
     def __iter__(self) -> Iterator[str]:
         names = dict.fromkeys(name for name, _ in self.pairs())
@@ -199,8 +224,8 @@ def _merged(pairs: list[Pair], noted: Mapping[bytes, tuple[bytes, ...]]) -> Iter
     yield from ((name, v) for name, values in left.items() for v in values)
 
 
-def _grouped(pairs: list[Pair]) -> dict[bytes, tuple[bytes, ...]]:
-    groups: dict[bytes, tuple[bytes, ...]] = {}
+def _grouped(pairs: list[Pair]) -> _Values:
+    groups: dict[bytes, list[bytes]] = {}
     for name, value in pairs:
-        groups[name] = (*groups.get(name, ()), value)
-    return groups
+        groups.setdefault(name, []).append(value)
+    return {name: tuple(values) for name, values in groups.items()}

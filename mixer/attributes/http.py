@@ -19,13 +19,13 @@ class HasHeaders(Protocol):
 def _header(name: bytes) -> Resolver:
     def resolve(source: HasHeaders) -> Value | None:
         value = source.headers.first(name)
-        return None if value is None else value.decode("utf-8", "replace")
+        return None if value is None else value.decode(errors="surrogateescape")
 
     return resolve
 
 
 def _path(source: HasHeaders) -> str:
-    return (source.headers.first(b":path") or b"").decode("utf-8", "replace")
+    return (source.headers.first(b":path") or b"").decode(errors="surrogateescape")
 
 
 HTTP_RESOLVERS = MappingProxyType[str, Resolver](

@@ -1,4 +1,8 @@
-"""The types that an attribute can have: those of Envoy's attributes and of CEL."""
+"""The types that an attribute can have: those of Envoy's attributes and of CEL.
+
+Bytes of a header that are not UTF-8 are kept in text by Python's ``surrogateescape``, so that a
+module gets back exactly what was sent.
+"""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum

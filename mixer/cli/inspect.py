@@ -28,7 +28,11 @@ def inspect(
     from mixer.vm import ModuleError
 
     try:
-        inspection = inspect_module(read(module))
+        code = read(module)
+    except ModuleError as error:
+        fail(f"mixer inspect: {error}", USAGE)
+    try:
+        inspection = inspect_module(code)
     except ModuleError as error:
         fail(f"mixer inspect: {module}: {error}", USAGE)
     if json_output:

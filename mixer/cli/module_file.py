@@ -7,7 +7,7 @@ from mixer.vm import ModuleError, read_module
 
 
 def read(argument: str) -> bytes:
-    """Read a file, or a module that is shipped with the service (``builtin://NAME``).
+    """Read a ``.wasm`` file, or a module that is shipped with the service (``builtin://NAME``).
 
     Raises:
         ModuleError: There is no such file or module.

@@ -62,11 +62,15 @@ def run(
             properties=parse_properties(property_ or []),
             allow_on_headers_stop_iteration=allow_on_headers_stop_iteration,
         )
-        report = run_request(read(module), request, _cache())
-    except (InputError, PropertyError, ModuleError, PluginStartError) as error:
+        code = read(module)
+    except (InputError, PropertyError, ModuleError) as error:
         fail(f"mixer run: {error}", USAGE)
+    try:
+        report = run_request(code, request, _cache())
+    except (ModuleError, PluginStartError) as error:
+        fail(f"mixer run: {module}: {error}", USAGE)
     except TrapError as error:
-        fail(f"mixer run: the module trapped while it started: {error}", USAGE)
+        fail(f"mixer run: {module}: trapped while it started: {error}", USAGE)
     _print(report, json_output=json_output)
     raise typer.Exit(0 if report.verdict == "allow" else _STOPPED)
 

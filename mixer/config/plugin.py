@@ -88,7 +88,7 @@ class WasmPlugin:
 
     @property
     def expected_sha256(self) -> str | None:
-        """64 hexadecimal digits in lower case, or None; not compared with the module yet."""
+        """64 hexadecimal digits in lower case, or None; the engine compares it with the module."""
         return self.spec.sha256
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mixer.config import FailStrategy, WasmPlugin
+from mixer.engine.failure import AdapterFailure
 from mixer.engine.guest_log import GuestLog
 from mixer.engine.match import matcher
 from mixer.engine.restart import RestartPolicy
@@ -26,8 +27,8 @@ from mixer.vm import Linker, ModuleError, TrapError, VmLimits
 
 _log = logging.getLogger(__name__)
 
-_TRAP_LOGS_PER_SECOND = 0.2
-_TRAP_LOG_BURST = 5
+_FAILURE_LOGS_PER_SECOND = 0.2
+_FAILURE_LOG_BURST = 5
 
 
 class AdapterState(StrEnum):
@@ -56,20 +57,6 @@ class AdapterStats:
             f"{self.requests} requests, {self.denied} denied, {self.failures} failures, "
             f"{self.starts} starts of its VM"
         )
-
-
-class AdapterFailure(Exception):  # noqa: N818 - the field's word for it
-    """An adapter could not give an answer to one request.
-
-    Args:
-        adapter: Which one.
-        reason: A short word for the decision log.
-    """
-
-    def __init__(self, adapter: "Adapter", reason: str) -> None:
-        super().__init__(f"{adapter.name}: {reason}")
-        self.adapter = adapter
-        self.reason = reason
 
 
 class Adapter:
@@ -106,7 +93,7 @@ class Adapter:
         self._on_change = on_change
         self._clock = clock
         self._restart = restart or RestartPolicy()
-        self._trap_logs = TokenBucket(_TRAP_LOGS_PER_SECOND, _TRAP_LOG_BURST, clock)
+        self._failure_logs = TokenBucket(_FAILURE_LOGS_PER_SECOND, _FAILURE_LOG_BURST, clock)
         self._services = Services(
             log=GuestLog(self.name), log_level=LogLevel[plugin.log_level.name]
         )
@@ -179,29 +166,24 @@ class Adapter:
             if self.state is AdapterState.FAILED and self._restart.may_start(self._clock()):
                 self.start()
             if self._root is None:
-                raise AdapterFailure(self, f"adapter_{self.state}")
+                raise AdapterFailure(self.name, f"adapter_{self.state}", may_fail_open=True)
         return StreamContext(self._root, stream)
 
     def crashed(self, error: TrapError) -> AdapterFailure:
         """Give up the VM after a trap, and return the failure to answer with."""
-        self.stats.failures += 1
         self._close_vm()
         self._enter(AdapterState.FAILED, str(error).splitlines()[0])
-        self._log_trap(error)
-        return AdapterFailure(self, f"trap_{error.kind}")
+        wait = self._restart.wait(self._clock())
+        self.note_failure(f"trap: {error.kind}; a new VM in {wait:.3f} s at the earliest\n{error}")
+        return AdapterFailure(self.name, f"trap_{error.kind}", may_fail_open=True)
 
-    def _log_trap(self, error: TrapError) -> None:
-        if not self._trap_logs.take():
-            return
-        _log.error(
-            "adapter %s trapped (%s), its VM is replaced in %.3f s at the earliest; "
-            "%d traps before were not logged:\n%s",
-            self.name,
-            error.kind,
-            self._restart.wait(self._clock()),
-            self._trap_logs.take_refused(),
-            error,
-        )
+    def note_failure(self, what: str) -> None:
+        """Count a failure, and log it where there were not too many."""
+        self.stats.failures += 1
+        if self._failure_logs.take():
+            left_out = self._failure_logs.take_refused()
+            more = f" ({left_out} failures before were not logged)" if left_out else ""
+            _log.error("adapter %s: %s%s", self.name, what, more)
 
     @property
     def memory_bytes(self) -> int:

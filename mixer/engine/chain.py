@@ -6,8 +6,9 @@ holds the headers back sees the body first. The first answer of an adapter ends 
 
 from collections.abc import Callable, Iterable, Iterator
 
-from mixer.engine.adapter import Adapter, AdapterFailure
+from mixer.engine.adapter import Adapter
 from mixer.engine.decision import Decision, Response, Verdict
+from mixer.engine.failure import AdapterFailure
 from mixer.engine.request import Request
 from mixer.engine.response_headers import response_headers
 from mixer.proxywasm import HttpStream, Outcome, StreamContext
@@ -53,7 +54,8 @@ class Chain:
             decision = self._answered(answer.adapter)
         except AdapterFailure as failure:
             decision = self._failed(failure)
-        self._delete_contexts()
+        finally:
+            self._delete_contexts()
         return decision
 
     def _matching(self) -> Iterator[Adapter]:
@@ -69,6 +71,7 @@ class Chain:
             Answer: It answered.
             AdapterFailure: It failed, and may not be passed over.
         """
+        saved = self._stream.save() if adapter.fails_open else None
         try:
             return step(adapter)
         except TrapError as trap:
@@ -76,9 +79,10 @@ class Chain:
             failure = adapter.crashed(trap)
         except AdapterFailure as error:
             failure = error
-        if not adapter.fails_open:
+            adapter.note_failure(error.reason)
+        if saved is None or not failure.may_fail_open:
             raise failure
-        self._stream.local_response, self._stream.reset = None, False
+        self._stream.restore(saved)
         self._failed_open.append(adapter.name)
         return False
 
@@ -95,7 +99,7 @@ class Chain:
 
     def _hold(self, adapter: Adapter) -> bool:
         if self._request.body is None:
-            raise AdapterFailure(adapter, "waits_for_a_body_that_the_proxy_did_not_send")
+            raise _misled(adapter, "waits_for_a_body_that_the_proxy_did_not_send")
         return self._body(adapter)
 
     def _body(self, adapter: Adapter) -> bool:
@@ -113,7 +117,7 @@ class Chain:
         if outcome is Outcome.RESPOND:
             raise Answer(adapter)
         reason = "closed_the_stream" if outcome is Outcome.RESET else "paused_for_ever"
-        raise AdapterFailure(adapter, reason)
+        raise _misled(adapter, reason)
 
     def _names(self) -> tuple[str, ...]:
         return tuple(adapter.name for adapter in self._open)
@@ -124,7 +128,9 @@ class Chain:
             Verdict.ALLOW,
             adapters=names,
             adapter=names[-1] if names else "",
-            request_headers=stream.request_headers.changes(),
+            request_headers=stream.request_headers.changes(
+                source_is_complete=self._request.headers_are_complete
+            ),
             response_headers=response_headers(stream.filter_state) if stream.filter_state else (),
             body=stream.request_body if stream.request_body_changed else None,
             failed_open=tuple(self._failed_open),
@@ -139,7 +145,7 @@ class Chain:
             adapters=self._names(),
             adapter=adapter.name,
             reason=local.details,
-            response=Response(local.status, local.headers, local.body, local.grpc_status),
+            response=Response(local.status, local.headers, local.body),
             failed_open=tuple(self._failed_open),
         )
 
@@ -147,7 +153,7 @@ class Chain:
         return Decision(
             Verdict.ERROR,
             adapters=self._names(),
-            adapter=failure.adapter.name,
+            adapter=failure.adapter,
             reason=failure.reason,
             response=Response(FAILURE_STATUS),
             failed_open=tuple(self._failed_open),
@@ -159,3 +165,8 @@ class Chain:
                 context.delete()
             except TrapError as trap:  # the decision stands; only the VM is lost
                 adapter.crashed(trap)
+
+
+def _misled(adapter: Adapter, reason: str) -> AdapterFailure:
+    """The module works, but neither goes on nor answers: that must let nothing pass."""
+    return AdapterFailure(adapter.name, reason, may_fail_open=False)

@@ -23,13 +23,11 @@ class Response:
         status: HTTP status.
         headers: Response headers.
         body: Response body.
-        grpc_status: gRPC status for a gRPC request, or -1.
     """
 
     status: int
     headers: tuple[Pair, ...] = ()
     body: bytes = b""
-    grpc_status: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ class Request:
         body: Its body as far as the caller sent it, or None where the caller sent none.
         has_body: Whether the request has a body, be it sent to us or not.
         body_complete: Whether `body` is all of it.
+        headers_are_complete: Whether `headers` are all of them; a proxy may withhold some.
     """
 
     headers: HeaderMap
@@ -22,3 +23,4 @@ class Request:
     body: bytes | None = None
     has_body: bool = False
     body_complete: bool = True
+    headers_are_complete: bool = True

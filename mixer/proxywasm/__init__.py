@@ -1,6 +1,7 @@
 """The Proxy-Wasm host: runs any module of that ABI, and knows no protocol and no engine."""
 
 from mixer.proxywasm.abi import AbiVersion, Action, BufferType, LogLevel, MapType, Status
+from mixer.proxywasm.callbacks import LATER, check_exports, detect_abi
 from mixer.proxywasm.contexts import PluginSettings, PluginStartError, RootContext
 from mixer.proxywasm.hostcalls import UNSUPPORTED
 from mixer.proxywasm.http_stream import HttpStream, LocalResponse
@@ -16,6 +17,7 @@ from mixer.proxywasm.stream_context import Outcome, StreamContext
 from mixer.proxywasm.wasm_vm import WasmVm
 
 __all__ = [
+    "LATER",
     "UNSUPPORTED",
     "AbiVersion",
     "Action",
@@ -35,6 +37,8 @@ __all__ = [
     "Status",
     "StreamContext",
     "WasmVm",
+    "check_exports",
+    "detect_abi",
     "host_functions",
     "import_problems",
     "load_module",

@@ -7,7 +7,7 @@ HTTP stream context say where they differ. The codec of the ABI is in `mixer.pro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from mixer.proxywasm.abi import BufferType, LogLevel, MapType, Status, StreamType
 from mixer.vm import HostCallError
@@ -48,6 +48,14 @@ class Context:
     def log(self, level: LogLevel, message: str) -> None:
         """``proxy_log``."""
         self.vm.log(level, message)
+
+    def require_started(self) -> None:
+        """Raise HostCallError where the module's start code may not make a call."""
+
+    def charge(self, size: int) -> bool:
+        """Count bytes that the module hands over to be kept; whether it may."""
+        del size
+        return True
 
     def header_map(self, map_type: MapType) -> HeaderMap | None:
         """The map, where the current phase can read it."""
@@ -107,9 +115,10 @@ class Context:
 class StartContext(Context):
     """While the module's own start code runs, before any context: only logging and WASI."""
 
-    def _refuse(self, *_: object) -> HostCallError:
+    def _refuse(self, *_: object) -> NoReturn:
         raise HostCallError("host call before proxy_on_context_create: only proxy_log is allowed")
 
+    require_started = _refuse
     header_map = writable_header_map = buffer = _refuse  # type: ignore[assignment]
     set_buffer = is_writable = _refuse  # type: ignore[assignment]
     get_property = set_property = _refuse  # type: ignore[assignment]

@@ -8,10 +8,17 @@ from mixer.attributes import LEGACY_NAMES, AttributeBag, Value
 from mixer.proxywasm.pairs import serialize
 
 MAX_PATH_BYTES = 16 * 1024
+_SEPARATOR = b"\0"
+_MAPS_OF_OBJECTS = ("filter_state", "upstream_filter_state")
+
+
+def _text(value: str) -> bytes:
+    return value.encode(errors="surrogateescape")
+
 
 _SCALARS: tuple[tuple[type, Callable[[Any], bytes]], ...] = (
     (bytes, bytes),
-    (str, str.encode),
+    (str, _text),
     (bool, lambda flag: b"\x01" if flag else b"\0"),  # before int, which it is too
     (int, lambda number: (number & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")),
     (float, struct.Struct("<d").pack),
@@ -30,8 +37,7 @@ def encode(value: Value | None) -> bytes:
     if scalar is not None:
         return scalar(value)
     if isinstance(value, Mapping):
-        # Names of headers may be any bytes, which HeaderMap tells as escaped ones.
-        pairs = [(str(k).encode(errors="surrogateescape"), encode(v)) for k, v in value.items()]
+        pairs = [(_text(str(k)), encode(v)) for k, v in value.items()]
         return serialize(pairs)
     assert isinstance(value, Sequence)
     return serialize([(encode(v), b"") for v in value])
@@ -43,7 +49,8 @@ def look_up(bag: AttributeBag, path: bytes) -> Value | None:
     Raises:
         NotALeaf: The path is empty or names a group.
     """
-    parts = path.decode("utf-8", "replace").split("\0")
+    # The C++ SDK ends every part of a path with a NUL, the last one too.
+    parts = path.removesuffix(_SEPARATOR).decode("utf-8", "replace").split("\0")
     parts[0] = LEGACY_NAMES.get(parts[0], parts[0]) if not bag.knows(parts[0]) else parts[0]
     if "." in parts[0] and parts[0].startswith("xds."):
         parts[:1] = parts[0].split(".", 1)
@@ -57,7 +64,9 @@ def look_up(bag: AttributeBag, path: bytes) -> Value | None:
 
 
 def _is_group(bag: AttributeBag, parts: list[str]) -> bool:
-    return len(parts) == 1 and any(n.startswith(f"{parts[0]}.") for n in bag.names())
+    return len(parts) == 1 and (
+        parts[0] in _MAPS_OF_OBJECTS or any(n.startswith(f"{parts[0]}.") for n in bag.names())
+    )
 
 
 def _walk(value: Any, keys: Sequence[str]) -> Value | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from mixer.proxywasm.abi import Action, BufferType, MapType, Status, StreamType
 from mixer.proxywasm.contexts import Context, RootContext
-from mixer.proxywasm.http_stream import MAX_FILTER_STATE_BYTES
 from mixer.proxywasm.lifecycle import Event, State, advance
 from mixer.proxywasm.property_codec import encode, look_up
 
@@ -117,6 +116,10 @@ class StreamContext(Context):
         finally:
             self.vm.contexts.pop(self.id, None)
 
+    def charge(self, size: int) -> bool:
+        """See `Context.charge`."""
+        return self.stream.charge(size)
+
     def header_map(self, map_type: MapType) -> HeaderMap | None:
         """See `Context.header_map`."""
         if map_type is MapType.HTTP_REQUEST_HEADERS and self._reads_headers():
@@ -165,9 +168,6 @@ class StreamContext(Context):
 
     def set_property(self, path: bytes, value: bytes) -> Status:
         """See `Context.set_property`."""
-        self.stream.filter_state_bytes += len(path) + len(value)
-        if self.stream.filter_state_bytes > MAX_FILTER_STATE_BYTES:
-            return Status.INTERNAL_FAILURE
         self.stream.filter_state[path] = value
         return Status.OK
 

@@ -10,11 +10,12 @@ from itertools import accumulate
 
 from mixer.proxywasm.abi import LogLevel
 from mixer.proxywasm.contexts import Context
-from mixer.vm import I32, I64, HostFunction, Signature
+from mixer.proxywasm.hostcalls.signature import signature
+from mixer.vm import I32, HostFunction, Signature
 
 MODULES = ("wasi_snapshot_preview1", "wasi_unstable")
 
-SUCCESS, BADF, FAULT, INVAL, ISDIR, NOSYS, NOTSUP = 0, 8, 21, 28, 31, 52, 58
+SUCCESS, BADF, FAULT, INVAL, NOSYS, NOTSUP = 0, 8, 21, 28, 52, 58
 ACCES_PATH_OPEN = 44
 MAX_RANDOM_BYTES = 65_536
 MAX_WRITE_BYTES = 64 * 1024
@@ -177,8 +178,6 @@ _REFUSED: dict[str, tuple[str, int]] = {
     "sock_shutdown": ("ii", NOTSUP),
 }
 
-_TYPES = {"i": I32, "L": I64}
-
 
 def wasi_functions() -> list[HostFunction]:
     """Every function of WASI preview 1, under both of its module names."""
@@ -186,7 +185,6 @@ def wasi_functions() -> list[HostFunction]:
     functions = []
     for module in MODULES:
         for name, (params, call) in table.items():
-            signature = Signature(tuple(_TYPES[p] for p in params), (I32,))
-            functions.append(HostFunction(module, name, signature, call, fault=FAULT))
+            functions.append(HostFunction(module, name, signature(params), call, fault=FAULT))
         functions.append(HostFunction(module, "proc_exit", Signature((I32,), ()), proc_exit))
     return functions

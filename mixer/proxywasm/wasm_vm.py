@@ -9,11 +9,38 @@ from mixer.proxywasm.callbacks import bind
 from mixer.proxywasm.contexts import Context, PluginSettings, RootContext, StartContext
 from mixer.proxywasm.loading import ProxyWasmModule
 from mixer.proxywasm.services import Services
-from mixer.vm import GuestFunction, HostCallError, Linker, TrapError, TrapKind, VmLimits
+from mixer.vm import (
+    GuestFunction,
+    HostCallError,
+    Instance,
+    Linker,
+    Memory,
+    NoMemory,
+    TrapError,
+    TrapKind,
+    VmLimits,
+)
 
 _NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 _START_LOG_LINES = 5
 _MAX_LIVE_CONTEXTS = 100_000
+
+
+class _Unborn:
+    """Stands for the instance while the module's start section runs: it has no memory yet."""
+
+    def __init__(self) -> None:
+        self.data: Any = None
+        self.memory: Memory = NoMemory()
+
+    def function(self, name: str) -> None:
+        """There is none."""
+
+    def set_cpu_limit(self, seconds: float) -> None:
+        """There is none."""
+
+    def close(self) -> None:
+        """There is nothing to free."""
 
 
 class WasmVm:
@@ -62,6 +89,7 @@ class WasmVm:
         self._cpu = limits.cpu
         self._allocating = False
         self.current: Context = StartContext(self, 0)
+        self.instance: Instance = _Unborn()
         first = VmLimits(limits.memory_bytes, start_cpu, limits.table_elements)
         self.instance = linker.instantiate(module.module, self.current, first)
         try:

@@ -4,8 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mixer.proxywasm import UNSUPPORTED, host_functions, import_problems
-from mixer.proxywasm.callbacks import LATER, check_exports, detect_abi
+from mixer.proxywasm import (
+    LATER,
+    UNSUPPORTED,
+    check_exports,
+    detect_abi,
+    host_functions,
+    import_problems,
+)
 from mixer.vm import Module, ModuleError, WasmEngine
 
 Row = tuple[str, str]

@@ -1,6 +1,6 @@
 """envoy.service.auth.v3.Authorization on grpc.aio."""
 
-from typing import NoReturn
+import logging
 
 import grpc
 import grpc.aio
@@ -8,20 +8,27 @@ import grpc.aio
 from mixer.api import ext_authz
 from mixer.engine import Engine
 
+_log = logging.getLogger(__name__)
+
 
 def handler(engine: Engine) -> "grpc.GenericRpcHandler[bytes, bytes]":
-    """The service's handler: bytes in, bytes out, and a plain function call between them."""
+    """The service's handler: bytes in, bytes out, and a plain function call between them.
 
-    async def check(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+    Nothing is answered by a gRPC status, not even a defect of our own: a proxy that is configured
+    to fail open takes that for a service that is down, and lets the request pass.
+    """
+
+    async def check(data: bytes, _context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         try:
             request = ext_authz.decode(data)
+            if request is None:
+                return ext_authz.refuse(ext_authz.NO_HTTP)
+            return ext_authz.encode(engine.decide(request))
         except ext_authz.MalformedRequestError as error:
-            await _refuse(context, error)
-        return ext_authz.no_http() if request is None else ext_authz.encode(engine.decide(request))
+            return ext_authz.refuse(str(error))
+        except Exception:
+            _log.exception("a check failed")
+            return ext_authz.refuse("internal error", status=503)
 
     method = grpc.unary_unary_rpc_method_handler(check)
     return grpc.method_handlers_generic_handler(ext_authz.SERVICE, {ext_authz.METHOD: method})
-
-
-async def _refuse(context: grpc.aio.ServicerContext[bytes, bytes], error: Exception) -> NoReturn:
-    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))

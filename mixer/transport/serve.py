@@ -38,21 +38,27 @@ async def serve(
         BrokenAdaptersError: Such an adapter did not load.
         ListenError: An address cannot be listened on.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     health = Health()
     with Engine(configuration, on_change=health.adapter_changed) as engine:
         for adapter in engine.broken:  # its state was never another one
             health.adapter_changed(adapter)
         _check(engine, continue_on_errors=continue_on_errors)
         async with Server(engine, configuration.mixer, health) as server:
+            stop = _stop_signal()
             announce(engine, server.addresses)
             await stop.wait()
             _log.info("stopping: what is in flight has %g s", configuration.mixer.shutdown.grace)
         for adapter in engine.adapters:
             _log.info("adapter %s: %s", adapter.name, adapter.stats)
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set at SIGTERM or SIGINT; before, while modules load, either ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 def _check(engine: Engine, *, continue_on_errors: bool) -> None:

@@ -11,7 +11,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from mixer.api import ext_authz
-from mixer.config import MixerSpec
+from mixer.config import Listener, MixerSpec
 from mixer.engine import Engine
 from mixer.transport import authorization
 from mixer.transport.health import Health
@@ -51,9 +51,16 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, self._server)
         names = (ext_authz.SERVICE, health_service(), reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        self.addresses = tuple(self._listen(listener.address) for listener in spec.listeners)
+        self.addresses: tuple[str, ...] = ()
+        try:
+            for listener in spec.listeners:
+                self.addresses += (self._listen(listener),)
+        except ListenError:
+            self._remove_sockets()
+            raise
 
-    def _listen(self, address: str) -> str:
+    def _listen(self, listener: Listener) -> str:
+        address = listener.address
         # gRPC takes over whatever socket is there, one that is in use too.
         if address.startswith(_UNIX) and _answers(address.removeprefix(_UNIX)):
             raise ListenError(f"{address}: cannot listen there: it is in use")
@@ -63,7 +70,11 @@ class Server:
             raise ListenError(
                 f"{address}: cannot listen there: is it in use, or not permitted?"
             ) from error
-        return address if address.startswith(_UNIX) else f"{address.rpartition(':')[0]}:{port}"
+        if not address.startswith(_UNIX):
+            return f"{address.rpartition(':')[0]}:{port}"
+        if listener.mode is not None:
+            Path(address.removeprefix(_UNIX)).chmod(listener.mode)
+        return address
 
     async def __aenter__(self) -> "Server":
         await self._server.start()

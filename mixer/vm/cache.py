@@ -15,7 +15,7 @@ from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
-_MAGIC = b"mixer-compiled-1\n"
+_MAGIC = b"mixer-compiled-2\n"
 _DIGEST_BYTES = 32
 MAX_CACHE_BYTES = 2 << 30
 """Past this many bytes, the entries that were not used for longest are removed."""
@@ -63,7 +63,7 @@ class CompileCache:
         except OSError as error:
             _log.warning("compile cache %s: %s", path, error.strerror)
             return None
-        payload = _unseal(entry)
+        payload = _unseal(key, entry)
         if payload is None:
             _log.warning("compile cache %s: the entry is damaged; compiling anew", path)
             with suppress(OSError):  # on a read-only disk it stays, and is never used
@@ -77,15 +77,20 @@ class CompileCache:
         if self._directory is None:
             return
         try:
-            with tempfile.NamedTemporaryFile(
-                dir=self._directory, prefix=".new-", delete=False
-            ) as file:
-                temporary = Path(file.name)
-                file.write(_seal(payload))
-            temporary.replace(self._path(key))
+            self._write(self._directory, key, payload)
             self._prune()
         except OSError as error:
             _log.warning("compile cache %s: %s", self._directory, error.strerror)
+
+    def _write(self, directory: Path, key: str, payload: bytes) -> None:
+        number, name = tempfile.mkstemp(dir=directory, prefix=".new-")
+        temporary = Path(name)
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(_seal(key, payload))
+            temporary.replace(self._path(key))
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         assert self._directory is not None
@@ -115,13 +120,20 @@ class CompileCache:
             excess -= size
 
 
-def _seal(payload: bytes) -> bytes:
-    return _MAGIC + hashlib.sha256(payload).digest() + payload
+def _seal(key: str, payload: bytes) -> bytes:
+    return _MAGIC + _digest(key, payload) + payload
 
 
-def _unseal(entry: bytes) -> bytes | None:
+def _digest(key: str, payload: bytes) -> bytes:
+    """The key is part of it, so that an entry under another's name is as good as damaged."""
+    digest = hashlib.sha256(key.encode() + b"\0")
+    digest.update(payload)
+    return digest.digest()
+
+
+def _unseal(key: str, entry: bytes) -> bytes | None:
     start = len(_MAGIC) + _DIGEST_BYTES
     payload = entry[start:]
-    if entry[:start] != _MAGIC + hashlib.sha256(payload).digest():
+    if entry[:start] != _MAGIC + _digest(key, payload):
         return None
     return payload

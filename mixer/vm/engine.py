@@ -160,7 +160,7 @@ def read_module(path: Path) -> bytes:
     """
     try:
         if not path.is_file():
-            raise ModuleError(f"{path}: no such file")
+            raise ModuleError(f"{path}: {'is no file' if path.exists() else 'no such file'}")
         if (size := path.stat().st_size) > MAX_MODULE_BYTES:
             raise ModuleError(f"{path}: {size} bytes, over the bound of {MAX_MODULE_BYTES}")
         return path.read_bytes()

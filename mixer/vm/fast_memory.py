@@ -37,7 +37,10 @@ class FastMemory:
             self._view = memoryview((ctypes.c_char * size).from_address(base)).cast("B")
             self._size = size
 
-    def _check(self, pointer: int, size: int) -> None:
+    def check(self, pointer: int, size: int) -> None:
+        """See `mixer.vm.model.Memory.check`."""
+        if pointer + size <= self._size:
+            return
         self._refresh()
         if pointer + size > self._size:
             raise MemoryAccessError(
@@ -48,26 +51,26 @@ class FastMemory:
         """See `mixer.vm.model.Memory.read`."""
         end = pointer + size
         if end > self._size:
-            self._check(pointer, size)
+            self.check(pointer, size)
         return self._view[pointer:end].tobytes()
 
     def write(self, pointer: int, data: bytes) -> None:
         """See `mixer.vm.model.Memory.write`."""
         end = pointer + len(data)
         if end > self._size:
-            self._check(pointer, len(data))
+            self.check(pointer, len(data))
         self._view[pointer:end] = data
 
     def write_u32(self, pointer: int, value: int) -> None:
         """See `mixer.vm.model.Memory.write_u32`."""
         if pointer + 4 > self._size:
-            self._check(pointer, 4)
+            self.check(pointer, 4)
         _pack_u32(self._view, pointer, value)
 
     def write_u64(self, pointer: int, value: int) -> None:
         """See `mixer.vm.model.Memory.write_u64`."""
         if pointer + 8 > self._size:
-            self._check(pointer, 8)
+            self.check(pointer, 8)
         _pack_u64(self._view, pointer, value)
 
     def size(self) -> int:

@@ -96,6 +96,9 @@ MAX_MEMORIES = 1
 class Memory(Protocol):
     """Linear memory of one instance; every access is checked against its current size."""
 
+    def check(self, pointer: int, size: int) -> None:
+        """Do nothing but raise MemoryAccessError where a span lies outside."""
+
     def read(self, pointer: int, size: int) -> bytes:
         """Copy ``size`` bytes out. Raises MemoryAccessError."""
 
@@ -137,6 +140,10 @@ class Instance(Protocol):
 
 class NoMemory:
     """The memory of a module that exports none: every access is out of bounds."""
+
+    def check(self, pointer: int, size: int) -> None:
+        """Raise MemoryAccessError."""
+        raise MemoryAccessError(f"no memory: {size} bytes at {pointer:#x}")
 
     def read(self, pointer: int, size: int) -> bytes:
         """Raise MemoryAccessError."""

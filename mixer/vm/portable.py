@@ -189,7 +189,8 @@ class PortableMemory:
         self._store = store
         self._memory = memory
 
-    def _check(self, pointer: int, size: int) -> None:
+    def check(self, pointer: int, size: int) -> None:
+        """See `mixer.vm.model.Memory.check`."""
         if pointer + size > self.size():
             raise MemoryAccessError(
                 f"{size} bytes at {pointer:#x} lie outside the memory of {self.size()} bytes"
@@ -197,12 +198,12 @@ class PortableMemory:
 
     def read(self, pointer: int, size: int) -> bytes:
         """See `mixer.vm.model.Memory.read`."""
-        self._check(pointer, size)
+        self.check(pointer, size)
         return bytes(self._memory.read(self._store, pointer, pointer + size))
 
     def write(self, pointer: int, data: bytes) -> None:
         """See `mixer.vm.model.Memory.write`."""
-        self._check(pointer, len(data))
+        self.check(pointer, len(data))
         self._memory.write(self._store, data, pointer)
 
     def write_u32(self, pointer: int, value: int) -> None:

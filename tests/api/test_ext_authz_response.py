@@ -65,6 +65,7 @@ def test_a_header_without_values_is_removed() -> None:
         _allow(HeaderChange(b"x", (b"a\r\nevil: 1",))),
         _allow(HeaderChange(b"x y", (b"1",))),
         _allow(body=b"new"),
+        _allow(HeaderChange(b":path", ())),
         _allow(response_headers=((b"x", b"a\nb"),)),
         _deny(Response(403, headers=((b"x", b"a\r\nevil: 1"),))),
         _deny(Response(403, headers=((b"", b"1"),))),
@@ -138,6 +139,14 @@ def test_a_response_header_is_set_for_the_downstream() -> None:
 
 def test_a_check_without_http_is_denied() -> None:
     """A network filter that asks is refused, with the reason."""
-    response = external_auth_pb2.CheckResponse.FromString(ext_authz.no_http())
-    assert response.status.code == code_pb2.UNIMPLEMENTED
+    response = external_auth_pb2.CheckResponse.FromString(ext_authz.refuse(ext_authz.NO_HTTP))
+    assert response.status.code == code_pb2.INVALID_ARGUMENT
+    assert response.denied_response.status.code == 400
     assert "network filters" in response.status.message
+
+
+def test_large_decisions_are_not_remembered() -> None:
+    """Bodies of the past do not fill the memory; small answers are written once."""
+    small, large = _deny(Response(403, body=b"no")), _deny(Response(403, body=b"x" * 5000))
+    assert ext_authz.encode(small) is ext_authz.encode(small)
+    assert ext_authz.encode(large) is not ext_authz.encode(large)

@@ -149,3 +149,25 @@ def test_quantities(text, size):
 def test_durations(text, seconds):
     """Parts of a duration add up."""
     assert parse_duration(text) == seconds
+
+
+def test_permissions_of_a_socket_are_octal(mixer):
+    """A Unix socket's mode is written in octal digits, and is None without."""
+    [listener] = mixer('listeners: [{name: a, address: "unix:/s", mode: "0660"}]').listeners
+    assert listener.mode == 0o660
+    [listener] = mixer('listeners: [{name: a, address: "unix:/s"}]').listeners
+    assert listener.mode is None
+
+
+@pytest.mark.parametrize(
+    ("listener", "message"),
+    [
+        ('{name: a, address: "unix:/s", mode: "0999"}', "octal digits"),
+        ('{name: a, address: "unix:/s", mode: 660}', "octal digits in quotes"),
+        ('{name: a, address: "127.0.0.1:1", mode: "0660"}', "only a unix: address"),
+    ],
+)
+def test_permissions_that_make_no_sense(mixer_refused, listener, message):
+    """A mode that is not octal, or of a TCP address, is a problem."""
+    [problem] = mixer_refused(f"listeners: [{listener}]")
+    assert message in problem

@@ -84,8 +84,12 @@ async def test_allowed_request(service: ServiceProcess) -> None:
 
 @pytest.mark.parametrize("data", [b"\xff", b"\x0a\xff", b"nonsense"])
 async def test_malformed_bytes(service: ServiceProcess, data: bytes) -> None:
-    """Bytes that are no CheckRequest are the caller's fault."""
-    assert await status_of(service, data) is grpc.StatusCode.INVALID_ARGUMENT
+    """Bytes that are no CheckRequest are denied: a gRPC error may let a request pass."""
+    async with channel(service.address) as opened:
+        answer = await check(opened, data)
+    assert answer.status.code == code_pb2.INVALID_ARGUMENT
+    assert answer.denied_response.status.code == 400
+    assert "not a CheckRequest" in answer.status.message
 
 
 async def test_request_about_nothing_is_denied(service: ServiceProcess) -> None:

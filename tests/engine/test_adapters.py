@@ -163,7 +163,7 @@ def test_trap_is_logged_with_its_backtrace(
     engine = make_engine(plugins.plugin("a", FRAGILE))
     with caplog.at_level(logging.ERROR):
         engine.decide(request(("x-trap", "1")))
-    assert "adapter a trapped (unreachable)" in caplog.text
+    assert "adapter a: trap: unreachable; a new VM in " in caplog.text
     assert "backtrace" in caplog.text
 
 

@@ -54,7 +54,7 @@ def test_deny(make_engine: MakeEngine, plugins: Plugins) -> None:
         adapters=("one",),
         adapter="one",
         reason="no_token",
-        response=Response(401, body=b"who?", grpc_status=16),
+        response=Response(401, body=b"who?"),
     )
     assert engine.adapters[0].stats.denied == 1
 
@@ -201,11 +201,41 @@ def test_failures(
     assert (decision.verdict, decision.adapter) == (Verdict.ERROR, "a")
     assert (decision.reason, decision.response) == (reason, Response(503))
     assert (decision.request_headers, decision.failed_open) == ((), ())
+    assert engine.adapters[0].stats.failures == 1
 
     engine = make_engine(plugins.plugin("a", text, annotations, failStrategy=OPEN), after)
     decision = engine.decide(request(**options))
-    assert (decision.verdict, decision.failed_open) == (Verdict.ALLOW, ("a",))
-    assert changed(decision)[b"x-after"] == (b"1",)
+    if reason.startswith("trap"):
+        assert (decision.verdict, decision.failed_open) == (Verdict.ALLOW, ("a",))
+        assert changed(decision)[b"x-after"] == (b"1",)
+    else:  # the module works, and did not let the request pass: failing open is not for that
+        assert (decision.verdict, decision.reason) == (Verdict.ERROR, reason)
+        assert decision.failed_open == ()
+
+
+def test_an_adapter_that_is_passed_over_leaves_nothing(
+    make_engine: MakeEngine, plugins: Plugins
+) -> None:
+    """What a FAIL_OPEN adapter changed in the callback in which it failed is undone."""
+    text = adapter(do.add("x-new", "admin"), do.trap)
+    engine = make_engine(
+        plugins.plugin("a", adapter(do.add("x-before", "1")), priority=2),
+        plugins.plugin("b", text, failStrategy=OPEN),
+    )
+    decision = engine.decide(request())
+    assert (decision.verdict, decision.failed_open) == (Verdict.ALLOW, ("b",))
+    assert changed(decision) == {b"x-before": (b"1",)}
+
+
+def test_a_header_that_the_proxy_withheld_is_removed_all_the_same(
+    make_engine: MakeEngine, plugins: Plugins
+) -> None:
+    """A removal counts where the front end may not have seen every header."""
+    engine = make_engine(plugins.plugin("a", adapter(do.remove("x-consumer"))))
+    partial = request()
+    partial.headers_are_complete = False
+    assert changed(engine.decide(partial)) == {b"x-consumer": ()}
+    assert changed(engine.decide(request())) == {}
 
 
 def test_pause_that_was_resumed_is_none(make_engine: MakeEngine, plugins: Plugins) -> None:

@@ -3,7 +3,6 @@
 import pytest
 
 from mixer.proxywasm import PluginSettings, ReadSet
-from mixer.proxywasm.http_stream import MAX_FILTER_STATE_BYTES
 from mixer.proxywasm.pairs import serialize
 from mixer.proxywasm.property_codec import MAX_PATH_BYTES
 from tests.support.guest import (
@@ -59,6 +58,7 @@ def test_attributes_of_the_request() -> None:
         (b"request\0headers\0none", NOT_FOUND),
         (b"\xff\xfe", NOT_FOUND),
         (b"request", SERIALIZATION),
+        (b"filter_state", SERIALIZATION),
         (b"", SERIALIZATION),
         (b"x" * (MAX_PATH_BYTES + 1), BAD_ARGUMENT),
     ],
@@ -139,18 +139,35 @@ def test_modules_of_one_request_share_properties() -> None:
         assert other.answers() == [Answer(OK, b"1")]
 
 
-def test_properties_of_a_request_are_bounded() -> None:
+def test_what_a_request_stores_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request cannot be made to store without bound, and a refused value changes nothing."""
-    half = b"x" * (MAX_FILTER_STATE_BYTES // 2)
+    monkeypatch.setattr("mixer.proxywasm.http_stream.MAX_WRITTEN_BYTES", 100)
+    calls = [
+        put(b"a", b"x" * 60),
+        call("proxy_add_header_map_value", 0, b"x-a", b"y" * 60),
+        put(b"a", b"short"),
+        call("proxy_send_local_response", 403, b"", b"body", b"", 0),
+    ]
     with Guest() as guest, guest.open() as context:
-        guest.memory.write_u32(0, 0)
-        statuses = []
-        for value in (half, b"short", half, b"short"):
-            guest.vm.call(
-                context, lambda *_, v=value: statuses.append(context.set_property(b"a", v))
-            )
-        assert statuses == [OK, OK, INTERNAL, INTERNAL]
-        assert context.stream.filter_state == {b"a": b"short"}
+        guest.script(calls, Phase.REQUEST_HEADERS)
+        context.on_request_headers(end_of_stream=True)
+        answers, stream = guest.answers(), context.stream
+    assert [answer.status for answer in answers] == [OK, INTERNAL, INTERNAL, INTERNAL]
+    assert stream.filter_state == {b"a": b"x" * 60}
+    assert stream.request_headers.first(b"x-a") is None
+    assert stream.local_response is None
+
+
+def test_a_path_may_end_with_a_nul() -> None:
+    """The C++ SDK ends every part of a path with a NUL, the last one too."""
+    with Guest() as guest:
+        answers = guest.in_headers(
+            get(b"request\0path\0"),
+            get(b"source\0port\0"),
+            headers=[(b":path", b"/p")],
+            attributes={"source.port": 443},
+        )
+    assert answers == [Answer(OK, b"/p"), Answer(OK, (443).to_bytes(8, "little"))]
 
 
 def test_reads_are_recorded() -> None:

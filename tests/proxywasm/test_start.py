@@ -157,7 +157,6 @@ START_TRAPS = {
     "loop in the start section": (f"(func $go {SPIN}) (start $go)", TrapKind.DEADLINE),
     "trap in _initialize": (function("_initialize", "", "unreachable"), TrapKind.UNREACHABLE),
     "recursion": (DEEP + function("_initialize", "", "(call $deep)"), TrapKind.STACK_OVERFLOW),
-    "host call in the start section": (f"(func $go {say(0)}) (start $go)", TrapKind.HOST_CALL),
 }
 
 

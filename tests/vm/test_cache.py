@@ -1,5 +1,6 @@
 """Compiled modules on disk."""
 
+import errno
 import hashlib
 import logging
 import os
@@ -218,6 +219,29 @@ def test_nothing_is_left_over(directory: Path) -> None:
     for key in ("one", "two", "one"):
         cache.store(key, key.encode())
     assert sorted(path.name for path in directory.iterdir()) == ["one.cwasm", "two.cwasm"]
+
+
+def test_an_entry_under_another_name_is_damaged(directory: Path) -> None:
+    """A file that was renamed to another module's is not executed in its place."""
+    cache = CompileCache(directory)
+    cache.store("one", b"payload")
+    (directory / "one.cwasm").rename(directory / "two.cwasm")
+    assert cache.load("two") is None
+
+
+def test_a_full_disk_leaves_no_part_of_an_entry(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An entry that cannot be written whole is gone, and costs a warning."""
+    cache = CompileCache(directory)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    cache.store("one", b"payload")
+    assert list(directory.iterdir()) == []
+    assert "No space left" in caplog.text
 
 
 RACER = """

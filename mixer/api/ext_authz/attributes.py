@@ -11,9 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import unquote, urlsplit
-
-from google.protobuf.json_format import MessageToDict
+from urllib.parse import unquote
 
 from mixer.attributes import (
     HTTP_RESOLVERS,
@@ -98,7 +96,7 @@ def _uri_san(peer: str) -> Resolver:
 
     def resolve(source: CheckSource) -> Value | None:
         principal = str(getattr(source.context, peer).principal)
-        return principal if urlsplit(principal).scheme and "://" in principal else None
+        return principal if "://" in principal else None
 
     return resolve
 
@@ -118,10 +116,27 @@ def _certificate_digest(source: CheckSource) -> Value | None:
     return hashlib.sha256(der).hexdigest()
 
 
+def _plain_struct(struct: Any) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in struct.fields.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A ``google.protobuf.Value`` as Python has it; unlike in JSON, numbers may be NaN."""
+    match value.WhichOneof("kind"):
+        case "struct_value":
+            return _plain_struct(value.struct_value)
+        case "list_value":
+            return [_plain(item) for item in value.list_value.values]
+        case None | "null_value":
+            return None
+        case kind:
+            return getattr(value, kind)
+
+
 def _metadata(source: CheckSource) -> Value | None:
     return {
         "filter_metadata": {
-            name: MessageToDict(struct)
+            name: _plain_struct(struct)
             for name, struct in source.context.metadata_context.filter_metadata.items()
         }
     }

@@ -5,7 +5,10 @@ from typing import Any
 from mixer.attributes import Pair
 
 PARTIAL_BODY = "x-envoy-auth-partial-body"
-"""Envoy adds it for this service alone: the request does not have it, so no module sees it."""
+"""Envoy adds it, for this service alone, to a request whose body it sent along, be it empty.
+
+The request itself does not have it, so no module sees it.
+"""
 
 _PARTIAL = PARTIAL_BODY.encode()
 _PSEUDO = {b":method": "method", b":path": "path", b":authority": "host", b":scheme": "scheme"}
@@ -18,12 +21,14 @@ class MapHeaders:
         http: ``envoy.service.auth.v3.AttributeContext.HttpRequest``.
     """
 
-    __slots__ = ("_headers", "_http", "body_is_partial")
+    __slots__ = ("_headers", "_http", "body_is_partial", "body_was_sent")
 
     def __init__(self, http: Any) -> None:
         self._http = http
         self._headers = http.headers
-        self.body_is_partial = "true" in self._headers.get(PARTIAL_BODY, "")
+        partial = self._headers.get(PARTIAL_BODY)
+        self.body_was_sent = partial is not None
+        self.body_is_partial = "true" in (partial or "")
 
     def first(self, name: bytes) -> bytes | None:
         """See `mixer.attributes.HeaderSource.first`."""
@@ -55,7 +60,7 @@ class MapHeaders:
 class RawHeaders:
     """Headers as Envoy sends them with ``encode_raw_headers``: bytes, in order, with duplicates."""
 
-    __slots__ = ("_first", "_pairs", "body_is_partial")
+    __slots__ = ("_first", "_pairs", "body_is_partial", "body_was_sent")
 
     def __init__(self, http: Any) -> None:
         sent = [
@@ -64,7 +69,9 @@ class RawHeaders:
         ]
         self._pairs = _whole(http, sent)
         self._first = dict(reversed(self._pairs))
-        self.body_is_partial = (_PARTIAL, b"true") in sent
+        partial = [value for name, value in sent if name == _PARTIAL]
+        self.body_was_sent = bool(partial)
+        self.body_is_partial = b"true" in partial
 
     def first(self, name: bytes) -> bytes | None:
         """See `mixer.attributes.HeaderSource.first`."""
@@ -85,11 +92,15 @@ class RawHeaders:
 
 def _from_field(http: Any, name: bytes) -> bytes | None:
     field = _PSEUDO.get(name)
-    return (getattr(http, field).encode() or None) if field else None
+    if field is None:
+        return None
+    value = getattr(http, field) or (http.headers.get("host") if field == "host" else None)
+    return value.encode() if value else None
 
 
 def _whole(http: Any, sent: list[Pair]) -> list[Pair]:
     """Pseudo-headers first; those that the caller left out come from the request's own fields."""
+    sent = [(b":authority" if name == b"host" else name, value) for name, value in sent]
     names = {name for name, _ in sent}
     added = [
         (name, value)

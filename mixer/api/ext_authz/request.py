@@ -32,15 +32,18 @@ def decode(data: bytes) -> Request | None:
     source = RawHeaders(http) if http.header_map.headers else MapHeaders(http)
     headers = HeaderMap(source)
     body = http.raw_body or http.body.encode()
+    sent = bool(body) or source.body_was_sent
     return Request(
         headers=headers,
         attributes=AttributeBag(RESOLVERS, CheckSource(context, headers)),
-        body=body or None,
-        has_body=bool(body) or _announces_body(headers),
+        body=body if sent else None,
+        has_body=sent or _announces_body(headers),
         body_complete=not source.body_is_partial,
+        headers_are_complete=False,  # allowed_headers and disallowed_headers leave no trace
     )
 
 
 def _announces_body(headers: HeaderMap) -> bool:
+    """Whether the request has a body that Envoy kept; of a chunked one it does not tell."""
     length = headers.first(b"content-length")
-    return length not in (None, b"0") or headers.first(b"transfer-encoding") is not None
+    return length not in (None, b"0")

@@ -29,11 +29,14 @@ _CODES = {
     503: code_pb2.UNAVAILABLE,
     504: code_pb2.DEADLINE_EXCEEDED,
 }
-_NO_HTTP = "the request has no HTTP attributes: network filters are not supported"
+NO_HTTP = "the request has no HTTP attributes: network filters are not supported"
+"""Why a check by a network filter is refused."""
+
 _MIN_STATUS, _MAX_STATUS = 200, 599
 _UNUSABLE_STATUS = 500
 _FAILED = 503
 _REMEMBERED = 1024
+_REMEMBERED_BYTES = 1024
 _NAME = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(rb"[\r\n\0]")
 
@@ -42,9 +45,12 @@ class InexpressibleError(Exception):
     """The decision holds something that a CheckResponse cannot say."""
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def encode(decision: Decision) -> bytes:
-    """Write a CheckResponse; equal decisions are equal bytes, and most decisions are equal."""
+    """Write a CheckResponse."""
+    return _encode_again(decision) if _is_small(decision) else _encode(decision)
+
+
+def _encode(decision: Decision) -> bytes:
     try:
         if decision.response is not None:
             return _denied(decision, decision.verdict, decision.reason, decision.response)
@@ -53,13 +59,29 @@ def encode(decision: Decision) -> bytes:
         return _denied(decision, Verdict.ERROR, str(error), Response(_FAILED))
 
 
-def no_http() -> bytes:
-    """The answer to a check of something that is no HTTP request: deny."""
-    response = external_auth_pb2.CheckResponse()
-    response.status.code = code_pb2.UNIMPLEMENTED
-    response.status.message = _NO_HTTP
-    response.denied_response.status.code = 400
-    return bytes(response.SerializeToString())
+_encode_again = lru_cache(maxsize=_REMEMBERED)(_encode)
+"""Most decisions are equal to one before, and small: their bytes are worth remembering."""
+
+
+def _is_small(decision: Decision) -> bool:
+    if decision.body is not None:
+        return False
+    response = decision.response
+    pairs = decision.response_headers + (response.headers if response else ())
+    size = len(decision.reason) + (len(response.body) if response else 0)
+    size += sum(len(name) + len(value) for name, value in pairs)
+    size += sum(len(c.name) + sum(map(len, c.values)) for c in decision.request_headers)
+    return size <= _REMEMBERED_BYTES
+
+
+def refuse(reason: str, *, status: int = 400) -> bytes:
+    """The answer to a check that no adapter was asked about: deny.
+
+    Args:
+        reason: Why, for the log of whoever asked.
+        status: HTTP status for the downstream.
+    """
+    return _denied(Decision(Verdict.ERROR), Verdict.ERROR, reason, Response(status))
 
 
 def _allowed(decision: Decision) -> bytes:
@@ -69,9 +91,7 @@ def _allowed(decision: Decision) -> bytes:
     ok = response.ok_response
     ok.SetInParent()
     ok.headers.extend(_upstream_headers(decision.request_headers))
-    ok.headers_to_remove.extend(
-        change.name.decode() for change in decision.request_headers if not change.values
-    )
+    ok.headers_to_remove.extend(_removed(decision.request_headers))
     ok.response_headers_to_add.extend(
         base_pb2.HeaderValueOption(header=_header(*pair), append_action=_OVERWRITE)
         for pair in decision.response_headers
@@ -100,6 +120,14 @@ def _upstream_headers(changes: Iterable[HeaderChange]) -> Iterator[Any]:
             separator = b"; " if change.name == b"cookie" else b","
             header = _header(change.name, separator.join(change.values))
             yield base_pb2.HeaderValueOption(header=header, append_action=_OVERWRITE)
+
+
+def _removed(changes: Iterable[HeaderChange]) -> Iterator[str]:
+    for change in changes:
+        if not change.values:
+            if change.name.startswith(b":"):
+                raise InexpressibleError("removing_a_pseudo_header_is_not_possible_with_ext_authz")
+            yield str(_header(change.name, b"").key)
 
 
 def _downstream_headers(pairs: Iterable[Pair]) -> Iterator[Any]:

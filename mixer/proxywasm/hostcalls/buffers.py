@@ -3,6 +3,7 @@
 from mixer.proxywasm.abi import BufferType, Status
 from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.hostcalls.signature import HostCall
+from mixer.proxywasm.hostcalls.taking import take
 
 _BUFFERS = tuple(BufferType)
 _MAX_BUFFER = len(_BUFFERS) - 1
@@ -46,9 +47,12 @@ def set_buffer_bytes(
     if buffer_type > _MAX_BUFFER:
         return Status.BAD_ARGUMENT
     kind = _BUFFERS[buffer_type]
-    new = context.vm.instance.memory.read(data, data_size)
+    taken = take(context, data, data_size)
     if not context.is_writable(kind):
         return Status.BAD_ARGUMENT
+    if taken is None:
+        return Status.INTERNAL_FAILURE
+    (new,) = taken
     old = context.buffer(kind) or b""
     if start == 0:
         return context.set_buffer(kind, new + old[size:])

@@ -1,9 +1,12 @@
 """Header maps."""
 
+from collections.abc import Callable
+
 from mixer.attributes import HeaderMap
 from mixer.proxywasm.abi import MapType, Status
 from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.hostcalls.signature import HostCall
+from mixer.proxywasm.hostcalls.taking import take
 from mixer.proxywasm.pairs import deserialize, serialize
 
 _MAPS = tuple(MapType)  # by number: indexing costs a tenth of calling the enumeration
@@ -61,50 +64,41 @@ def add_header_map_value(
     context: Context, map_type: int, key: int, key_size: int, value: int, value_size: int
 ) -> int:
     """``proxy_add_header_map_value``."""
-    memory = context.vm.instance.memory
-    name, content = memory.read(key, key_size), memory.read(value, value_size)
-    headers = _writable(context, map_type)
-    if headers is None:
-        return Status.BAD_ARGUMENT
-    headers.add(name, content)
-    return Status.OK
+    return _change(context, map_type, HeaderMap.add, key, key_size, value, value_size)
 
 
 def replace_header_map_value(
     context: Context, map_type: int, key: int, key_size: int, value: int, value_size: int
 ) -> int:
     """``proxy_replace_header_map_value``."""
-    memory = context.vm.instance.memory
-    name, content = memory.read(key, key_size), memory.read(value, value_size)
-    headers = _writable(context, map_type)
-    if headers is None:
-        return Status.BAD_ARGUMENT
-    headers.replace(name, content)
-    return Status.OK
+    return _change(context, map_type, HeaderMap.replace, key, key_size, value, value_size)
 
 
 def remove_header_map_value(context: Context, map_type: int, key: int, key_size: int) -> int:
     """``proxy_remove_header_map_value``; a missing header is fine."""
-    name = context.vm.instance.memory.read(key, key_size)
-    headers = _writable(context, map_type)
-    if headers is None:
-        return Status.BAD_ARGUMENT
-    headers.remove(name)
-    return Status.OK
+    return _change(context, map_type, HeaderMap.remove, key, key_size)
 
 
 def set_header_map_pairs(context: Context, map_type: int, data: int, size: int) -> int:
     """``proxy_set_header_map_pairs``: replaces the whole map."""
-    pairs = deserialize(context.vm.instance.memory.read(data, size))
-    headers = _writable(context, map_type)
+    return _change(context, map_type, _set_all, data, size)
+
+
+def _set_all(headers: HeaderMap, data: bytes) -> None:
+    headers.set_all(deserialize(data))
+
+
+def _change(context: Context, map_type: int, change: Callable[..., None], *spans: int) -> Status:
+    if map_type > _MAX_MAP:
+        return Status.BAD_ARGUMENT
+    taken = take(context, *spans)
+    headers = context.writable_header_map(_MAPS[map_type])
     if headers is None:
         return Status.BAD_ARGUMENT
-    headers.set_all(pairs)
+    if taken is None:
+        return Status.INTERNAL_FAILURE
+    change(headers, *taken)
     return Status.OK
-
-
-def _writable(context: Context, map_type: int) -> HeaderMap | None:
-    return context.writable_header_map(_MAPS[map_type]) if map_type <= _MAX_MAP else None
 
 
 CALLS = (

@@ -13,8 +13,9 @@ def log(context: Context, level: int, message: int, size: int) -> int:
     if level > LogLevel.CRITICAL:
         return Status.BAD_ARGUMENT
     vm = context.vm
-    text = vm.instance.memory.read(message, size)[:MAX_LOG_BYTES]
+    vm.instance.memory.check(message, size)
     if level >= vm.services.log_level:
+        text = vm.instance.memory.read(message, min(size, MAX_LOG_BYTES))
         context.log(LogLevel(level), text.decode("utf-8", "replace"))
     return Status.OK
 

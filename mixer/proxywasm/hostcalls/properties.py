@@ -3,6 +3,7 @@
 from mixer.proxywasm.abi import Status
 from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.hostcalls.signature import HostCall
+from mixer.proxywasm.hostcalls.taking import take
 from mixer.proxywasm.property_codec import MAX_PATH_BYTES, NotALeaf
 
 
@@ -26,8 +27,8 @@ def set_property(context: Context, path: int, path_size: int, data: int, size: i
     """``proxy_set_property``."""
     if path_size > MAX_PATH_BYTES:
         return Status.BAD_ARGUMENT
-    memory = context.vm.instance.memory
-    return context.set_property(memory.read(path, path_size), memory.read(data, size))
+    taken = take(context, path, path_size, data, size)
+    return Status.INTERNAL_FAILURE if taken is None else context.set_property(*taken)
 
 
 CALLS = (

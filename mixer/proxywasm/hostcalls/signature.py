@@ -9,13 +9,22 @@ from mixer.vm import I32, I64, HostFunction, Signature
 _TYPES = {"i": I32, "L": I64}
 
 
+def signature(params: str) -> Signature:
+    """Of a function that returns one i32.
+
+    Args:
+        params: One letter for each parameter: ``i`` for i32, ``L`` for i64.
+    """
+    return Signature(tuple(_TYPES[p] for p in params), (I32,))
+
+
 @dataclass(frozen=True, slots=True)
 class HostCall:
     """A host call.
 
     Attributes:
         name: Import name.
-        params: One letter for each parameter: ``i`` for i32, ``L`` for i64.
+        params: As `signature` takes them.
         call: Takes the context and the parameters; returns the status.
     """
 
@@ -25,7 +34,6 @@ class HostCall:
 
     def function(self) -> HostFunction:
         """The host function that modules import from ``env``."""
-        signature = Signature(tuple(_TYPES[p] for p in self.params), (I32,))
         return HostFunction(
-            "env", self.name, signature, self.call, fault=Status.INVALID_MEMORY_ACCESS
+            "env", self.name, signature(self.params), self.call, fault=Status.INVALID_MEMORY_ACCESS
         )

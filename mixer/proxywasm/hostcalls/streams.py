@@ -3,6 +3,7 @@
 from mixer.proxywasm.abi import BufferType, Status, StreamType
 from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.hostcalls.signature import HostCall
+from mixer.proxywasm.hostcalls.taking import take
 from mixer.proxywasm.http_stream import LocalResponse
 from mixer.proxywasm.pairs import deserialize
 
@@ -22,12 +23,15 @@ def send_local_response(
     grpc_status: int,
 ) -> int:
     """``proxy_send_local_response``; carried out once the callback has returned."""
-    memory = context.vm.instance.memory
+    taken = take(context, details, details_size, body, body_size, headers, headers_size)
+    if taken is None:
+        return Status.INTERNAL_FAILURE
+    reason, content, pairs = taken
     response = LocalResponse(
         status=status,
-        details=memory.read(details, details_size).decode("utf-8", "replace").replace(" ", "_"),
-        body=memory.read(body, body_size),
-        headers=tuple(deserialize(memory.read(headers, headers_size))),
+        details=reason.decode("utf-8", "replace").replace(" ", "_"),
+        body=content,
+        headers=tuple(deserialize(pairs)),
         grpc_status=grpc_status - 2 * _SIGN if grpc_status & _SIGN else grpc_status,
     )
     context.send_local_response(response)
@@ -58,13 +62,15 @@ def continue_response(context: Context) -> int:
     return context.resume(StreamType.HTTP_RESPONSE)
 
 
-def clear_route_cache(_context: Context) -> int:
+def clear_route_cache(context: Context) -> int:
     """``proxy_clear_route_cache`` of ABI 0.1; the proxy selects the route anew by itself."""
+    context.require_started()
     return Status.OK
 
 
 def set_effective_context(context: Context, context_id: int) -> int:
     """``proxy_set_effective_context``, until the current callback returns."""
+    context.require_started()
     vm = context.vm
     target = vm.contexts.get(context_id) if context_id else vm.current
     if target is None:
@@ -73,8 +79,9 @@ def set_effective_context(context: Context, context_id: int) -> int:
     return Status.OK
 
 
-def done(_context: Context) -> int:
+def done(context: Context) -> int:
     """``proxy_done``: no context waits for it."""
+    context.require_started()
     return Status.NOT_FOUND
 
 
@@ -86,6 +93,7 @@ def get_configuration(context: Context, data: int, size: int) -> int:
 
 def get_status(context: Context, code: int, data: int, size: int) -> int:
     """``proxy_get_status``: that of the last callout, and there was none."""
+    context.require_started()
     context.vm.instance.memory.write_u32(code, 0)
     return context.vm.give(b"", data, size)
 

@@ -38,6 +38,7 @@ _SIGNATURES = {
 
 def _refusal(name: str) -> Callable[..., int]:
     def refuse(context: Context, *_args: int) -> int:
+        context.require_started()
         if name not in context.vm.refused_calls:
             context.vm.refused_calls.add(name)
             context.log(LogLevel.WARN, f"{name} is not supported yet: it answers UNIMPLEMENTED")

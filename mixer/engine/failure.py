@@ -1,0 +1,19 @@
+"""An adapter that could not answer."""
+
+
+class AdapterFailure(Exception):  # noqa: N818 - the field's word for it
+    """An adapter gave no answer to one request.
+
+    Args:
+        adapter: Its name.
+        reason: A short word for the decision log.
+        may_fail_open: Whether failStrategy FAIL_OPEN applies. It is for modules that break, not for
+            what a module did on purpose, such as closing the stream, and not for what the proxy
+            must be configured to send.
+    """
+
+    def __init__(self, adapter: str, reason: str, *, may_fail_open: bool) -> None:
+        super().__init__(f"{adapter}: {reason}")
+        self.adapter = adapter
+        self.reason = reason
+        self.may_fail_open = may_fail_open
