@@ -136,7 +136,8 @@ fn check(conditions: &Conditions, identity: &Identity) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Identity headers are set or, if the client sent its own, removed.
+/// Identity headers are set or removed. They are removed unseen, because a caller
+/// may withhold headers that the request has (`allowed_headers` of Envoy's ext_authz).
 fn changes<R: Request>(
     config: &Config,
     request: &Cached<R>,
@@ -144,12 +145,11 @@ fn changes<R: Request>(
 ) -> Vec<Change> {
     let mut changes = source::strip(&config.sources(), request);
     for name in &config.managed_headers {
-        match identity.and_then(|i| managed_value(config, i, name)) {
-            Some(value) => changes.push(Change::Set(name.clone(), value.into_bytes())),
-            // Asking first spares the proxy a change that changes nothing.
-            None if request.header(name).is_some() => changes.push(Change::Remove(name.clone())),
-            None => {}
-        }
+        let value = identity.and_then(|i| managed_value(config, i, name));
+        changes.push(match value {
+            Some(value) => Change::Set(name.clone(), value.into_bytes()),
+            None => Change::Remove(name.clone()),
+        });
     }
     changes
 }

@@ -112,18 +112,17 @@ fn cookie_value<'a>(cookie: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 /// The changes that take every credential with `strip` out of the request,
-/// also out of sources that were not the one used.
+/// also out of sources that were not the one used. A header is removed unseen too:
+/// a caller may withhold one that the request has. A query or a cookie header can
+/// only be rewritten where it is seen, because its other parts must stay.
 pub fn strip<R: Request>(sources: &[&Source], request: &Cached<R>) -> Vec<Change> {
     let mut changes = Vec::new();
     let (mut parameters, mut cookies) = (Vec::new(), Vec::new());
     for source in sources.iter().filter(|s| s.strip) {
         match &source.place {
             Place::Header { name, prefix } => {
-                let present = request
-                    .header(name)
-                    .is_some_and(|v| after_prefix(&v, prefix).is_some());
                 let removal = Change::Remove(name.clone());
-                if present && !changes.contains(&removal) {
+                if !holds_another(name, prefix, request) && !changes.contains(&removal) {
                     changes.push(removal);
                 }
             }
@@ -134,6 +133,13 @@ pub fn strip<R: Request>(sources: &[&Source], request: &Cached<R>) -> Vec<Change
     changes.extend(strip_parameters(&parameters, request));
     changes.extend(strip_cookies(&cookies, request));
     changes
+}
+
+/// Whether the header is known to be of another scheme, as `Basic` where
+/// `Bearer` is looked for: that one is not ours to remove.
+fn holds_another<R: Request>(name: &str, prefix: &str, request: &Cached<R>) -> bool {
+    let other = |value: &[u8]| after_prefix(value, prefix).is_none();
+    !prefix.is_empty() && request.header(name).is_some_and(|v| other(&v))
 }
 
 fn strip_parameters<R: Request>(names: &[&str], request: &Cached<R>) -> Option<Change> {

@@ -185,6 +185,8 @@ fn few_headers_are_asked_for() {
         asked(&tokens, request("/", &[("authorization", "Bearer x.y.z")])),
         ["authorization"]
     );
+    let open = key_config(json!({"default": "allow"}));
+    assert_eq!(asked(&open, request("/", &[])), ["x-api-key"]);
 }
 
 #[test]
@@ -196,8 +198,16 @@ fn headers_of_ours_cannot_be_sent_by_the_client() {
     });
     let config = config(value);
     let forged = [("x-consumer", "root"), ("x-email", "")];
-    let outcome = decide(&config, &request("/open", &forged));
-    assert_eq!(outcome, Ok(vec![remove("x-consumer"), remove("x-email")]));
+    // Also those that the caller withholds from the module.
+    for seen in [&forged[..], &forged[1..], &[]] {
+        let outcome = decide(&config, &request("/open", seen));
+        assert_eq!(outcome, Ok(vec![remove("x-consumer"), remove("x-email")]));
+    }
+    let outcome = decide(&config, &request("/", &[("x-api-key", "k-bob")]));
+    assert_eq!(
+        outcome,
+        Ok(vec![set("x-consumer", "bob"), remove("x-email")])
+    );
     let outcome = decide(
         &config,
         &request("/", &[forged[0], forged[1], ("x-api-key", "k-bob")]),
@@ -231,23 +241,43 @@ fn credentials_are_stripped_from_every_source() {
         assert_eq!(changes.remove(0), remove("x-api-key"));
         changes
     };
+    let basic = ("authorization", "Basic x");
+    assert_eq!(strip("/?a=1", &[("cookie", "a=b"), basic]), []);
+    assert_eq!(strip("/?k=1", &[basic]), [set(":path", "/")]);
     assert_eq!(
-        strip("/?a=1", &[("cookie", "a=b"), ("authorization", "Basic x")]),
-        []
-    );
-    assert_eq!(strip("/?k=1", &[]), [set(":path", "/")]);
-    assert_eq!(
-        strip("/x?a=1&k=1&b=%20&%6b=2&k", &[]),
+        strip("/x?a=1&k=1&b=%20&%6b=2&k", &[basic]),
         [set(":path", "/x?a=1&b=%20")]
     );
     assert_eq!(
-        strip("/", &[("cookie", "a=1; c=2;d=3; c")]),
+        strip("/", &[("cookie", "a=1; c=2;d=3; c"), basic]),
         [set("cookie", "a=1; d=3")]
     );
-    assert_eq!(strip("/", &[("cookie", "c=2")]), [remove("cookie")]);
+    assert_eq!(strip("/", &[("cookie", "c=2"), basic]), [remove("cookie")]);
     assert_eq!(
         strip("/", &[("authorization", "apikey z")]),
         [remove("authorization")]
+    );
+}
+
+#[test]
+fn headers_to_strip_go_also_where_they_are_withheld() {
+    let sources = json!([
+        {"header": "x-api-key", "strip": true}, {"header": "authorization", "prefix": "ApiKey ", "strip": true},
+        {"header": "x-kept"}, {"query": "k", "strip": true}, {"cookie": "c", "strip": true},
+    ]);
+    let config = config(json!({
+        "api_keys": api_keys(sources), "jwt": jwt(json!({})),
+        "consumer_header": "", "default": "allow",
+    }));
+    let stripped = |headers: &[(&str, &str)]| decide(&config, &request("/?a=1", headers));
+    let both = Ok(vec![remove("x-api-key"), remove("authorization")]);
+    assert_eq!(stripped(&[]), both);
+    assert_eq!(stripped(&[("x-kept", "k-bob")]), both);
+    // The token's header is the one that the key's source strips, but it is seen to hold a token.
+    let bearer = format!("Bearer {}", token(json!({})));
+    assert_eq!(
+        stripped(&[("authorization", &bearer)]),
+        Ok(vec![remove("x-api-key")])
     );
 }
 
@@ -352,6 +382,61 @@ fn token_headers() {
     assert_eq!(bearer(&config, &large), Err(Reason::TokenTooLarge));
 }
 
+/// A provider with `others` before the key that signs these tests' tokens.
+fn with_other_keys(others: usize, other_kid: impl Fn(usize) -> Value) -> Config {
+    let key = |secret: &[u8; 32], kid: Value| {
+        let mut key = json!({"kty": "oct", "k": Base64UrlUnpadded::encode_string(secret)});
+        if !kid.is_null() {
+            key["kid"] = kid;
+        }
+        key
+    };
+    let mut keys: Vec<Value> = (0..others)
+        .map(|i| key(&[100 + i as u8; 32], other_kid(i)))
+        .collect();
+    keys.push(key(&SECRET, json!("h")));
+    // Keys of another algorithm do not count.
+    for i in 0..5 {
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        keys.push(json!({"kty": "OKP", "crv": "Ed25519", "kid": format!("e{i}"), "x": x}));
+    }
+    config(json!({"jwt": jwt(json!({"jwks": {"keys": keys}}))}))
+}
+
+#[test]
+fn at_most_four_keys_are_tried() {
+    let payload = claims(json!({})).to_string();
+    let bare = token_with(&json!({"alg": "HS256"}), &payload);
+    let unknown = token_with(&json!({"alg": "HS256", "kid": "x"}), &payload);
+    let carol = Ok(vec![set("x-consumer", "carol")]);
+    let forged = |token: &str| format!("{}.{}", token.rsplit_once('.').unwrap().0, "A".repeat(43));
+    for (others, bare_outcome, bare_forged) in [
+        (0, carol.clone(), Reason::TokenSignature),
+        (3, carol.clone(), Reason::TokenSignature),
+        (4, Err(Reason::TokenKey), Reason::TokenKey),
+        (50, Err(Reason::TokenKey), Reason::TokenKey),
+    ] {
+        for config in [
+            with_other_keys(others, |i| json!(format!("k{i}"))),
+            with_other_keys(others, |_| Value::Null),
+        ] {
+            assert_eq!(bearer(&config, &bare), bare_outcome, "{others}");
+            assert_eq!(bearer(&config, &forged(&bare)), Err(bare_forged));
+            // With a kid that one key has, the number of keys does not matter.
+            let named = token(json!({}));
+            assert_eq!(bearer(&config, &named), carol, "{others}");
+            assert_eq!(
+                bearer(&config, &forged(&named)),
+                Err(Reason::TokenSignature)
+            );
+            assert_eq!(bearer(&config, &unknown), Err(Reason::TokenKey));
+        }
+        // A kid that many keys share tells them apart no better than none.
+        let config = with_other_keys(others, |_| json!("h"));
+        assert_eq!(bearer(&config, &token(json!({}))), bare_outcome, "{others}");
+    }
+}
+
 #[test]
 fn a_public_key_is_no_hmac_secret() {
     let vectors: Value = serde_json::from_str(include_str!("../testdata/rsa.json")).unwrap();
@@ -434,7 +519,8 @@ fn rules_decide_in_order() {
         "/%70ublic/x",
         "/x/../public",
     ] {
-        assert_eq!(by(path, key, "wrong"), Ok(vec![]), "{path}");
+        let outcome = Ok(vec![remove("x-consumer")]);
+        assert_eq!(by(path, key, "wrong"), outcome, "{path}");
     }
     assert_eq!(
         by("/public/../admin", key, "k-bob"),
@@ -475,7 +561,7 @@ fn defaults() {
         let config = key_config(json!({"default": default, "rules": [{"paths": ["/x"]}]}));
         decide(&config, &request("/", headers))
     };
-    assert_eq!(outcome("allow", &[]), Ok(vec![]));
+    assert_eq!(outcome("allow", &[]), Ok(vec![remove("x-consumer")]));
     assert_eq!(
         outcome("allow", &[("x-api-key", "k-bob")]),
         Ok(vec![set("x-consumer", "bob")])
