@@ -98,7 +98,7 @@ def test_a_trap_is_told_with_its_backtrace(tmp_path: Path) -> None:
         (["builtin://absent"], "there are: auth"),
         (
             ["builtin://auth", "--config", '{"a": 1}'],
-            "the module refused its configuration: auth: a ",
+            "the module refused its configuration: auth: a",
         ),
         (["builtin://auth", "--config", "@absent.json"], "absent.json: No such file"),
         (["builtin://auth", "--config", "@absent.yaml"], "absent.yaml"),

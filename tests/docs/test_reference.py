@@ -52,3 +52,14 @@ def test_every_host_call_is_in_the_right_list() -> None:
             there = supported if function.name in UNSUPPORTED else not_yet
             assert f"`{function.name}`" in here
             assert f"`{function.name}`" not in there
+
+
+@pytest.mark.parametrize(
+    "page", [*_DOCS.glob("*.md"), *_DOCS.parent.glob("*.md"), *_DOCS.parent.glob("adapters/*/*.md")]
+)
+def test_no_page_is_unfinished(page: Path) -> None:
+    """No placeholder is left, and every file that a page links to is there."""
+    text = page.read_text()
+    assert "@@" not in text
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / target).exists(), target
