@@ -77,6 +77,7 @@ def ext_authz_filter(
     with_request_body: int | None = None,
     allow_partial_message: bool = False,
     encode_raw_headers: bool = False,
+    allowed_headers: Sequence[str] = (),
     stat_prefix: str | None = None,
 ) -> Config:
     """The filter that asks the service about each request; it fails closed, with 503.
@@ -88,6 +89,7 @@ def ext_authz_filter(
         allow_partial_message: Whether a longer body is cut; otherwise the request gets 413.
         encode_raw_headers: Send headers as bytes in a list, so that repeated and non-UTF-8 ones
             arrive as they are.
+        allowed_headers: The only headers that are sent along, if there are any here.
         stat_prefix: Tells this filter's statistics from those of others.
     """
     config: Config = {
@@ -101,6 +103,9 @@ def ext_authz_filter(
         "status_on_error": {"code": 503},
         "encode_raw_headers": encode_raw_headers,
     }
+    if allowed_headers:
+        patterns = [{"exact": name} for name in allowed_headers]
+        config["allowed_headers"] = {"patterns": patterns}
     if stat_prefix is not None:
         config["stat_prefix"] = stat_prefix
     if with_request_body is not None:

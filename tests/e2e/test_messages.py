@@ -13,6 +13,10 @@ from tests.e2e.stack import Services, Stack, adapter, asks, decided, lines, runn
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("envoy")]
 
 MAX_BODY = 1024
+ANONYMOUS = {
+    "api_keys": {"keys": [{"sha256": "0" * 64, "consumer": "nobody"}]},
+    "rules": [{"anonymous": "allow"}],
+}
 NEW_LINES = b"harmless\r\nx-injected: 1"
 
 
@@ -31,6 +35,7 @@ async def stack(envoy: Path, services: Services, guests: Guests) -> AsyncIterato
         "latin": [adapter("latin", guests.adds((b"x-latin", b"caf\xe9")))],
         "injects": [adapter("injects", guests.adds((b"x-bad", NEW_LINES)))],
         "denies": [adapter("denies", guests.denies(b"denies", b"why", 403, (b"x-bad", NEW_LINES)))],
+        "identity": [adapter("identity", "builtin://auth", ANONYMOUS)],
         "repeats": [
             adapter(
                 "repeats",
@@ -48,6 +53,7 @@ async def stack(envoy: Path, services: Services, guests: Guests) -> AsyncIterato
         asks("body", with_request_body=MAX_BODY),
         asks("body-partial", "body", **partial),
         asks("body-not-sent", "body"),
+        asks("identity-withheld", "identity", allowed_headers=["x-api-key"]),
         asks("changes-body", with_request_body=MAX_BODY),
     ]
     async with running(services, chains, listeners) as started:
@@ -169,3 +175,12 @@ async def test_repeated_response_headers(stack: Stack) -> None:
     assert seen.status == 401
     own = [(name, value) for name, value in seen.headers if name in {"x-a", "x-b"}]
     assert own == [("x-a", "1"), ("x-a", "3"), ("x-b", "2")]
+
+
+@pytest.mark.parametrize("listener", ["identity", "identity-withheld"])
+async def test_forged_identity_does_not_reach_the_upstream(stack: Stack, listener: str) -> None:
+    """A client's own x-consumer is removed, also where Envoy does not show it to the service."""
+    seen = await stack.get(listener, "/", ("x-consumer", "admin"), ("x-other", "1"))
+    assert seen.status == 200
+    assert lines(seen, "x-consumer") == []
+    assert lines(seen, "x-other") == ["1"]
