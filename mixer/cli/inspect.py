@@ -54,6 +54,15 @@ def _print(inspection: "Inspection") -> None:
             console.print(f"  {state:14} {name}", style=_style(state), soft_wrap=True)
     for problem in inspection.problems:
         console.print(f"problem: {problem}", style="red", soft_wrap=True)
+    if not inspection.problems:
+        console.print(f"\n{_verdict(inspection)}", style="bold green", soft_wrap=True)
+
+
+def _verdict(inspection: "Inspection") -> str:
+    later = sum(state == "not yet" for state, _ in inspection.imports)
+    if not later:
+        return "ok: this host can run it"
+    return f"ok: this host can run it; {later} of its imports answer UNIMPLEMENTED if called"
 
 
 def _style(state: str) -> Any:

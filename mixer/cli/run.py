@@ -1,6 +1,7 @@
 """``mixer run``: one request through one module, without a server."""
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,16 +29,19 @@ def run(
     ] = None,
     config: Annotated[
         str,
-        typer.Option(
-            help="The plugin's configuration, or @FILE; of a .yaml file, its WasmPlugin's."
-        ),
+        typer.Option(help="The plugin's configuration, @FILE, or @FILE.yaml with its WasmPlugin."),
     ] = "",
     property_: Annotated[
         list[str] | None,
         typer.Option("--property", help="An attribute `NAME=VALUE`; may be repeated."),
     ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="Which WasmPlugin of the file; by default the one with this module."),
+    ] = None,
     allow_on_headers_stop_iteration: Annotated[
-        bool, typer.Option(help="As Envoy's option of that name.")
+        bool,
+        typer.Option("--allow-on-headers-stop-iteration", help="As Envoy's option of that name."),
     ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -48,21 +52,26 @@ def run(
     Examples: `mixer run builtin://auth --config @mixer.yaml -H 'x-api-key: secret'`;
     `mixer run plugin.wasm --method POST --path /v1 --body @body.json --property source.port=80`
     """
-    from mixer.cli.module_file import read
+    from mixer.cli.module_file import locate
     from mixer.proxywasm import PluginStartError
     from mixer.runner import PropertyError, RunRequest, parse_properties, run_request
-    from mixer.runner.inputs import InputError, content, header_pairs, plugin_configuration
-    from mixer.vm import ModuleError, TrapError
+    from mixer.runner.inputs import InputError, content, header_pairs
+    from mixer.runner.plugin_file import run_plugin
+    from mixer.vm import ModuleError, TrapError, read_module
 
     try:
+        file = locate(module)
+        plugin = run_plugin(config, file, adapter)
+        if allow_on_headers_stop_iteration:
+            settings = replace(plugin.settings, allow_on_headers_stop_iteration=True)
+            plugin = replace(plugin, settings=settings)
         request = RunRequest(
             headers=header_pairs(method, path, authority, header or []),
+            plugin=plugin,
             body=None if body is None else content(body),
-            configuration=plugin_configuration(config),
             properties=parse_properties(property_ or []),
-            allow_on_headers_stop_iteration=allow_on_headers_stop_iteration,
         )
-        code = read(module)
+        code = read_module(file)
     except (InputError, PropertyError, ModuleError) as error:
         fail(f"mixer run: {error}", USAGE)
     try:

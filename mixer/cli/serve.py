@@ -27,7 +27,7 @@ def serve(
             "requests that it is for are then refused."
         ),
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log debug messages.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every decision.")] = False,
 ) -> None:
     """Serve Envoy's external authorization until SIGTERM or Ctrl-C.
 
@@ -44,6 +44,7 @@ def serve(
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, format=_FORMAT, stream=sys.stderr
     )
+    logging.getLogger("grpc").setLevel(logging.WARNING)
     configuration = load_or_fail(config)
     try:
         uvloop.run(

@@ -45,6 +45,6 @@ def _start_adapters(configuration: "Configuration") -> None:
     logging.getLogger("mixer").addHandler(logging.NullHandler())  # the errors are printed below
     logging.getLogger("mixer").propagate = False
     with Engine(configuration) as engine:
-        broken = [f"{a.plugin.file}:{a.plugin.line}: {a.name}: {a.error}" for a in engine.broken]
+        broken = [str(adapter.problem) for adapter in engine.broken]
     if broken:
-        fail("\n".join(broken))
+        fail("\n".join((*broken, _count(len(broken), "problem"))))

@@ -9,7 +9,7 @@ from mixer.config.document import Document
 from mixer.config.metadata import AdapterMeta, LogLevel
 from mixer.config.model import Origin
 from mixer.config.module import module_path
-from mixer.config.problem import Problem
+from mixer.config.problem import FieldPath, Problem
 from mixer.config.service import AdapterDefaults
 from mixer.config.wasmplugin import (
     WITHOUT_EFFECT,
@@ -51,6 +51,7 @@ class WasmPlugin:
         module_path: Absolute; not checked to exist.
         env: Of the VM, values of the host filled in; secret.
         limits: Annotations, or the defaults of the Mixer document.
+        document: Knows the lines of the fields.
     """
 
     metadata: AdapterMeta
@@ -60,6 +61,11 @@ class WasmPlugin:
     module_path: Path
     env: Mapping[str, str] = field(repr=False)
     limits: AdapterLimits
+    document: Document = field(repr=False, compare=False)
+
+    def problem(self, path: FieldPath, message: str) -> Problem:
+        """Say what is wrong with a field, such as ``("spec", "url")``, and where it is written."""
+        return self.document.problem(path, message)
 
     @property
     def name(self) -> str:
@@ -146,6 +152,7 @@ def resolve_plugin(
         module_path=module_path(parsed.spec.url, origin.base),
         env=_environment(parsed.spec, origin),
         limits=_limits(parsed.metadata, defaults),
+        document=document,
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mixer.config import FailStrategy, WasmPlugin
-from mixer.engine.failure import AdapterFailure
+from mixer.config import FailStrategy, Problem, WasmPlugin
+from mixer.engine.failure import CONFIGURATION, URL, AdapterFailure, LoadFailure
 from mixer.engine.guest_log import GuestLog
 from mixer.engine.match import matcher
 from mixer.engine.restart import RestartPolicy
@@ -55,7 +55,7 @@ class AdapterStats:
     def __str__(self) -> str:
         return (
             f"{self.requests} requests, {self.denied} denied, {self.failures} failures, "
-            f"{self.starts} starts of its VM"
+            f"VM started {self.starts} times"
         )
 
 
@@ -75,7 +75,7 @@ class Adapter:
         self,
         plugin: WasmPlugin,
         linker: Linker,
-        module: ProxyWasmModule | ModuleError,
+        module: ProxyWasmModule | LoadFailure,
         *,
         on_change: Callable[["Adapter"], None] = lambda _adapter: None,
         clock: Callable[[], float] = time.monotonic,
@@ -84,8 +84,9 @@ class Adapter:
         self.plugin = plugin
         self.name = plugin.qualified_name
         self.module = module if isinstance(module, ProxyWasmModule) else None
-        self.error = str(module) if isinstance(module, ModuleError) else ""
-        self.state = AdapterState.BROKEN if self.error else AdapterState.FAILED
+        self.error = ""
+        self.state = AdapterState.FAILED
+        self._failed_field = URL
         self.stats = AdapterStats()
         self.matches = matcher(plugin.spec.match)
         self.fails_open = plugin.fail_strategy is FailStrategy.FAIL_OPEN
@@ -106,6 +107,8 @@ class Adapter:
         self._limits = VmLimits(memory_bytes=plugin.limits.memory_bytes, cpu=plugin.limits.cpu)
         self._vm: WasmVm | None = None
         self._root: RootContext | None = None
+        if isinstance(module, LoadFailure):
+            self._start_failed(module)
 
     def start(self) -> None:
         """Start the VM and configure the plugin; afterwards `state` and `error` tell how it went.
@@ -117,8 +120,10 @@ class Adapter:
         began = self._clock()
         try:
             vm, root = self._start_vm(self.module)
-        except (ModuleError, PluginStartError, TrapError) as error:
-            self._start_failed(str(error))
+        except (ModuleError, TrapError) as error:
+            self._start_failed(LoadFailure(URL, f"{self.plugin.module_path}: {error}"))
+        except PluginStartError as error:
+            self._start_failed(LoadFailure(CONFIGURATION, str(error)))
         else:
             self._vm, self._root = vm, root
             self._restart.started(self._clock(), self._clock() - began)
@@ -144,11 +149,18 @@ class Adapter:
         vm.started()
         return vm, root
 
-    def _start_failed(self, error: str) -> None:
+    def _start_failed(self, failure: LoadFailure) -> None:
         first = self.stats.starts == 0
         self._restart.start_failed(self._clock())
-        self._enter(AdapterState.BROKEN if first else AdapterState.FAILED, error)
-        _log.error("adapter %s does not start: %s", self.name, error)
+        self._failed_field = failure.field
+        self._enter(AdapterState.BROKEN if first else AdapterState.FAILED, failure.reason)
+        if not first:  # the first is told by whoever loads the configuration
+            _log.error("adapter %s does not start again: %s", self.name, failure.reason)
+
+    @property
+    def problem(self) -> Problem:
+        """The `error`, with the place in the configuration that it is about."""
+        return self.plugin.problem(self._failed_field, f"adapter {self.name}: {self.error}")
 
     def _enter(self, state: AdapterState, error: str) -> None:
         changed, self.state, self.error = self.state is not state, state, error
@@ -173,9 +185,12 @@ class Adapter:
         """Give up the VM after a trap, and return the failure to answer with."""
         self._close_vm()
         self._enter(AdapterState.FAILED, str(error).splitlines()[0])
-        wait = self._restart.wait(self._clock())
-        self.note_failure(f"trap: {error.kind}; a new VM in {wait:.3f} s at the earliest\n{error}")
+        self.note_failure(f"trap: {error.kind}; {self._next_start()}\n{error}")
         return AdapterFailure(self.name, f"trap_{error.kind}", may_fail_open=True)
+
+    def _next_start(self) -> str:
+        wait = self._restart.wait(self._clock())
+        return f"its VM stays down for {wait:.3f} s" if wait else "the next request gets a new VM"
 
     def note_failure(self, what: str) -> None:
         """Count a failure, and log it where there were not too many."""

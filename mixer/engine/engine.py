@@ -9,6 +9,7 @@ from mixer.config import Configuration, WasmPlugin
 from mixer.engine.adapter import Adapter, AdapterState
 from mixer.engine.chain import Chain
 from mixer.engine.decision import Decision
+from mixer.engine.failure import DIGEST, URL, LoadFailure
 from mixer.engine.request import Request
 from mixer.proxywasm import ProxyWasmModule, host_functions, load_module
 from mixer.vm import CompileCache, ModuleError, WasmEngine, make_linker, read_module
@@ -54,22 +55,21 @@ class Engine:
         for adapter in self.adapters:
             adapter.start()
 
-    def _module(self, plugin: WasmPlugin) -> ProxyWasmModule | ModuleError:
+    def _module(self, plugin: WasmPlugin) -> ProxyWasmModule | LoadFailure:
         try:
             code = read_module(plugin.module_path)
-            digest = hashlib.sha256(code).hexdigest()
-            if plugin.expected_sha256 not in (None, digest):
-                raise ModuleError(
-                    f"{plugin.module_path}: its SHA-256 is {digest}, not the configured "
-                    f"{plugin.expected_sha256}"
-                )
+        except ModuleError as error:
+            return LoadFailure(URL, str(error))
+        digest = hashlib.sha256(code).hexdigest()
+        if plugin.expected_sha256 not in (None, digest):
+            return LoadFailure(DIGEST, f"the SHA-256 of {plugin.module_path} is {digest}")
+        try:
             if digest not in self._modules:
                 self._progress(f"loading {plugin.qualified_name} ({len(code):,} bytes)")
                 self._modules[digest] = load_module(self._wasm, code)
             return self._modules[digest]
         except ModuleError as error:
-            _log.error("adapter %s does not load: %s", plugin.qualified_name, error)
-            return error
+            return LoadFailure(URL, f"{plugin.module_path}: {error}")
 
     @property
     def broken(self) -> tuple[Adapter, ...]:

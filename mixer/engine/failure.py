@@ -1,4 +1,8 @@
-"""An adapter that could not answer."""
+"""An adapter that could not answer, or not even start."""
+
+from dataclasses import dataclass
+
+from mixer.config.problem import FieldPath
 
 
 class AdapterFailure(Exception):  # noqa: N818 - the field's word for it
@@ -17,3 +21,21 @@ class AdapterFailure(Exception):  # noqa: N818 - the field's word for it
         self.adapter = adapter
         self.reason = reason
         self.may_fail_open = may_fail_open
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailure:
+    """Why a module cannot be run.
+
+    Attributes:
+        field: The field of the WasmPlugin that it is about.
+        reason: For people.
+    """
+
+    field: FieldPath
+    reason: str
+
+
+URL: FieldPath = ("spec", "url")
+DIGEST: FieldPath = ("spec", "sha256")
+CONFIGURATION: FieldPath = ("spec", "pluginConfig")

@@ -2,6 +2,13 @@
 
 from mixer.runner.attributes import PropertyError, parse_properties
 from mixer.runner.report import RunReport
-from mixer.runner.run import RunRequest, run_request
+from mixer.runner.run import RunPlugin, RunRequest, run_request
 
-__all__ = ["PropertyError", "RunReport", "RunRequest", "parse_properties", "run_request"]
+__all__ = [
+    "PropertyError",
+    "RunPlugin",
+    "RunReport",
+    "RunRequest",
+    "parse_properties",
+    "run_request",
+]

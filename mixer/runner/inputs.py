@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mixer.config import ConfigError, load
+_LONGEST_NAME = 255
 
 
 class InputError(ValueError):
@@ -16,6 +16,7 @@ def content(argument: str) -> bytes:
         InputError: The file cannot be read.
     """
     if not argument.startswith("@"):
+        _suspect_a_file(argument)
         return argument.encode()
     path = Path(argument[1:])
     try:
@@ -24,22 +25,10 @@ def content(argument: str) -> bytes:
         raise InputError(f"{path}: {error.strerror}") from error
 
 
-def plugin_configuration(argument: str) -> bytes:
-    """A plugin's configuration: text, ``@FILE``, or the ``pluginConfig`` of a YAML ``@FILE``.
-
-    Raises:
-        InputError: The file cannot be read, or is YAML without exactly one WasmPlugin.
-    """
-    if not (argument.startswith("@") and argument.endswith((".yaml", ".yml"))):
-        return content(argument)
-    file = argument[1:]
-    try:
-        plugins = load(Path(file)).plugins
-    except ConfigError as error:
-        raise InputError(str(error)) from error
-    if len(plugins) != 1:
-        raise InputError(f"{file} has {len(plugins)} WasmPlugin documents; must be one")
-    return plugins[0].configuration
+def _suspect_a_file(argument: str) -> None:
+    """A forgotten ``@`` would be taken for content."""
+    if len(argument) <= _LONGEST_NAME and Path(argument).is_file():
+        raise InputError(f"a file of that name exists: did you mean @{argument}?")
 
 
 def header_pairs(
@@ -57,12 +46,9 @@ def header_pairs(
 
 
 def _header(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition(":") if text[:1] != ":" else _pseudo(text)
+    if text.startswith(":"):
+        raise InputError(f"header {text!r}: use --method, --path and --authority")
+    name, separator, value = text.partition(":")
     if not separator or not name.strip():
         raise InputError(f"header {text!r}: write NAME: VALUE")
     return name.strip(), value.strip()
-
-
-def _pseudo(text: str) -> tuple[str, str, str]:
-    name, separator, value = text[1:].partition(":")
-    return f":{name}", separator, value

@@ -82,7 +82,7 @@ def inspect_module(code: bytes) -> Inspection:
             digest=module.digest,
             size=module.size,
             abi=abi,
-            imports=tuple(sorted(_imports(module))),
+            imports=tuple(sorted(set(_imports(module)))),
             callbacks=tuple(
                 ("not yet" if e.name in LATER else "called", f"{e.name}{e.signature}")
                 for e in callbacks

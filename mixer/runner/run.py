@@ -34,30 +34,41 @@ _VERDICTS = {
 
 
 @dataclass(frozen=True, slots=True)
+class RunPlugin:
+    """The plugin and its VM.
+
+    Attributes:
+        settings: Name, configuration, and Envoy's options.
+        vm_id: ``plugin_vm_id``.
+        environment: Variables that the module sees.
+        log_level: The lowest level to record.
+        limits: Bounds of the VM.
+        start_cpu: Seconds of CPU for the start.
+    """
+
+    settings: PluginSettings
+    vm_id: str = ""
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    log_level: LogLevel = LogLevel.TRACE
+    limits: VmLimits = field(default_factory=VmLimits)
+    start_cpu: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class RunRequest:
     """What to run.
 
     Attributes:
         headers: Request headers, pseudo-headers included.
+        plugin: What runs it.
         body: Request body, or None for a request without one.
-        configuration: The plugin's configuration.
         properties: Attributes beyond those of the headers.
-        environment: Variables that the module sees.
-        log_level: The lowest level to record.
-        limits: Bounds of the VM.
-        start_cpu: Seconds of CPU for the start.
-        allow_on_headers_stop_iteration: Envoy's option of that name.
     """
 
     headers: tuple[tuple[str, str], ...]
+    plugin: RunPlugin
     body: bytes | None = None
-    configuration: bytes = b""
     properties: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
-    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    log_level: LogLevel = LogLevel.TRACE
-    limits: VmLimits = field(default_factory=VmLimits)
-    start_cpu: float = 10.0
-    allow_on_headers_stop_iteration: bool = False
 
 
 def run_request(code: bytes, request: RunRequest, cache: CompileCache | None = None) -> RunReport:
@@ -87,20 +98,21 @@ class _Run:
         self._stream = HttpStream(headers, bag, request.body or b"")
 
     def execute(self, linker: Linker) -> RunReport:
-        request = self._request
+        plugin = self._request.plugin
         services = Services(
-            log=lambda level, line: self._logs.append((level, line)), log_level=request.log_level
+            log=lambda level, line: self._logs.append((level, line)), log_level=plugin.log_level
         )
         began = time.perf_counter()
         with WasmVm(
             self._module,
             linker,
-            request.limits,
-            start_cpu=request.start_cpu,
+            plugin.limits,
+            start_cpu=plugin.start_cpu,
             services=services,
-            environment=request.environment,
+            vm_id=plugin.vm_id,
+            environment=plugin.environment,
         ) as vm:
-            root = vm.start_plugin(self._settings())
+            root = vm.start_plugin(plugin.settings)
             vm.started()
             started = time.perf_counter()
             verdict, trap = self._drive(root)
@@ -108,13 +120,6 @@ class _Run:
             return self._report(
                 verdict, trap, started - began, ended - started, vm.instance.memory.size()
             )
-
-    def _settings(self) -> PluginSettings:
-        return PluginSettings(
-            name="run",
-            configuration=self._request.configuration,
-            allow_on_headers_stop_iteration=self._request.allow_on_headers_stop_iteration,
-        )
 
     def _drive(self, root: RootContext) -> tuple[str, str]:
         try:

@@ -1,6 +1,7 @@
 """Who moves the bytes: gRPC servers, and the life of the service."""
 
+from mixer.transport.listening import ListenError
 from mixer.transport.serve import BrokenAdaptersError, serve
-from mixer.transport.server import ListenError, Server
+from mixer.transport.server import Server
 
 __all__ = ["BrokenAdaptersError", "ListenError", "Server", "serve"]

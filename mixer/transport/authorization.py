@@ -6,7 +6,7 @@ import grpc
 import grpc.aio
 
 from mixer.api import ext_authz
-from mixer.engine import Engine
+from mixer.engine import Decision, Engine, Request
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +23,10 @@ def handler(engine: Engine) -> "grpc.GenericRpcHandler[bytes, bytes]":
             request = ext_authz.decode(data)
             if request is None:
                 return ext_authz.refuse(ext_authz.NO_HTTP)
-            return ext_authz.encode(engine.decide(request))
+            decision = engine.decide(request)
+            if _log.isEnabledFor(logging.DEBUG):
+                _log_decision(request, decision)
+            return ext_authz.encode(decision)
         except ext_authz.MalformedRequestError as error:
             return ext_authz.refuse(str(error))
         except Exception:
@@ -32,3 +35,15 @@ def handler(engine: Engine) -> "grpc.GenericRpcHandler[bytes, bytes]":
 
     method = grpc.unary_unary_rpc_method_handler(check)
     return grpc.method_handlers_generic_handler(ext_authz.SERVICE, {ext_authz.METHOD: method})
+
+
+def _log_decision(request: Request, decision: Decision) -> None:
+    """Log who decided what and why; no header of the request, since those hold secrets."""
+    _log.debug(
+        "%s %r: %s by %s %s",
+        request.attributes.get("request.method"),
+        request.attributes.get("request.url_path"),
+        decision.verdict,
+        decision.adapter or "no adapter",
+        decision.reason,
+    )

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from mixer.config import Configuration
 from mixer.engine import Engine
 from mixer.transport.health import Health
+from mixer.transport.listening import check_listeners
 from mixer.transport.server import Server
 
 _log = logging.getLogger(__name__)
 
 Announce = Callable[[Engine, tuple[str, ...]], None]
 """Told the engine and the addresses once the service answers."""
+
+
+_NO_RELOAD = "SIGHUP is ignored: the configuration is read at the start; restart to change it"
 
 
 class BrokenAdaptersError(Exception):
@@ -38,10 +42,9 @@ async def serve(
         BrokenAdaptersError: Such an adapter did not load.
         ListenError: An address cannot be listened on.
     """
+    check_listeners(configuration.mixer.listeners)
     health = Health()
     with Engine(configuration, on_change=health.adapter_changed) as engine:
-        for adapter in engine.broken:  # its state was never another one
-            health.adapter_changed(adapter)
         _check(engine, continue_on_errors=continue_on_errors)
         async with Server(engine, configuration.mixer, health) as server:
             stop = _stop_signal()
@@ -58,14 +61,11 @@ def _stop_signal() -> asyncio.Event:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _log.warning, _NO_RELOAD)
     return stop
 
 
 def _check(engine: Engine, *, continue_on_errors: bool) -> None:
     closed = [a for a in engine.broken if not a.fails_open]
     if closed and not continue_on_errors:
-        raise BrokenAdaptersError(
-            "\n".join(
-                f"adapter {a.name} ({a.plugin.file}:{a.plugin.line}): {a.error}" for a in closed
-            )
-        )
+        raise BrokenAdaptersError("\n".join(str(adapter.problem) for adapter in closed))

@@ -1,7 +1,6 @@
 """The gRPC server: listeners, limits, health, reflection, and a graceful stop."""
 
 import asyncio
-import socket
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +14,9 @@ from mixer.config import Listener, MixerSpec
 from mixer.engine import Engine
 from mixer.transport import authorization
 from mixer.transport.health import Health
+from mixer.transport.listening import UNIX, ListenError
 
-_UNIX = "unix:"
 _MOMENT = 0.02
-
-
-class ListenError(Exception):
-    """An address cannot be listened on."""
 
 
 class Server:
@@ -61,19 +56,14 @@ class Server:
 
     def _listen(self, listener: Listener) -> str:
         address = listener.address
-        # gRPC takes over whatever socket is there, one that is in use too.
-        if address.startswith(_UNIX) and _answers(address.removeprefix(_UNIX)):
-            raise ListenError(f"{address}: cannot listen there: it is in use")
         try:
             port = self._server.add_insecure_port(address)
         except RuntimeError as error:
-            raise ListenError(
-                f"{address}: cannot listen there: is it in use, or not permitted?"
-            ) from error
-        if not address.startswith(_UNIX):
+            raise ListenError(f"listener {listener.name}: {address}: {error}") from error
+        if not address.startswith(UNIX):
             return f"{address.rpartition(':')[0]}:{port}"
         if listener.mode is not None:
-            Path(address.removeprefix(_UNIX)).chmod(listener.mode)
+            Path(address.removeprefix(UNIX)).chmod(listener.mode)
         return address
 
     async def __aenter__(self) -> "Server":
@@ -108,15 +98,10 @@ class Server:
 
     def _remove_sockets(self) -> None:
         for address in self.addresses:
-            if address.startswith(_UNIX):
-                Path(address.removeprefix(_UNIX)).unlink(missing_ok=True)
+            if address.startswith(UNIX):
+                Path(address.removeprefix(UNIX)).unlink(missing_ok=True)
 
 
 def health_service() -> str:
     """The name of the standard health service."""
     return str(health.SERVICE_NAME)
-
-
-def _answers(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(path) == 0

@@ -15,7 +15,8 @@ from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
-_MAGIC = b"mixer-compiled-2\n"
+_FORMAT = 2
+_MAGIC = b"mixer-compiled-%d\n" % _FORMAT
 _DIGEST_BYTES = 32
 MAX_CACHE_BYTES = 2 << 30
 """Past this many bytes, the entries that were not used for longest are removed."""
@@ -94,7 +95,7 @@ class CompileCache:
 
     def _path(self, key: str) -> Path:
         assert self._directory is not None
-        return self._directory / f"{key}.cwasm"
+        return self._directory / f"{key}.{_FORMAT}.cwasm"
 
     @staticmethod
     def _mark_used(path: Path) -> None:

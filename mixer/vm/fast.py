@@ -20,6 +20,7 @@ from mixer.vm.errors import (
     TrapError,
     TrapKind,
 )
+from mixer.vm.explain import explain_start
 from mixer.vm.fast_memory import FastMemory
 from mixer.vm.functype import function_type
 from mixer.vm.model import (
@@ -167,6 +168,7 @@ class FastInstance:
         self.data: Any = None
         self.memory: Memory = NoMemory()
         self.budget = CpuBudget(limits.cpu)
+        self._limits = limits
         self.failure: BaseException | None = None
         self.overran = False
         self._entered = entered
@@ -194,7 +196,7 @@ class FastInstance:
         if trap.value or self.overran or self.failure is not None:
             raise self._trapped(error, trap)
         if error:
-            raise ModuleError(capi.take_error(error))
+            raise ModuleError(explain_start(capi.take_error(error), self._limits))
         self._signatures = {e.name: e.signature for e in module.exports if e.signature}
         memory = self._export("memory", capi.EXTERN_MEMORY)
         if memory is not None:

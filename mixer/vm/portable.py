@@ -13,6 +13,7 @@ import wasmtime
 from mixer.vm.deadline import ticks
 from mixer.vm.engine import Module, WasmEngine
 from mixer.vm.errors import MemoryAccessError, ModuleError, TrapError, TrapKind
+from mixer.vm.explain import explain_start
 from mixer.vm.functype import function_type
 from mixer.vm.model import (
     MAX_MEMORIES,
@@ -97,6 +98,7 @@ class PortableInstance:
         self.memory: Memory = NoMemory()
         self.failure: BaseException | None = None
         self._cpu = limits.cpu
+        self._limits = limits
         self._entered = entered
         self._store = wasmtime.Store(engine.raw)
         self._store.set_limits(
@@ -116,7 +118,7 @@ class PortableInstance:
                 partial(linker.instantiate, self._store, module.raw)
             ).exports(self._store)
         except wasmtime.WasmtimeError as error:
-            raise ModuleError(str(error)) from error
+            raise ModuleError(explain_start(str(error), self._limits)) from error
         self._signatures = {e.name: e.signature for e in module.exports if e.signature}
         memory = self._exports.get("memory")
         if isinstance(memory, wasmtime.Memory):

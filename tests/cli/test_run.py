@@ -1,5 +1,6 @@
 """``mixer run`` and ``mixer inspect``, as an author of modules uses them."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -103,6 +104,7 @@ def test_a_trap_is_told_with_its_backtrace(tmp_path: Path) -> None:
         (["builtin://auth", "--config", "@absent.json"], "absent.json: No such file"),
         (["builtin://auth", "--config", "@absent.yaml"], "absent.yaml"),
         (["builtin://auth", "-H", "nocolon"], "write NAME: VALUE"),
+        (["builtin://auth", "-H", ":path: /x"], "use --method, --path"),
         (["builtin://auth", "--property", "x"], "write NAME=VALUE"),
         (["builtin://auth", "--property", "source.port=many"], "must be of type int, not 'many'"),
         (["builtin://auth", "--property", "request.headers=a"], "cannot be given"),
@@ -160,3 +162,57 @@ def test_inspect_refuses_what_is_no_wasm(tmp_path: Path) -> None:
     result = _mixer("inspect", str(path))
     assert result.exit_code == 2
     assert "not a valid WebAssembly module" in result.stderr
+
+
+_TWO = """
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: one, annotations: {"mixer.dev/memory-limit": 1Mi}}
+spec: {url: builtin://auth, pluginConfig: {a: 1}}
+---
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: two}
+spec: {url: ./module.wasm, pluginName: named, sha256: "%s"}
+"""
+
+
+def test_the_document_of_the_module_is_picked(tmp_path: Path, module: str) -> None:
+    """Of several WasmPlugins, the one with this module is used, or the one that is named."""
+    file = tmp_path / "two.yaml"
+    digest = hashlib.sha256(Path(module).read_bytes()).hexdigest()
+    file.write_text(_TWO % digest)
+    assert _mixer("run", module, "--config", f"@{file}").exit_code == 0
+    other = _mixer("run", "builtin://auth", "--config", f"@{file}")
+    assert "needs 1.06 MiB of memory at its start; its limit is 1 MiB" in other.stderr
+    wrong = _mixer("run", module, "--config", f"@{file}", "--adapter", "three")
+    assert "it has: one, two" in wrong.stderr
+
+
+def test_the_digest_of_the_document_counts(tmp_path: Path, module: str) -> None:
+    """A run refuses what the service would refuse."""
+    file = tmp_path / "two.yaml"
+    file.write_text(_TWO % ("a" * 64))
+    result = _mixer("run", module, "--config", f"@{file}")
+    assert result.exit_code == 2
+    assert "spec.sha256" in result.stderr
+
+
+def test_a_forgotten_at_sign_is_noticed() -> None:
+    """A file name in place of content is not handed to the module."""
+    result = _mixer("run", "builtin://auth", "--config", str(_MIXER_YAML))
+    assert result.exit_code == 2
+    assert f"did you mean @{_MIXER_YAML}" in result.stderr
+
+
+def test_inspect_says_that_a_module_can_run(module: str) -> None:
+    """The verdict is the last line."""
+    last = _mixer("inspect", module).output.strip().splitlines()[-1]
+    assert last == "ok: this host can run it; 1 of its imports answer UNIMPLEMENTED if called"
+
+
+def test_a_module_is_named_as_in_the_configuration(module: str) -> None:
+    """File URLs work, and the name of a built-in module alone is understood."""
+    assert _mixer("inspect", f"file://{module}").exit_code == 0
+    assert "did you mean builtin://auth" in _mixer("inspect", "auth").stderr
+    assert "not supported yet" in _mixer("inspect", "oci://a/b").stderr

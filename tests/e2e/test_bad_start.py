@@ -37,7 +37,7 @@ def good(guests: Guests, name: str = "one", **spec: Any) -> Document:
     [
         pytest.param(
             lambda guests: [good(guests, sha256="0" * 64)],
-            f"not the configured {'0' * 64}",
+            "spec.sha256: adapter one: the SHA-256 of ",
             id="wrong digest",
         ),
         pytest.param(
@@ -105,7 +105,7 @@ async def test_port_in_use(services: Services, guests: Guests) -> None:
         listeners = [{"name": "grpc", "address": address}]
         config = services.configure("bad", [good(guests)], listeners=listeners)
         said = await refusal(config)
-    assert f"{address}: cannot listen there" in said
+    assert f"listener grpc: {address}: Address already in use" in said
 
 
 async def test_no_such_configuration(services: Services) -> None:

@@ -81,7 +81,7 @@ async def test_second_service_on_the_same_socket(services: Services, guests: Gue
             "the second", [*SERVE, str(services.configure("twice", adapters))], first.log
         )
         assert await second.wait(30) == 1
-        assert f"{first.address}: cannot listen there: it is in use" in second.log_text()
+        assert f"{first.address}: it is in use by another process" in second.log_text()
         async with channel(first.address) as opened:
             assert (await check(opened, check_request())).status.code == code_pb2.OK
 

@@ -132,7 +132,7 @@ def test_damaged_entry_that_cannot_be_removed(
 def test_entry_of_another_processor_is_compiled_anew(directory: Path) -> None:
     """An entry that is whole, but that wasmtime refuses, is compiled anew."""
     compile_in(directory)
-    key = the_entry(directory).stem
+    key = the_entry(directory).name.removesuffix(".2.cwasm")
     CompileCache(directory).store(key, b"\x7fELF of another machine")
     assert not compile_in(directory)
     assert compile_in(directory)
@@ -206,7 +206,7 @@ def test_least_recently_used_entries_are_pruned(directory: Path) -> None:
     cache = CompileCache(directory, max_bytes=3 * 1100)
     for age, key in enumerate(("first", "second", "third")):
         cache.store(key, bytes(1000))
-        os.utime(directory / f"{key}.cwasm", (1000 + age, 1000 + age))
+        os.utime(directory / f"{key}.2.cwasm", (1000 + age, 1000 + age))
     assert cache.load("first") is not None
     cache.store("fourth", bytes(1000))
     kept = {key for key in ("first", "second", "third", "fourth") if cache.load(key)}
@@ -218,14 +218,14 @@ def test_nothing_is_left_over(directory: Path) -> None:
     cache = CompileCache(directory)
     for key in ("one", "two", "one"):
         cache.store(key, key.encode())
-    assert sorted(path.name for path in directory.iterdir()) == ["one.cwasm", "two.cwasm"]
+    assert sorted(path.name for path in directory.iterdir()) == ["one.2.cwasm", "two.2.cwasm"]
 
 
 def test_an_entry_under_another_name_is_damaged(directory: Path) -> None:
     """A file that was renamed to another module's is not executed in its place."""
     cache = CompileCache(directory)
     cache.store("one", b"payload")
-    (directory / "one.cwasm").rename(directory / "two.cwasm")
+    (directory / "one.2.cwasm").rename(directory / "two.2.cwasm")
     assert cache.load("two") is None
 
 
