@@ -18,8 +18,21 @@ const MAX_AUDIENCES: usize = 64;
 const MAX_CLAIM_HEADERS: usize = 32;
 const MAX_LEEWAY: f64 = 300.0;
 
+const SOURCE: [&str; 5] = ["header", "prefix", "query", "cookie", "strip"];
+const PROVIDER: [&str; 9] = [
+    "issuer",
+    "audiences",
+    "jwks",
+    "algorithms",
+    "leeway_seconds",
+    "require_exp",
+    "consumer_claim",
+    "consumer_prefix",
+    "claim_headers",
+];
+
 pub fn api_keys(node: Node) -> Result<ApiKeys, ConfigError> {
-    let mut object = node.object()?;
+    let mut object = node.object(&["sources", "keys"])?;
     let sources = sources(&mut object, || Place::Header {
         name: "x-api-key".to_owned(),
         prefix: String::new(),
@@ -34,17 +47,15 @@ pub fn api_keys(node: Node) -> Result<ApiKeys, ConfigError> {
         }
         keys.push(key);
     }
-    object.finish()?;
     Ok(ApiKeys { sources, keys })
 }
 
 fn api_key(node: Node) -> Result<ApiKey, ConfigError> {
-    let mut object = node.object()?;
+    let mut object = node.object(&["sha256", "consumer"])?;
     let sha256 = object.required("sha256")?;
     let error = sha256.error("must be a SHA-256: 64 lower-case hex digits");
     let sha256 = digest(sha256.string()?.as_bytes()).ok_or(error)?;
     let consumer = consumer(object.required("consumer")?)?;
-    object.finish()?;
     Ok(ApiKey { sha256, consumer })
 }
 
@@ -79,7 +90,7 @@ fn sources(
 }
 
 fn source(node: Node) -> Result<Source, ConfigError> {
-    let mut object = node.object()?;
+    let mut object = node.object(&SOURCE)?;
     let strip = object.bool_or("strip", false)?;
     let header = object.optional("header");
     let (query, cookie) = (object.optional("query"), object.optional("cookie"));
@@ -97,7 +108,6 @@ fn source(node: Node) -> Result<Source, ConfigError> {
             return Err(object.error(message));
         }
     };
-    object.finish()?;
     Ok(Source { place, strip })
 }
 
@@ -117,7 +127,7 @@ fn cookie_name(node: Node) -> Result<String, ConfigError> {
 }
 
 pub fn jwt(node: Node) -> Result<Jwt, ConfigError> {
-    let mut object = node.object()?;
+    let mut object = node.object(&["sources", "providers"])?;
     let sources = sources(&mut object, || Place::Header {
         name: "authorization".to_owned(),
         prefix: "Bearer ".to_owned(),
@@ -132,15 +142,14 @@ pub fn jwt(node: Node) -> Result<Jwt, ConfigError> {
         }
         providers.push(provider);
     }
-    object.finish()?;
     Ok(Jwt::new(sources, providers))
 }
 
 fn provider(node: Node) -> Result<Provider, ConfigError> {
-    let mut object = node.object()?;
+    let mut object = node.object(&PROVIDER)?;
     let consumer_claim = object.optional("consumer_claim").map(claim_path);
     let claim_headers = object.each("claim_headers", 0..=MAX_CLAIM_HEADERS, claim_header)?;
-    let provider = Provider {
+    Ok(Provider {
         issuer: text(object.required("issuer")?, 1024)?,
         audiences: audiences(object.required("audiences")?)?,
         keys: keys(&mut object)?,
@@ -149,9 +158,7 @@ fn provider(node: Node) -> Result<Provider, ConfigError> {
         consumer_claim: consumer_claim.unwrap_or_else(|| Ok(ClaimPath::subject()))?,
         consumer_prefix: consumer_prefix(&mut object)?,
         claim_headers: claim_headers.unwrap_or_default(),
-    };
-    object.finish()?;
-    Ok(provider)
+    })
 }
 
 fn leeway(object: &mut Object) -> Result<f64, ConfigError> {
@@ -183,10 +190,9 @@ fn audiences(node: Node) -> Result<Option<Vec<String>>, ConfigError> {
 }
 
 fn claim_header(node: Node) -> Result<ClaimHeader, ConfigError> {
-    let mut object = node.object()?;
+    let mut object = node.object(&["claim", "header"])?;
     let claim = claim_path(object.required("claim")?)?;
     let header = header_name(object.required("header")?)?;
-    object.finish()?;
     Ok(ClaimHeader { claim, header })
 }
 

@@ -11,7 +11,8 @@ pub fn keys(provider: &mut Object) -> Result<Vec<Key>, ConfigError> {
     let algorithms = provider.each("algorithms", 1..=4, algorithm)?;
     let wanted = |k: &Key| algorithms.as_ref().is_none_or(|a| a.contains(&k.algorithm));
     // Other members of a JWK Set are passed over (RFC 7517, section 5).
-    let list = provider.required("jwks")?.object()?.required("keys")?;
+    let mut jwks = provider.required("jwks")?.open_object()?;
+    let list = jwks.required("keys")?;
     let error = list.error(
         "has no key that can be used: HS256 (oct), RS256 (RSA), ES256 (EC P-256) or \
          EdDSA (OKP Ed25519), for signatures, and among the provider's algorithms",
@@ -33,7 +34,7 @@ fn algorithm(node: Node) -> Result<Algorithm, ConfigError> {
 
 /// None for a key of a kind or for a purpose that is not used here.
 fn key(node: Node) -> Result<Option<Key>, ConfigError> {
-    let mut object = node.object()?;
+    let mut object = node.open_object()?;
     let mut text = |name| object.optional(name).map(Node::string).transpose();
     let mut jwk = Jwk {
         kty: text("kty")?.unwrap_or_default(),

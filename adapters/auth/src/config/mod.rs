@@ -17,6 +17,16 @@ use crate::source::Source;
 use node::Node;
 use std::fmt;
 
+const ROOT: [&str; 7] = [
+    "realm",
+    "api_keys",
+    "jwt",
+    "rules",
+    "default",
+    "consumer_header",
+    "allow_path_parameters",
+];
+
 pub struct Config {
     pub realm: String,
     pub api_keys: Option<ApiKeys>,
@@ -59,7 +69,8 @@ impl fmt::Display for ConfigError {
 impl Config {
     pub fn parse(text: &[u8]) -> Result<Self, ConfigError> {
         if text.trim_ascii().is_empty() {
-            let message = "is empty: at least one of api_keys and jwt is needed";
+            let message =
+                "is empty: none was given, and at least one of api_keys and jwt is needed";
             return Err(ConfigError::new("", message));
         }
         let value = json::parse(text)
@@ -68,7 +79,7 @@ impl Config {
     }
 
     fn read(root: Node) -> Result<Self, ConfigError> {
-        let mut root = root.object()?;
+        let mut root = root.object(&ROOT)?;
         let mut config = Self {
             realm: fields::realm(&mut root)?,
             api_keys: root
@@ -83,7 +94,6 @@ impl Config {
             managed_headers: Vec::new(),
         };
         config.rules = rules::rules(&mut root, config.allow_path_parameters)?;
-        root.finish()?;
         if config.api_keys.is_none() && config.jwt.is_none() {
             let message = "needs at least one of api_keys and jwt";
             return Err(ConfigError::new("", message));

@@ -12,11 +12,10 @@ pub struct Node {
     value: Value,
 }
 
-/// An object of which every member has to be asked for.
+/// An object whose members are all known, unless it is an open one.
 pub struct Object {
     pub path: String,
     members: Map<String, Value>,
-    asked: Vec<&'static str>,
 }
 
 type Read<T> = Result<T, ConfigError>;
@@ -31,12 +30,25 @@ impl Node {
         ConfigError::new(&*self.path, message)
     }
 
-    pub fn object(self) -> Read<Object> {
+    /// An object with no other members than the known ones. A misspelt field must
+    /// not be a rule that silently does not hold, and it is refused before anything
+    /// else, so that it is named rather than the field that it should have been.
+    pub fn object(self, known: &[&str]) -> Read<Object> {
+        let object = self.open_object()?;
+        for name in object.members.keys() {
+            if !known.contains(&name.as_str()) {
+                return Err(object.unknown(name, known));
+            }
+        }
+        Ok(object)
+    }
+
+    /// An object of which other members are passed over.
+    pub fn open_object(self) -> Read<Object> {
         match self.value {
             Value::Object(members) => Ok(Object {
                 path: self.path,
                 members,
-                asked: Vec::new(),
             }),
             _ => Err(self.error("must be an object")),
         }
@@ -128,7 +140,6 @@ impl Object {
     }
 
     pub fn optional(&mut self, name: &'static str) -> Option<Node> {
-        self.asked.push(name);
         let value = self.members.remove(name)?;
         let path = self.path_of(name);
         Some(Node { path, value })
@@ -163,20 +174,28 @@ impl Object {
         node.each(count, read).map(Some)
     }
 
-    /// Refuses a member that nothing asked for: a misspelt field must not be
-    /// a rule that silently does not hold.
-    pub fn finish(self) -> Read<()> {
-        let Some(name) = self.members.keys().next() else {
-            return Ok(());
+    fn unknown(&self, name: &str, known: &[&str]) -> ConfigError {
+        let known = known.join(", ");
+        let hint = match name {
+            // As in OpenID Connect's metadata, and as in Istio.
+            "jwks_uri" | "jwksUri" => {
+                ": this module makes no network call, so the keys must be given in jwks"
+            }
+            _ => "",
         };
-        let known = self.asked.join(", ");
-        let message = format!("is not a known field; known here: {known}");
-        Err(ConfigError::new(self.path_of(&printable(name)), message))
+        let message = format!("is not a known field{hint}; known here: {known}");
+        ConfigError::new(self.path_of(printable(name)), message)
     }
 }
 
-/// A field's name goes to a log line: bounded, and without line breaks.
-fn printable(name: &str) -> String {
-    let plain = |c: char| if c.is_control() { '?' } else { c };
-    name.chars().take(64).map(plain).collect()
+/// An unknown name may be a secret: who writes keys as names, `{"<key>": "alice"}`, must not find
+/// them in a log. Names like those of fields are told, and nothing else.
+fn printable(name: &str) -> &str {
+    let tame = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let digits = name.chars().filter(char::is_ascii_digit).count();
+    if name.len() <= 24 && digits <= 3 && name.chars().all(tame) {
+        name
+    } else {
+        "(a name that is not shown)"
+    }
 }

@@ -9,6 +9,15 @@ use crate::rules::{Conditions, PathPattern, Rule, Who};
 
 const MAX_RULES: usize = 1000;
 
+const RULE: [&str; 6] = [
+    "paths",
+    "methods",
+    "consumers",
+    "claims",
+    "anonymous",
+    "deny",
+];
+
 pub fn default(root: &mut Object) -> Result<Who, ConfigError> {
     let Some(node) = root.optional("default") else {
         return Ok(Who::Authenticated(Conditions::default()));
@@ -28,11 +37,10 @@ pub fn rules(root: &mut Object, allow_parameters: bool) -> Result<Vec<Rule>, Con
 }
 
 fn rule(node: Node, allow_parameters: bool) -> Result<Rule, ConfigError> {
-    let mut object = node.object()?;
+    let mut object = node.object(&RULE)?;
     let paths = object.each("paths", 1..=64, |node| pattern(node, allow_parameters))?;
     let methods = object.each("methods", 1..=16, method)?;
     let who = who(&mut object)?;
-    object.finish()?;
     Ok(Rule {
         paths: paths.unwrap_or_default(),
         methods: methods.unwrap_or_default(),
@@ -104,9 +112,8 @@ fn anonymous(node: Node) -> Result<(), ConfigError> {
 }
 
 fn requirement(node: Node) -> Result<Requirement, ConfigError> {
-    let mut object = node.object()?;
+    let mut object = node.object(&["claim", "any_of"])?;
     let claim = claim_path(object.required("claim")?)?;
     let any_of = object.required("any_of")?.each(1..=64, Node::scalar)?;
-    object.finish()?;
     Ok(Requirement { claim, any_of })
 }

@@ -83,6 +83,11 @@ fn mistakes_are_named_with_their_path() {
             "consumer_header must not be a header that",
         ),
         (json!({"api_keys": {}}), "api_keys.keys is missing"),
+        (json!({"jwt": {}}), "jwt.providers is missing"),
+        (
+            json!({"jwt": {"providers": [{"issuer": "i", "audiences": ["a"]}]}}),
+            "jwt.providers[0].jwks is missing",
+        ),
         (
             json!({"api_keys": {"keys": []}}),
             "api_keys.keys must be a list of 1 to 4096",
@@ -253,6 +258,111 @@ fn mistakes_are_named_with_their_path() {
         assert!(
             message.starts_with(start),
             "{config}\n  {message}\n  {start}"
+        );
+    }
+}
+
+/// Every kind of object with a misspelt field, which would also leave one missing
+/// or stand beside another mistake.
+#[test]
+fn unknown_fields_are_named_before_anything_else() {
+    let keys = |k: Value| json!({"api_keys": {"keys": [k]}});
+    let sources = |s: Value| json!({"api_keys": {"sources": [s]}});
+    let provider = |p: Value| json!({"jwt": {"providers": [p]}});
+    let rule = |r: Value| json!({"rules": [r]});
+    for (config, path, known) in [
+        (
+            json!({"api_keyz": {}, "realm": 5}),
+            "api_keyz",
+            "realm, api_keys, jwt, rules, default, consumer_header, allow_path_parameters",
+        ),
+        (
+            json!({"api_keys": {"keyz": [], "sources": 5}}),
+            "api_keys.keyz",
+            "sources, keys",
+        ),
+        (
+            keys(json!({"sha265": HASH, "consumer": 5})),
+            "api_keys.keys[0].sha265",
+            "sha256, consumer",
+        ),
+        (
+            sources(json!({"headers": "a", "strip": 5})),
+            "api_keys.sources[0].headers",
+            "header, prefix, query, cookie, strip",
+        ),
+        (
+            json!({"jwt": {"provider": [], "sources": 5}}),
+            "jwt.provider",
+            "sources, providers",
+        ),
+        (
+            provider(json!({"audience": "a", "claim_headers": 5})),
+            "jwt.providers[0].audience",
+            "issuer, audiences, jwks, algorithms, leeway_seconds, require_exp, consumer_claim, \
+             consumer_prefix, claim_headers",
+        ),
+        (
+            provider(json!({"claim_headers": [{"claim": 5, "headers": "x-a"}]})),
+            "jwt.providers[0].claim_headers[0].headers",
+            "claim, header",
+        ),
+        (
+            rule(json!({"path": "/x", "deny": 5})),
+            "rules[0].path",
+            "paths, methods, consumers, claims, anonymous, deny",
+        ),
+        (
+            rule(json!({"claims": [{"claim": 5, "value": "x"}]})),
+            "rules[0].claims[0].value",
+            "claim, any_of",
+        ),
+    ] {
+        let message = format!("{path} is not a known field; known here: {known}");
+        assert_eq!(error(&config), message, "{config}");
+    }
+}
+
+#[test]
+fn a_name_that_may_be_a_secret_is_not_told() {
+    for name in ["k9-3fA81b2cD4", "sk_live_51H8xT2eZvKYlo2C", "0123456789abcdef"] {
+        let message = error(&json!({"api_keys": {name: "alice"}}));
+        assert!(!message.contains(name), "{message}");
+        assert!(message.contains("is not a known field"), "{message}");
+    }
+}
+
+#[test]
+fn a_key_sets_address_is_answered_with_what_to_do() {
+    for name in ["jwks_uri", "jwksUri"] {
+        let mut provider = json!({"issuer": "i", "audiences": ["a"]});
+        provider[name] = json!("https://id.example.com/jwks.json");
+        let message = error(&json!({"jwt": {"providers": [provider]}}));
+        let start = format!(
+            "jwt.providers[0].{name} is not a known field: this module makes no network call, \
+             so the keys must be given in jwks; known here: issuer, "
+        );
+        assert!(message.starts_with(&start), "{message}");
+    }
+}
+
+/// RFC 7517 wants them passed over, so that a whole key set can be pasted.
+#[test]
+fn other_members_of_key_sets_and_keys_are_passed_over() {
+    let k = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T";
+    let jwks = json!({"x": 1, "keys": [{"kty": "oct", "k": k, "x5t": "y"}]});
+    let config = with_provider(json!({"jwks": jwks}));
+    assert!(Config::parse(config.to_string().as_bytes()).is_ok());
+}
+
+#[test]
+fn an_absent_configuration_is_called_absent() {
+    for text in ["", "  \n"] {
+        let error = Config::parse(text.as_bytes()).map(|_| ()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the configuration is empty: none was given, and at least one of api_keys and jwt \
+             is needed"
         );
     }
 }
