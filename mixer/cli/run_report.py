@@ -77,6 +77,8 @@ def _reads(report: RunReport) -> Iterator[str]:
         yield "clock"
     if reads.random:
         yield "randomness"
+    if reads.volatile:
+        yield "shared state"
 
 
 def _shown(value: bytes | None) -> str:

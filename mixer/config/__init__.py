@@ -16,6 +16,7 @@ from mixer.config.service import (
     MixerSpec,
     Protocol,
     ServiceLimits,
+    SharedState,
     Shutdown,
 )
 from mixer.config.wasmplugin import FailStrategy, Phase, WasmPluginSpec
@@ -36,6 +37,7 @@ __all__ = [
     "Problem",
     "Protocol",
     "ServiceLimits",
+    "SharedState",
     "Shutdown",
     "WasmPlugin",
     "WasmPluginSpec",

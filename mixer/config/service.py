@@ -27,6 +27,7 @@ from mixer.config.units import CpuLimit, MemoryLimit, duration_between, quantity
 MIB = 1 << 20
 
 MessageSize = Annotated[int, BeforeValidator(quantity_between("64Ki", "256Mi"))]
+StateSize = Annotated[int, BeforeValidator(quantity_between("64Ki", "16Gi"))]
 Grace = Annotated[float, BeforeValidator(duration_between("0s", "10m"))]
 
 
@@ -137,6 +138,24 @@ class CompileCache(Model):
         return info.context.base / printable(value)
 
 
+class SharedState(Model):
+    """Bounds of what adapters share, for each ``mixer.dev/vm-id``.
+
+    Attributes:
+        max_keys: Keys of shared data, 1 to 10000000.
+        max_data_bytes: Bytes of its keys and values together, 64Ki to 16Gi; a quantity in YAML.
+        max_queues: Shared queues, 1 to 65536.
+        max_queue_length: Messages in one queue, 1 to 10000000.
+        max_queue_bytes: Bytes of the messages of one queue together, 64Ki to 16Gi.
+    """
+
+    max_keys: Annotated[int, Field(ge=1, le=10_000_000)] = 65_536
+    max_data_bytes: StateSize = 64 * MIB
+    max_queues: Annotated[int, Field(ge=1, le=65_536)] = 256
+    max_queue_length: Annotated[int, Field(ge=1, le=10_000_000)] = 16_384
+    max_queue_bytes: StateSize = 16 * MIB
+
+
 class MixerSpec(Model):
     """Settings of the service; every field has a default.
 
@@ -146,6 +165,7 @@ class MixerSpec(Model):
         shutdown: How it ends.
         adapter_defaults: Limits of an adapter that has no annotation for them.
         compile_cache: Where compiled modules are kept.
+        state: Bounds of what adapters share.
     """
 
     listeners: Items[Listener] = (Listener(name="grpc", address="127.0.0.1:9000"),)
@@ -153,6 +173,7 @@ class MixerSpec(Model):
     shutdown: Shutdown = Shutdown()
     adapter_defaults: AdapterDefaults = AdapterDefaults()
     compile_cache: CompileCache = Field(default_factory=CompileCache)
+    state: SharedState = SharedState()
 
     @field_validator("listeners")
     @classmethod

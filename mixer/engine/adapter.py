@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mixer.config import FailStrategy, Problem, WasmPlugin
@@ -67,6 +67,7 @@ class Adapter:
         linker: Has the host's functions.
         module: What it runs, or the reason why there is nothing to run.
         on_change: Called when its state changes.
+        services: What it shares with the other adapters; the log and the failures are its own.
         clock: Seconds, monotonic.
         restart: When it may start again.
     """
@@ -78,6 +79,7 @@ class Adapter:
         module: ProxyWasmModule | LoadFailure,
         *,
         on_change: Callable[["Adapter"], None] = lambda _adapter: None,
+        services: Services | None = None,
         clock: Callable[[], float] = time.monotonic,
         restart: RestartPolicy | None = None,
     ) -> None:
@@ -95,8 +97,11 @@ class Adapter:
         self._clock = clock
         self._restart = restart or RestartPolicy()
         self._failure_logs = TokenBucket(_FAILURE_LOGS_PER_SECOND, _FAILURE_LOG_BURST, clock)
-        self._services = Services(
-            log=GuestLog(self.name), log_level=LogLevel[plugin.log_level.name]
+        self._services = replace(
+            services or Services(),
+            log=GuestLog(self.name),
+            log_level=LogLevel[plugin.log_level.name],
+            failed=self._failed_alone,
         )
         self._settings = PluginSettings(
             name=plugin.plugin_name,
@@ -191,6 +196,10 @@ class Adapter:
     def _next_start(self) -> str:
         wait = self._restart.wait(self._clock())
         return f"its VM stays down for {wait:.3f} s" if wait else "the next request gets a new VM"
+
+    def _failed_alone(self, error: TrapError) -> None:
+        """A tick or the message of a queue trapped: no request waits for an answer."""
+        self.crashed(error)
 
     def note_failure(self, what: str) -> None:
         """Count a failure, and log it where there were not too many."""

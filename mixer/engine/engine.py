@@ -11,7 +11,14 @@ from mixer.engine.chain import Chain
 from mixer.engine.decision import Decision
 from mixer.engine.failure import DIGEST, URL, LoadFailure
 from mixer.engine.request import Request
-from mixer.proxywasm import ProxyWasmModule, host_functions, load_module
+from mixer.engine.scheduling import scheduler_of_this_thread
+from mixer.engine.sharing import shared_services
+from mixer.proxywasm import (
+    ProxyWasmModule,
+    Scheduler,
+    host_functions,
+    load_module,
+)
 from mixer.vm import CompileCache, ModuleError, WasmEngine, make_linker, read_module
 
 _log = logging.getLogger(__name__)
@@ -29,10 +36,13 @@ class Engine:
         configuration: What to load.
         progress: Told in a few words what is going on while it loads.
         on_change: Told when the state of an adapter changes.
+        scheduler: Has ticks and the messages of queues delivered. Unless it is given, the running
+            event loop; without one of either nothing of that happens.
 
     Attributes:
         adapters: In the order in which they run.
         decisions: How many were made or begun.
+        services: What the adapters share: data, queues, metrics. It outlives their VMs.
     """
 
     def __init__(
@@ -41,14 +51,24 @@ class Engine:
         *,
         progress: Progress = _log.info,
         on_change: Callable[[Adapter], None] = lambda _adapter: None,
+        scheduler: Scheduler | None = None,
     ) -> None:
         directory = configuration.mixer.compile_cache.directory
         self._wasm = WasmEngine(CompileCache(directory) if directory else None)
         self._linker = make_linker(self._wasm, host_functions())
         self._progress = progress
         self._modules: dict[str, ProxyWasmModule] = {}
+        self.services = shared_services(
+            configuration.mixer.state, scheduler or scheduler_of_this_thread()
+        )
         self.adapters = tuple(
-            Adapter(plugin, self._linker, self._module(plugin), on_change=on_change)
+            Adapter(
+                plugin,
+                self._linker,
+                self._module(plugin),
+                on_change=on_change,
+                services=self.services,
+            )
             for plugin in configuration.plugins
         )
         self.decisions = 0

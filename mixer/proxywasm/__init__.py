@@ -11,7 +11,9 @@ from mixer.proxywasm.loading import (
     import_problems,
     load_module,
 )
+from mixer.proxywasm.metrics import MetricSnapshot, MetricStore, MetricType
 from mixer.proxywasm.reads import ReadSet
+from mixer.proxywasm.scheduling import Cancel, ManualScheduler, Scheduler
 from mixer.proxywasm.services import LogSink, Services
 from mixer.proxywasm.stream_context import Outcome, StreamContext
 from mixer.proxywasm.wasm_vm import WasmVm
@@ -22,17 +24,23 @@ __all__ = [
     "AbiVersion",
     "Action",
     "BufferType",
+    "Cancel",
     "HttpStream",
     "LocalResponse",
     "LogLevel",
     "LogSink",
+    "ManualScheduler",
     "MapType",
+    "MetricSnapshot",
+    "MetricStore",
+    "MetricType",
     "Outcome",
     "PluginSettings",
     "PluginStartError",
     "ProxyWasmModule",
     "ReadSet",
     "RootContext",
+    "Scheduler",
     "Services",
     "Status",
     "StreamContext",

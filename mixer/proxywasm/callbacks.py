@@ -18,11 +18,11 @@ _CALLBACKS = {
     "on_log": (1, _NONE, 0),
     "on_done": (1, _ACTION, 1),
     "on_delete": (1, _NONE, 0),
+    "on_tick": (1, _NONE, 0),
+    "on_queue_ready": (2, _NONE, 0),
 }
 _LATER = {
     "validate_configuration": (2, _ACTION),
-    "on_tick": (1, _NONE),
-    "on_queue_ready": (2, _NONE),
     "on_new_connection": (1, _ACTION),
     "on_downstream_data": (3, _ACTION),
     "on_upstream_data": (3, _ACTION),
@@ -67,6 +67,8 @@ class Callbacks:
     on_log: GuestFunction
     on_done: GuestFunction
     on_delete: GuestFunction
+    on_tick: GuestFunction
+    on_queue_ready: GuestFunction
     allocate: GuestFunction
 
 

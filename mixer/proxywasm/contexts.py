@@ -35,10 +35,13 @@ class Context:
     Attributes:
         id: The context id within its VM.
         vm: The VM that it lives in.
+        root: The plugin, once there is one; a root context is its own.
         reads: Where reads are recorded, or None.
     """
 
     __slots__ = ("id", "reads", "vm")
+
+    root: RootContext
 
     def __init__(self, vm: WasmVm, context_id: int) -> None:
         self.vm = vm
@@ -141,11 +144,13 @@ class RootContext(Context):
         "allow_on_headers_stop_iteration",
         "configuration",
         "name",
+        "root",
         "root_id",
     )
 
     def __init__(self, vm: WasmVm, plugin: PluginSettings) -> None:
         super().__init__(vm, vm.next_context_id())
+        self.root = self
         self.name = plugin.name
         self.root_id = plugin.root_id
         self.configuration = plugin.configuration

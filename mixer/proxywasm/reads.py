@@ -16,6 +16,8 @@ class ReadSet:
         buffers: Buffers of which it read the content or the size.
         clock: Whether it asked for the time.
         random: Whether it asked for randomness.
+        volatile: Whether it asked for what other requests or adapters change: shared data, queues,
+            metrics.
     """
 
     headers: dict[tuple[MapType, bytes], bytes | None] = field(default_factory=dict)
@@ -24,3 +26,4 @@ class ReadSet:
     buffers: set[BufferType] = field(default_factory=set)
     clock: bool = False
     random: bool = False
+    volatile: bool = False

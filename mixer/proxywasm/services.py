@@ -3,9 +3,13 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mixer.proxywasm.abi import LogLevel
+from mixer.proxywasm.metrics import MetricStore
+from mixer.proxywasm.scheduling import ManualScheduler, Scheduler
+from mixer.state import MemorySharedData, MemorySharedQueues, SharedData, SharedQueues
+from mixer.vm import TrapError
 
 LogSink = Callable[[LogLevel, str], None]
 """Takes a message of a module."""
@@ -15,9 +19,13 @@ def _discard(_level: LogLevel, _message: str) -> None:
     """Drop a message."""
 
 
+def _ignore(_trap: TrapError) -> None:
+    """The VM is closed: that is enough."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Clocks, randomness and the log of one VM; tests replace them.
+    """Clocks, randomness, the log and what is shared; tests replace them.
 
     Attributes:
         log: Where the module's messages go, those below ``log_level`` left out.
@@ -25,6 +33,11 @@ class Services:
         wall_clock: Nanoseconds since the Unix epoch.
         monotonic_clock: Nanoseconds since some moment.
         random: So many random bytes.
+        scheduler: What calls back later; unless it is given, only a test's own clock.
+        shared_data: Of all VMs that share these services, by their ``vm_id``; as the next two.
+        shared_queues: Likewise.
+        metrics: Likewise, under their names alone.
+        failed: Told of a trap in a callback that nobody waits for; the VM is closed already.
     """
 
     log: LogSink = _discard
@@ -32,3 +45,8 @@ class Services:
     wall_clock: Callable[[], int] = time.time_ns
     monotonic_clock: Callable[[], int] = time.monotonic_ns
     random: Callable[[int], bytes] = os.urandom
+    scheduler: Scheduler = field(default_factory=ManualScheduler)
+    shared_data: SharedData = field(default_factory=MemorySharedData)
+    shared_queues: SharedQueues = field(default_factory=MemorySharedQueues)
+    metrics: MetricStore = field(default_factory=MetricStore)
+    failed: Callable[[TrapError], None] = _ignore

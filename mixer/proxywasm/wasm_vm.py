@@ -7,7 +7,9 @@ from typing import Any
 from mixer.proxywasm.abi import LogLevel, Status
 from mixer.proxywasm.callbacks import bind
 from mixer.proxywasm.contexts import Context, PluginSettings, RootContext, StartContext
+from mixer.proxywasm.events import Events
 from mixer.proxywasm.loading import ProxyWasmModule
+from mixer.proxywasm.metrics import VmMetrics
 from mixer.proxywasm.services import Services
 from mixer.vm import (
     GuestFunction,
@@ -83,6 +85,8 @@ class WasmVm:
         self.environment = [f"{k}={v}".encode() + b"\0" for k, v in environment.items()]
         self.contexts: dict[int, Context] = {}
         self.refused_calls: set[str] = set()
+        self.events = Events(self)
+        self.metrics = VmMetrics(services.metrics)
         self.start_log: list[str] = []
         self._starting = True
         self._last_id = 0
@@ -181,6 +185,7 @@ class WasmVm:
 
     def close(self) -> None:
         """Free the VM without a further callback."""
+        self.events.close()
         self.instance.close()
         self.contexts.clear()
 

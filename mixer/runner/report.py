@@ -97,4 +97,5 @@ def _reads(reads: ReadSet) -> dict[str, Any]:
         "buffers": sorted(b.name.lower() for b in reads.buffers),
         "clock": reads.clock,
         "random": reads.random,
+        "volatile": reads.volatile,
     }

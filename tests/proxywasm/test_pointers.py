@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixer.proxywasm import PluginStartError
+from mixer.proxywasm import MetricType, PluginStartError
 from mixer.vm import I64, HostCallError, TrapError, TrapKind
 from tests.support import probe
 from tests.support.guest import BYTES, OK, OUTSIDE, WORD, Answer, Call, Guest, Phase, call
@@ -38,6 +38,14 @@ GOOD: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "proxy_get_configuration": ((8, 16), (0, 1)),
     "proxy_get_status": ((0, 8, 16), (0, 1, 2)),
     "proxy_call_foreign_function": ((0, 4, 8, 4, 16, 24), (0, 2)),
+    "proxy_get_shared_data": ((0x310, 4, 8, 16, 24), (0, 2, 3, 4)),
+    "proxy_set_shared_data": ((0, 4, 8, 4, 0), (0, 2)),
+    "proxy_register_shared_queue": ((0, 4, 8), (0, 2)),
+    "proxy_resolve_shared_queue": ((0x310, 4, 0x310, 4, 8), (0, 2, 4)),
+    "proxy_enqueue_shared_queue": ((1, 8, 4), (1,)),
+    "proxy_dequeue_shared_queue": ((1, 8, 16), (1, 2)),
+    "proxy_define_metric": ((0, 0, 4, 8), (1, 3)),
+    "proxy_get_metric": ((4, 8), (1,)),
 }
 WASI: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "fd_write": ((1, 0x300, 1, 8), (1, 3)),
@@ -63,10 +71,22 @@ def with_argument(table: dict[str, Any], name: str, index: int, value: int) -> C
     return Call(name, tuple(arguments))
 
 
+def keep(guest: Guest) -> None:
+    """Have something of everything that is kept beyond a request, under the name "kept"."""
+    services = guest.vm.services
+    services.shared_data.set("", b"kept", b"value")
+    for vm_id in ("", "kept"):
+        services.shared_queues.register(vm_id, b"kept", lambda _queue: None)
+    for _ in range(2):
+        services.shared_queues.enqueue(1, b"message")
+    guest.vm.metrics.define(MetricType.COUNTER, "kept")
+
+
 def run(one: Call) -> int | None:
     """The status of a call in the body callback, where most is allowed."""
     with Guest(environment={"A": "1"}, configuration=b"vm", settings=None) as guest:
-        guest.memory.write(0x300, b"plugin_name")
+        guest.memory.write(0x300, b"plugin_name\0\0\0\0\0kept")
+        keep(guest)
         with guest.open(headers=[(bytes(4), b"1")], body=b"body") as context:
             guest.answer_with(Phase.REQUEST_HEADERS, 0)
             headers = "header" in one.name
@@ -111,6 +131,7 @@ def test_every_call_with_pointers_is_tested() -> None:
         "proxy_continue_stream", "proxy_close_stream", "proxy_continue_request",
         "proxy_continue_response", "proxy_clear_route_cache", "proxy_set_effective_context",
         "proxy_done", "emscripten_notify_memory_growth", "pthread_equal", "proc_exit",
+        "proxy_increment_metric", "proxy_record_metric", "proxy_set_tick_period_milliseconds",
         "args_get", "sched_yield", "fd_close", "fd_seek",
     }  # fmt: skip
     assert set(FUNCTIONS) - without - set(GOOD) - set(WASI) == set(UNSUPPORTED) | set(_REFUSED)
@@ -122,6 +143,8 @@ ALLOCATING = {
     "proxy_get_property": (b"plugin_name", BYTES),
     "proxy_get_buffer_bytes": (6, 0, 9, BYTES),
     "proxy_get_configuration": (BYTES,),
+    "proxy_get_shared_data": (b"kept", BYTES, 0x7F00),
+    "proxy_dequeue_shared_queue": (1, BYTES),
 }
 
 
@@ -130,6 +153,7 @@ ALLOCATING = {
 def test_absurd_allocation(name: str, address: int) -> None:
     """An allocator that answers nothing, or an address without room, is told of bad memory."""
     with Guest(configuration=b"vm") as guest:
+        keep(guest)
         guest.force_allocator(address)
         one = call(name, *ALLOCATING[name])
         assert guest.in_headers(one, headers=[(b"x", b"value")]) == [Answer(INVALID_MEMORY)]
@@ -153,11 +177,10 @@ def test_allocation_within_an_allocation(name: str) -> None:
     """An allocator that makes a call which allocates is a trap, not a crash of the host."""
     one = call(name, *ALLOCATING[name])
     inner = call(name, *ALLOCATING[name], phase=Phase.ALLOCATE)
-    with (
-        Guest(configuration=b"vm") as guest,
-        pytest.raises(TrapError, match="allocator") as caught,
-    ):
-        guest.in_headers(one, inner, headers=[(b"x", b"value")])
+    with Guest(configuration=b"vm") as guest:
+        keep(guest)
+        with pytest.raises(TrapError, match="allocator") as caught:
+            guest.in_headers(one, inner, headers=[(b"x", b"value")])
     assert caught.value.kind is TrapKind.HOST_CALL
 
 
@@ -192,6 +215,17 @@ EARLY = {
     "proxy_continue_request": (),
     "proxy_continue_response": (),
     "proxy_get_configuration": (8, 16),
+    "proxy_get_shared_data": (0, 1, 8, 16, 24),
+    "proxy_set_shared_data": (0, 1, 8, 1, 0),
+    "proxy_register_shared_queue": (0, 1, 8),
+    "proxy_resolve_shared_queue": (0, 1, 8, 1, 16),
+    "proxy_enqueue_shared_queue": (1, 8, 1),
+    "proxy_dequeue_shared_queue": (1, 8, 16),
+    "proxy_define_metric": (0, 0, 1, 8),
+    "proxy_increment_metric": (4, 1),
+    "proxy_record_metric": (4, 1),
+    "proxy_get_metric": (4, 8),
+    "proxy_set_tick_period_milliseconds": (1,),
 }
 
 
@@ -220,6 +254,8 @@ PHASES = (
     Phase.LOG,
     Phase.DELETE,
     Phase.ALLOCATE,
+    Phase.TICK,
+    Phase.QUEUE_READY,
 )
 NUMBERS = st.one_of(
     st.integers(0, 12),
@@ -253,6 +289,7 @@ def live(calls: list[Call]) -> None:
             context.on_request_body(end_of_stream=True)
             context.log_stream()
             context.delete()
+            guest.time.advance(0.01)
     except (TrapError, PluginStartError) as end:
         if not isinstance(end.__cause__, HostCallError | TrapError | None):
             raise

@@ -11,6 +11,7 @@ from mixer.attributes import HTTP_RESOLVERS, AttributeBag, HeaderMap, Pair, Pair
 from mixer.proxywasm import (
     HttpStream,
     LogLevel,
+    ManualScheduler,
     Outcome,
     PluginSettings,
     ReadSet,
@@ -19,7 +20,7 @@ from mixer.proxywasm import (
     StreamContext,
     WasmVm,
 )
-from mixer.vm import VmLimits
+from mixer.vm import TrapError, VmLimits
 from tests.support import probe
 from tests.support.compile import linker, plugin
 from tests.support.probe import Phase
@@ -129,6 +130,8 @@ class Guest:
         **vm_options: Any,
     ) -> None:
         self.logs: list[tuple[LogLevel, str]] = []
+        self.failures: list[TrapError] = []
+        self.time = ManualScheduler()
         self._random: Callable[[int], bytes] = lambda size: _script(initialize).ljust(size, b"\0")
         self.vm = WasmVm(
             plugin(probe.probe_text(abi, allocator=allocator)),
@@ -139,6 +142,8 @@ class Guest:
                 **{
                     "log": lambda level, line: self.logs.append((level, line)),
                     "log_level": LogLevel.TRACE,
+                    "scheduler": self.time,
+                    "failed": self.failures.append,
                     **(services or {}),
                     "random": self._random_bytes,
                 }

@@ -47,6 +47,8 @@ class Phase(IntEnum):
     DONE = 7
     DELETE = 8
     ALLOCATE = 9
+    TICK = 10
+    QUEUE_READY = 11
 
 
 _CALLBACKS = {
@@ -58,6 +60,8 @@ _CALLBACKS = {
     "proxy_on_log": (Phase.LOG, 1, False),
     "proxy_on_done": (Phase.DONE, 1, True),
     "proxy_on_delete": (Phase.DELETE, 1, False),
+    "proxy_on_tick": (Phase.TICK, 1, False),
+    "proxy_on_queue_ready": (Phase.QUEUE_READY, 2, False),
 }
 
 FUNCTIONS: dict[str, HostFunction] = {

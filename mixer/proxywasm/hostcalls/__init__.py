@@ -3,7 +3,18 @@
 One file for each topic; each ends with the table of its calls.
 """
 
-from mixer.proxywasm.hostcalls import buffers, headers, logging, properties, streams, unsupported
+from mixer.proxywasm.hostcalls import (
+    buffers,
+    headers,
+    logging,
+    metrics,
+    properties,
+    shared_data,
+    shared_queues,
+    streams,
+    ticks,
+    unsupported,
+)
 from mixer.vm import I32, HostFunction, Signature
 
 UNSUPPORTED = unsupported.NAMES
@@ -20,7 +31,18 @@ def _equal(_context: object, left: int, right: int) -> int:
 
 def host_calls() -> list[HostFunction]:
     """Every function that a module can import from ``env``."""
-    topics = (logging, headers, buffers, properties, streams, unsupported)
+    topics = (
+        logging,
+        headers,
+        buffers,
+        properties,
+        streams,
+        shared_data,
+        shared_queues,
+        metrics,
+        ticks,
+        unsupported,
+    )
     return [
         *(call.function() for topic in topics for call in topic.CALLS),
         HostFunction("env", "emscripten_notify_memory_growth", Signature((I32,), ()), _nothing),

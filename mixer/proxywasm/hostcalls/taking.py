@@ -5,6 +5,12 @@ from mixer.proxywasm.contexts import Context
 _LARGE = 64 * 1024
 
 
+def note_volatile(context: Context) -> None:
+    """Record that what the module does follows from more than its request."""
+    if context.reads is not None:
+        context.reads.volatile = True
+
+
 def take(context: Context, *spans: int) -> list[bytes] | None:
     """Copy spans of guest memory; None where they would exceed the bound.
 

@@ -1,7 +1,7 @@
 """Host calls that link, so that modules which import them load, but do nothing yet.
 
-Each answers UNIMPLEMENTED and says so once for each VM: a module must not believe that a metric was
-counted or a call was sent.
+Each answers UNIMPLEMENTED and says so once for each VM: a module must not believe that a call was
+sent.
 """
 
 from collections.abc import Callable
@@ -11,23 +11,12 @@ from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.hostcalls.signature import HostCall
 
 _SIGNATURES = {
-    "proxy_set_tick_period_milliseconds": "i",
     "proxy_http_call": "iiiiiiiiii",
     "proxy_grpc_call": "iiiiiiiiiiii",
     "proxy_grpc_stream": "iiiiiiiii",
     "proxy_grpc_send": "iiii",
     "proxy_grpc_cancel": "i",
     "proxy_grpc_close": "i",
-    "proxy_get_shared_data": "iiiii",
-    "proxy_set_shared_data": "iiiii",
-    "proxy_register_shared_queue": "iii",
-    "proxy_resolve_shared_queue": "iiiii",
-    "proxy_enqueue_shared_queue": "iii",
-    "proxy_dequeue_shared_queue": "iii",
-    "proxy_define_metric": "iiii",
-    "proxy_increment_metric": "iL",
-    "proxy_record_metric": "iL",
-    "proxy_get_metric": "ii",
     "proxy_redis_init": "iiiiiii",
     "proxy_redis_call": "iiiii",
     "proxy_inject_encoded_data_to_filter_chain": "iii",

@@ -1,0 +1,119 @@
+"""What enters a VM without a request: ticks, and the messages of shared queues.
+
+Each is one call from the scheduler, so that it never happens within a callback, and requests go on
+in between. A VM that traps in one is closed, and whoever owns it is told.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from mixer.proxywasm.abi import LogLevel
+from mixer.vm import TrapError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mixer.proxywasm.contexts import RootContext
+    from mixer.proxywasm.scheduling import Cancel
+    from mixer.proxywasm.wasm_vm import WasmVm
+    from mixer.vm import GuestFunction
+
+MAX_WAITING = 65_536
+"""Notifications of queues that wait for one VM; a message more is not told."""
+
+
+class Events:
+    """The events of one VM.
+
+    Attributes:
+        dropped: Notifications that a bound kept back.
+    """
+
+    def __init__(self, vm: WasmVm) -> None:
+        self._vm = vm
+        self._ticks: dict[int, _Tick] = {}
+        self._mail: deque[tuple[RootContext, int]] = deque()
+        self._closed = False
+        self.dropped = 0
+
+    def set_tick_period(self, root: RootContext, milliseconds: int) -> None:
+        """Call ``proxy_on_tick`` of a plugin time and again; 0 ends it at once."""
+        if tick := self._ticks.pop(root.id, None):
+            tick.stop()
+        if milliseconds and not self._closed:
+            self._ticks[root.id] = _Tick(self._vm, root, milliseconds / 1000)
+
+    def notifier(self, root: RootContext) -> Callable[[int], None]:
+        """What has ``proxy_on_queue_ready`` of a plugin called for a queue, later."""
+        return lambda queue: self._post(root, queue)
+
+    def _post(self, root: RootContext, queue: int) -> None:
+        if self._closed:
+            return
+        if len(self._mail) >= MAX_WAITING:
+            self._drop()
+            return
+        self._mail.append((root, queue))
+        if len(self._mail) == 1:
+            self._vm.services.scheduler.defer(self._deliver)
+
+    def _drop(self) -> None:
+        if not self.dropped:
+            self._vm.log(LogLevel.WARN, f"over {MAX_WAITING} notifications of queues wait: dropped")
+        self.dropped += 1
+
+    def _deliver(self) -> None:
+        """Tell one message: what else the loop has to do comes before the next one."""
+        if self._closed:
+            return
+        root, queue = self._mail[0]
+        _enter(self._vm, root, self._vm.callbacks.on_queue_ready, root.id, queue)
+        if self._mail:  # not closed; what came in meanwhile found it not empty
+            self._mail.popleft()
+        if self._mail:
+            self._vm.services.scheduler.defer(self._deliver)
+
+    def close(self) -> None:
+        """Deliver nothing any more."""
+        self._closed = True
+        self._mail.clear()
+        for tick in self._ticks.values():
+            tick.stop()
+        self._ticks.clear()
+
+
+class _Tick:
+    """One period of one plugin; a new period is a new one of these."""
+
+    def __init__(self, vm: WasmVm, root: RootContext, period: float) -> None:
+        self._vm = vm
+        self._root = root
+        self._period = period
+        self._stopped = False
+        self._cancel: Cancel = vm.services.scheduler.schedule(period, self._fire)
+
+    def _fire(self) -> None:
+        """Call, then wait anew: ticks neither overlap nor catch up."""
+        clock = self._vm.services.monotonic_clock
+        began = clock()
+        _enter(self._vm, self._root, self._vm.callbacks.on_tick, self._root.id)
+        if not self._stopped:
+            # At most half of the time: a short period must not take the thread from the requests.
+            wait = max(self._period, (clock() - began) / 1e9)
+            self._cancel = self._vm.services.scheduler.schedule(wait, self._fire)
+
+    def stop(self) -> None:
+        """Never call again."""
+        self._stopped = True
+        self._cancel()
+
+
+def _enter(vm: WasmVm, root: RootContext, callback: GuestFunction, *args: int) -> None:
+    """Make a callback that nobody waits for; a trap closes the VM and is told."""
+    try:
+        vm.call(root, callback, *args)
+    except TrapError as trap:
+        vm.close()
+        vm.services.failed(trap)

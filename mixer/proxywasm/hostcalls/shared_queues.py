@@ -1,0 +1,74 @@
+"""Shared queues."""
+
+from mixer.proxywasm.abi import Status
+from mixer.proxywasm.contexts import Context
+from mixer.proxywasm.hostcalls.refusal import refuse
+from mixer.proxywasm.hostcalls.signature import HostCall
+from mixer.proxywasm.hostcalls.taking import note_volatile, take
+from mixer.state import EnqueueResult, UnknownQueueError
+
+_STATUSES = {EnqueueResult.OK: Status.OK, EnqueueResult.NOT_FOUND: Status.NOT_FOUND}
+
+
+def register_shared_queue(context: Context, name: int, name_size: int, queue: int) -> int:
+    """``proxy_register_shared_queue``: from now on its messages are told to this plugin."""
+    context.require_started()
+    vm = context.vm
+    text = vm.instance.memory.read(name, name_size)
+    note_volatile(context)
+    notify = vm.events.notifier(context.root)
+    number = vm.services.shared_queues.register(vm.vm_id, text, notify)
+    if number is None:
+        return refuse(context, "proxy_register_shared_queue", "this vm_id has too many queues")
+    vm.instance.memory.write_u32(queue, number)
+    return Status.OK
+
+
+def resolve_shared_queue(
+    context: Context, vm_id: int, vm_id_size: int, name: int, name_size: int, queue: int
+) -> int:
+    """``proxy_resolve_shared_queue``: the id of a queue of any ``vm_id``; empty is one's own."""
+    context.require_started()
+    vm = context.vm
+    owner = vm.instance.memory.read(vm_id, vm_id_size).decode("utf-8", "replace") or vm.vm_id
+    text = vm.instance.memory.read(name, name_size)
+    note_volatile(context)
+    number = vm.services.shared_queues.resolve(owner, text)
+    if number is None:
+        return Status.NOT_FOUND
+    vm.instance.memory.write_u32(queue, number)
+    return Status.OK
+
+
+def enqueue_shared_queue(context: Context, queue: int, message: int, size: int) -> int:
+    """``proxy_enqueue_shared_queue``: whoever registered the queue last is told, later."""
+    context.require_started()
+    taken = take(context, message, size)
+    if taken is None:
+        return Status.INTERNAL_FAILURE
+    note_volatile(context)
+    result = context.vm.services.shared_queues.enqueue(queue, *taken)
+    if result is EnqueueResult.FULL:
+        return refuse(context, "proxy_enqueue_shared_queue", "the queue is full")
+    return _STATUSES[result]
+
+
+def dequeue_shared_queue(context: Context, queue: int, data: int, size: int) -> int:
+    """``proxy_dequeue_shared_queue``: the oldest message."""
+    context.require_started()
+    note_volatile(context)
+    try:
+        message = context.vm.services.shared_queues.dequeue(queue)
+    except UnknownQueueError:
+        return Status.NOT_FOUND
+    if message is None:
+        return Status.EMPTY
+    return context.vm.give(message, data, size)
+
+
+CALLS = (
+    HostCall("proxy_register_shared_queue", "iii", register_shared_queue),
+    HostCall("proxy_resolve_shared_queue", "iiiii", resolve_shared_queue),
+    HostCall("proxy_enqueue_shared_queue", "iii", enqueue_shared_queue),
+    HostCall("proxy_dequeue_shared_queue", "iii", dequeue_shared_queue),
+)

@@ -1,0 +1,53 @@
+"""Later: the one thing that the host asks of an event loop, and a loop without one."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Protocol
+
+Cancel = Callable[[], None]
+"""Forgets a callback; nothing happens if it was called or cancelled already."""
+
+
+class Scheduler(Protocol):
+    """Calls back later, in the thread that asked, and never from within the request for it."""
+
+    def schedule(self, delay: float, callback: Callable[[], None]) -> Cancel:
+        """Call once, after so many seconds at the earliest."""
+
+    def defer(self, callback: Callable[[], None]) -> None:
+        """Call once, soon; in the order of the requests."""
+
+
+class ManualScheduler:
+    """A clock that moves when it is told to; without that, nothing is ever called.
+
+    Attributes:
+        now: Seconds since it was made.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._order = count()
+        self._waiting: dict[tuple[float, int], Callable[[], None]] = {}
+
+    def schedule(self, delay: float, callback: Callable[[], None]) -> Cancel:
+        """See `Scheduler`."""
+        key = self.now + delay, next(self._order)
+        self._waiting[key] = callback
+
+        def cancel() -> None:
+            self._waiting.pop(key, None)
+
+        return cancel
+
+    def defer(self, callback: Callable[[], None]) -> None:
+        """See `Scheduler`."""
+        self.schedule(0.0, callback)
+
+    def advance(self, seconds: float = 0.0) -> None:
+        """Let time pass, and call what is due on the way, in order."""
+        end = self.now + seconds
+        while self._waiting and (key := min(self._waiting))[0] <= end:
+            self.now = key[0]
+            self._waiting.pop(key)()
+        self.now = end
