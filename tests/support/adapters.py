@@ -15,7 +15,17 @@ _IMPORTS = """
 (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
 (import "env" "proxy_close_stream" (func $close (param i32) (result i32)))
 (import "env" "proxy_send_local_response"
-  (func $respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))"""
+  (func $respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_get_shared_data"
+  (func $shared (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_set_shared_data"
+  (func $share (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_register_shared_queue" (func $register (param i32 i32 i32) (result i32)))
+(import "env" "proxy_enqueue_shared_queue" (func $enqueue (param i32 i32 i32) (result i32)))
+(import "env" "proxy_dequeue_shared_queue" (func $dequeue (param i32 i32 i32) (result i32)))
+(import "env" "proxy_define_metric" (func $define (param i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_increment_metric" (func $increment (param i32 i64) (result i32)))
+(import "env" "proxy_set_tick_period_milliseconds" (func $tick (param i32) (result i32)))"""
 
 _BASE = """
 (memory (export "memory") 1 64)
@@ -38,6 +48,8 @@ _SIGNATURES = {
     "proxy_on_log": ("(param i32)", None),
     "proxy_on_done": ("(param i32) (result i32)", 1),
     "proxy_on_delete": ("(param i32)", None),
+    "proxy_on_tick": ("(param i32)", None),
+    "proxy_on_queue_ready": ("(param i32 i32)", None),
     "_initialize": ("", None),
 }
 
@@ -113,6 +125,47 @@ def when(name: str, *steps: Step) -> Step:
     )
 
 
+def when_shared(key: str, *steps: Step) -> Step:
+    """Do something only where a key of the shared data is set."""
+    return lambda t: (
+        f"(if (i32.eqz (call $shared {t.place(key)} (i32.const 0) (i32.const 4) (i32.const 8)))"
+        f" (then {' '.join(step(t) for step in steps)}))"
+    )
+
+
+def set_shared(key: str, value: str) -> Step:
+    """Set a key of the shared data."""
+    return lambda t: f"(drop (call $share {t.place(key)} {t.place(value)} (i32.const 0)))"
+
+
+def register_queue(name: str) -> Step:
+    """Register a queue."""
+    return lambda t: f"(drop (call $register {t.place(name)} (i32.const 12)))"
+
+
+def enqueue(queue: int, message: str) -> Step:
+    """Put a message into a queue."""
+    return lambda t: f"(drop (call $enqueue (i32.const {queue}) {t.place(message)}))"
+
+
+def dequeue(queue: int) -> Step:
+    """Take a message from a queue."""
+    return lambda _: f"(drop (call $dequeue (i32.const {queue}) (i32.const 16) (i32.const 20)))"
+
+
+def count(name: str, delta: int) -> Step:
+    """Define a counter, and count."""
+    return lambda t: (
+        f"(drop (call $define (i32.const 0) {t.place(name)} (i32.const 24)))"
+        f"(drop (call $increment (i32.load (i32.const 24)) (i64.const {delta})))"
+    )
+
+
+def tick(milliseconds: int) -> Step:
+    """Set the period of the ticks."""
+    return lambda _: f"(drop (call $tick (i32.const {milliseconds})))"
+
+
 def answer(action: int) -> Step:
     """Return this from the callback."""
     return lambda _: f"(return (i32.const {action}))"
@@ -127,6 +180,10 @@ trap_in_a_stream = _plain("(if (local.get 1) (then unreachable))")
 """For ``context_create``: the root context has no parent."""
 spin = _plain("(loop (br 0))")
 recurse = _plain("(call $deep)")
+log_taken = _plain(
+    "(drop (call $log (i32.const 2) (i32.load (i32.const 16)) (i32.load (i32.const 20))))"
+)
+"""Log the message that was taken last."""
 close = _plain("(drop (call $close (i32.const 0)))")
 resume = _plain("(drop (call $continue (i32.const 0)))")
 fill = _plain(

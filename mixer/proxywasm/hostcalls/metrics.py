@@ -47,8 +47,6 @@ def increment_metric(context: Context, metric_id: int, delta: int) -> int:
 def record_metric(context: Context, metric_id: int, value: int) -> int:
     """``proxy_record_metric``: adds to a counter, sets a gauge, puts into a histogram."""
     context.require_started()
-    if type_of(metric_id) is None:
-        return Status.BAD_ARGUMENT
     metric = context.vm.metrics.find(metric_id)
     if metric is None:
         return Status.NOT_FOUND

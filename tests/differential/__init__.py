@@ -1,0 +1,1 @@
+"""The same module in Envoy's own Wasm filter and in this host: what it logs must be equal."""
