@@ -171,3 +171,21 @@ def test_permissions_that_make_no_sense(mixer_refused, listener, message):
     """A mode that is not octal, or of a TCP address, is a problem."""
     [problem] = mixer_refused(f"listeners: [{listener}]")
     assert message in problem
+
+
+def test_bounds_of_shared_state(mixer):
+    """The bounds of shared state are counts and quantities, each with a default."""
+    found = mixer("state: {maxKeys: 7, maxQueueBytes: 1Mi}").state
+    assert (found.max_keys, found.max_queue_bytes) == (7, 1 << 20)
+    assert (found.max_data_bytes, found.max_queue_length) == (64 << 20, 16_384)
+
+
+def test_defaults_of_shared_state_are_those_of_the_store(mixer):
+    """A store that is made without limits has those of a service without configuration."""
+    from mixer.engine.sharing import shared_services
+    from mixer.proxywasm import ManualScheduler
+    from mixer.state import MemorySharedData, StateLimits
+
+    services = shared_services(mixer("").state, ManualScheduler())
+    assert isinstance(services.shared_data, MemorySharedData)
+    assert services.shared_data._limits == StateLimits()

@@ -2,13 +2,20 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from mixer.proxywasm import ManualScheduler, PluginSettings, Services, StreamContext, WasmVm
+from mixer.proxywasm import (
+    ManualScheduler,
+    PluginSettings,
+    RootContext,
+    Services,
+    StreamContext,
+    WasmVm,
+)
 from mixer.study import bootstrap as build
 from mixer.study.client import get
 from mixer.study.envoy import EnvoyNotFound, EnvoyProcess, find_envoy
@@ -190,33 +197,68 @@ OTHERS = {
 MODULE = text(REQUESTS, OTHERS)
 
 
-class Host:
-    """The module in this host."""
+SENDS = text(
+    [
+        (set_data(b"said", b"by the first"), define(0, b"both"), increment(4, 1)),
+        (resolve(b"", b"q"), enqueue(1, b"for the other"), get_data(b"said")),
+        (register(b"q"), enqueue(1, b"for me"), read(4)),
+    ],
+    {"queue_ready": (dequeue(1), dequeue(98))},
+)
+RECEIVES = text(
+    [
+        (get_data(b"said"), set_data(b"said", b"by the second"), define(0, b"both"), read(4)),
+        (increment(4, 41), dequeue(97)),
+        (enqueue(1, b"for the first"),),
+    ],
+    {"configure": (register(b"q"),), "queue_ready": (dequeue(1), dequeue(99))},
+)
 
-    def __init__(self) -> None:
+
+class Host:
+    """Modules in this host, as a chain of adapters with one vm_id."""
+
+    def __init__(self, *modules: str) -> None:
         self.lines: list[str] = []
         self.time = ManualScheduler()
-        services = Services(log=lambda _level, line: self.lines.append(line), scheduler=self.time)
-        limits = VmLimits(cpu=5.0)
-        self.vm = WasmVm(
-            plugin(MODULE), linker(), limits, start_cpu=5.0, services=services, vm_id=VM_ID
+        self.services = Services(
+            log=lambda _level, line: self.lines.append(line), scheduler=self.time
         )
-        self.root = self.vm.start_plugin(PluginSettings("scripted"))
-        self.vm.started()
+        self._roots = [self._start(module) for module in modules]
+
+    def _start(self, module: str) -> RootContext:
+        vm = WasmVm(
+            plugin(module),
+            linker(),
+            VmLimits(cpu=5.0),
+            start_cpu=5.0,
+            services=self.services,
+            vm_id=VM_ID,
+        )
+        root = vm.start_plugin(PluginSettings("scripted"))
+        vm.started()
+        return root
 
     def run(self) -> list[str]:
-        """What one request has it log, until nothing more happens."""
+        """What one request has them log, until nothing more happens."""
         before = len(self.lines)
-        context = StreamContext(self.root, http_stream([(b":path", b"/")]))
-        context.on_request_headers(end_of_stream=True)
-        context.log_stream()
-        context.delete()
+        stream = http_stream([(b":path", b"/")])
+        contexts = [StreamContext(root, stream) for root in self._roots]
+        for context in contexts:
+            context.on_request_headers(end_of_stream=True)
+        for context in contexts:
+            context.delete()
         self.time.advance(60.0)
         return self.lines[before:]
 
+    def metrics(self) -> dict[str, int]:
+        """Counters and gauges under the names that Envoy gives them."""
+        found = self.services.metrics.snapshot()
+        return {f"wasmcustom.{m.name}": m.value for m in found if not m.buckets}
+
 
 class InEnvoy:
-    """The module in Envoy."""
+    """The modules in Envoy."""
 
     def __init__(self, running: EnvoyProcess) -> None:
         self._running = running
@@ -227,7 +269,7 @@ class InEnvoy:
         return [MARK + line.partition(MARK)[2] for line in logged if MARK in line]
 
     async def run(self, expected: int) -> list[str]:
-        """What one request has it log: as many lines as expected, and what comes soon after."""
+        """What one request has them log: as many lines as expected, and what comes soon after."""
         before = len(self._lines())
         assert (await get(self._running.address("wasm"), "/")).status == 200
         for _ in range(int(SETTLE_S / QUIET_S)):
@@ -236,37 +278,57 @@ class InEnvoy:
                 break
         return self._lines()[before:]
 
+    async def metrics(self) -> dict[str, int]:
+        """Counters and gauges of modules; those that were never changed are not told."""
+        return await self._running.stats("wasmcustom.")
 
-@pytest_asyncio.fixture
-async def running(tmp_path: Path) -> AsyncIterator[EnvoyProcess]:
-    """Envoy with the module in its one worker; skipped without an Envoy, except in CI."""
+
+MakeEnvoy = Callable[..., AbstractAsyncContextManager[InEnvoy]]
+
+
+@pytest.fixture
+def in_envoy(tmp_path: Path) -> MakeEnvoy:
+    """Runs modules in an Envoy with one worker; skipped without an Envoy, except in CI."""
     try:
         find_envoy()
     except EnvoyNotFound as missing:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(missing))
-    module = tmp_path / "scripted.wasm"
-    module.write_bytes(wasm(MODULE))
-    wasm_filter = build.wasm_filter("scripted", module, "", vm_id=VM_ID)
-    bootstrap = build.bootstrap([build.listener("wasm", None, [wasm_filter])], [])
-    async with EnvoyProcess(bootstrap, start_timeout_s=120.0) as envoy:
-        yield envoy
+
+    @asynccontextmanager
+    async def run(*modules: str) -> AsyncIterator[InEnvoy]:
+        filters = []
+        for number, module in enumerate(modules):
+            file = tmp_path / f"{number}.wasm"
+            file.write_bytes(wasm(module))
+            filters.append(build.wasm_filter(f"scripted-{number}", file, "", vm_id=VM_ID))
+        bootstrap = build.bootstrap([build.listener("wasm", None, filters)], [])
+        async with EnvoyProcess(bootstrap, start_timeout_s=120.0) as envoy:
+            yield InEnvoy(envoy)
+
+    return run
 
 
-async def test_both_log_the_same(running: EnvoyProcess) -> None:
+@pytest.mark.parametrize(
+    ("modules", "requests"),
+    [((MODULE,), len(REQUESTS)), ((SENDS, RECEIVES), 3)],
+    ids=["one", "two"],
+)
+async def test_both_log_the_same(
+    in_envoy: MakeEnvoy, modules: tuple[str, ...], requests: int
+) -> None:
     """Every status, value and event is equal, and so are the metrics that result."""
-    host, envoy = Host(), InEnvoy(running)
-    # Envoy starts the module several times: each start must log what ours does.
-    assert len(envoy.start) % len(host.lines) == 0
-    assert envoy.start == host.lines * (len(envoy.start) // len(host.lines))
-    for _ in REQUESTS:
-        ours = host.run()
-        assert await envoy.run(len(ours)) == ours
-    ours_by_name = {
-        f"wasmcustom.{m.name}": m.value
-        for m in host.vm.services.metrics.snapshot()
-        if not m.buckets
-    }
-    theirs = await running.stats("wasmcustom.")
-    assert {name: ours_by_name[name] for name in theirs} == theirs
+    host = Host(*modules)
+    async with in_envoy(*modules) as envoy:
+        # Envoy starts a module several times: each start must log what ours does.
+        assert host.lines
+        assert envoy.start
+        assert envoy.start == host.lines * (len(envoy.start) // len(host.lines))
+        for _ in range(requests):
+            ours = host.run()
+            assert ours
+            assert await envoy.run(len(ours)) == ours
+        theirs = await envoy.metrics()
+        assert theirs
+        assert {name: host.metrics()[name] for name in theirs} == theirs
