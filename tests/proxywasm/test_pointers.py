@@ -290,6 +290,8 @@ def live(calls: list[Call]) -> None:
             context.log_stream()
             context.delete()
             guest.time.advance(0.01)
+            for failure in guest.failures:
+                raise failure
     except (TrapError, PluginStartError) as end:
         if not isinstance(end.__cause__, HostCallError | TrapError | None):
             raise
