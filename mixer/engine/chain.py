@@ -11,7 +11,7 @@ from mixer.engine.decision import Decision, Response, Verdict
 from mixer.engine.failure import AdapterFailure
 from mixer.engine.request import Request
 from mixer.engine.response_headers import response_headers
-from mixer.proxywasm import HttpStream, Outcome, StreamContext
+from mixer.proxywasm import HttpMessage, HttpStream, Outcome, StreamContext
 from mixer.vm import TrapError
 
 FAILURE_STATUS = 503
@@ -39,7 +39,9 @@ class Chain:
     def __init__(self, adapters: Iterable[Adapter], request: Request) -> None:
         self._adapters = adapters
         self._request = request
-        self._stream = HttpStream(request.headers, request.attributes, request.body or b"")
+        self._stream = HttpStream(
+            HttpMessage(request.headers, request.body or b""), request.attributes
+        )
         self._open: dict[Adapter, StreamContext] = {}
         self._failed_open: list[str] = []
 
@@ -128,11 +130,11 @@ class Chain:
             Verdict.ALLOW,
             adapters=names,
             adapter=names[-1] if names else "",
-            request_headers=stream.request_headers.changes(
+            request_headers=stream.request.headers.changes(
                 source_is_complete=self._request.headers_are_complete
             ),
             response_headers=response_headers(stream.filter_state) if stream.filter_state else (),
-            body=stream.request_body if stream.request_body_changed else None,
+            body=stream.request.body if stream.request.body_changed else None,
             failed_open=tuple(self._failed_open),
         )
 

@@ -4,7 +4,7 @@ from mixer.proxywasm.abi import AbiVersion, Action, BufferType, LogLevel, MapTyp
 from mixer.proxywasm.callbacks import LATER, check_exports, detect_abi
 from mixer.proxywasm.contexts import PluginSettings, PluginStartError, RootContext
 from mixer.proxywasm.hostcalls import UNSUPPORTED
-from mixer.proxywasm.http_stream import HttpStream, LocalResponse
+from mixer.proxywasm.http_stream import HttpMessage, HttpStream, LocalResponse
 from mixer.proxywasm.loading import (
     ProxyWasmModule,
     host_functions,
@@ -12,10 +12,12 @@ from mixer.proxywasm.loading import (
     load_module,
 )
 from mixer.proxywasm.metrics import MetricSnapshot, MetricStore, MetricType
+from mixer.proxywasm.local_reply import local_reply
+from mixer.proxywasm.message_view import Outcome
 from mixer.proxywasm.reads import ReadSet
 from mixer.proxywasm.scheduling import Cancel, ManualScheduler, Scheduler
 from mixer.proxywasm.services import LogSink, Services
-from mixer.proxywasm.stream_context import Outcome, StreamContext
+from mixer.proxywasm.stream_context import StreamContext
 from mixer.proxywasm.wasm_vm import WasmVm
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Action",
     "BufferType",
     "Cancel",
+    "HttpMessage",
     "HttpStream",
     "LocalResponse",
     "LogLevel",
@@ -50,4 +53,5 @@ __all__ = [
     "host_functions",
     "import_problems",
     "load_module",
+    "local_reply",
 ]

@@ -15,6 +15,10 @@ _CALLBACKS = {
     "on_configure": (2, _ACTION, 1),
     "on_request_headers": (3, _ACTION, 0),
     "on_request_body": (3, _ACTION, 0),
+    "on_request_trailers": (2, _ACTION, 0),
+    "on_response_headers": (3, _ACTION, 0),
+    "on_response_body": (3, _ACTION, 0),
+    "on_response_trailers": (2, _ACTION, 0),
     "on_log": (1, _NONE, 0),
     "on_done": (1, _ACTION, 1),
     "on_delete": (1, _NONE, 0),
@@ -28,11 +32,7 @@ _LATER = {
     "on_upstream_data": (3, _ACTION),
     "on_downstream_connection_close": (2, _NONE),
     "on_upstream_connection_close": (2, _NONE),
-    "on_request_trailers": (2, _ACTION),
     "on_request_metadata": (2, _ACTION),
-    "on_response_headers": (3, _ACTION),
-    "on_response_body": (3, _ACTION),
-    "on_response_trailers": (2, _ACTION),
     "on_response_metadata": (2, _ACTION),
     "on_http_call_response": (5, _NONE),
     "on_grpc_receive_initial_metadata": (3, _NONE),
@@ -49,6 +49,7 @@ _START = {
     "__main_void": Signature((), (_I32,)),
 }
 _WITH_END_OF_STREAM = ("on_request_headers", "on_response_headers")
+_OF_RESPONSES = ("on_response_headers", "on_response_body", "on_response_trailers")
 LATER = frozenset(f"proxy_{name}" for name in _LATER)
 """Callbacks that this host checks but does not make yet."""
 
@@ -57,19 +58,28 @@ ALLOCATORS = ("malloc", "proxy_on_memory_allocate")
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """The callbacks of one instance; those that the module lacks answer what Envoy assumes."""
+    """The callbacks of one instance; those that the module lacks answer what Envoy assumes.
+
+    Attributes:
+        sees_responses: Whether the module has any callback for responses.
+    """
 
     on_context_create: GuestFunction
     on_vm_start: GuestFunction
     on_configure: GuestFunction
     on_request_headers: GuestFunction
     on_request_body: GuestFunction
+    on_request_trailers: GuestFunction
+    on_response_headers: GuestFunction
+    on_response_body: GuestFunction
+    on_response_trailers: GuestFunction
     on_log: GuestFunction
     on_done: GuestFunction
     on_delete: GuestFunction
     on_tick: GuestFunction
     on_queue_ready: GuestFunction
     allocate: GuestFunction
+    sees_responses: bool
 
 
 def detect_abi(module: Module) -> AbiVersion:
@@ -124,9 +134,10 @@ def bind(instance: Instance, abi: AbiVersion) -> Callbacks:
         for name, (_, _, default) in _CALLBACKS.items()
     }
     if not _has_end_of_stream(abi):
-        found["on_request_headers"] = _without_end_of_stream(found["on_request_headers"])
+        found |= {name: _without_end_of_stream(found[name]) for name in _WITH_END_OF_STREAM}
+    sees_responses = any(instance.function(f"proxy_{name}") for name in _OF_RESPONSES)
     allocate = next(f for name in ALLOCATORS if (f := instance.function(name)))
-    return Callbacks(**found, allocate=allocate)
+    return Callbacks(**found, allocate=allocate, sees_responses=sees_responses)
 
 
 def _constant(value: int) -> GuestFunction:

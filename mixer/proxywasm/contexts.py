@@ -70,6 +70,10 @@ class Context:
         del map_type
         return None
 
+    def absent_map(self) -> Status:
+        """How a look-up in a map that is not there ends."""
+        return Status.BAD_ARGUMENT
+
     def buffer(self, buffer_type: BufferType) -> bytes | None:
         """The content of a buffer; empty outside its phase, None where Envoy says NOT_FOUND."""
         if buffer_type is BufferType.VM_CONFIGURATION:

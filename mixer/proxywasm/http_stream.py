@@ -1,11 +1,13 @@
-"""One HTTP request on its way through a chain of adapters."""
+"""One HTTP request, and perhaps its response, on the way through a chain of adapters."""
 
 from dataclasses import dataclass, field
 
-from mixer.attributes import AttributeBag, HeaderMap, Pair, SavedHeaders
+from mixer.attributes import AttributeBag, HeaderMap, Pair, PairSource, SavedHeaders
 
 MAX_WRITTEN_BYTES = 16 << 20
 """What the modules of one request may hand to the host: headers, bodies, properties, responses."""
+
+_CONTENT_LENGTH = b"content-length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,38 @@ class LocalResponse:
     grpc_status: int = -1
 
 
+@dataclass(slots=True)
+class HttpMessage:
+    """A request or a response.
+
+    Attributes:
+        headers: Mutable by the adapters.
+        body: What is on its way of the body: before a body callback, what came in; after it, what
+            goes on. A front end that has the whole body drives one callback with all of it.
+        trailers: None where there are none.
+        body_changed: Whether a module changed the body.
+    """
+
+    headers: HeaderMap
+    body: bytes = b""
+    trailers: HeaderMap | None = None
+    body_changed: bool = False
+
+    def add_trailers(self) -> HeaderMap:
+        """The trailers, created where there are none."""
+        if self.trailers is None:
+            self.trailers = HeaderMap(PairSource([]))
+        return self.trailers
+
+    def correct_content_length(self) -> None:
+        """Make a content-length tell the length of the whole body, if a module changed that.
+
+        Envoy does not: a module that leaves a wrong one there breaks the message.
+        """
+        if self.body_changed and self.headers.first(_CONTENT_LENGTH) is not None:
+            self.headers.replace(_CONTENT_LENGTH, b"%d" % len(self.body))
+
+
 SavedStream = tuple[SavedHeaders, tuple[bytes, bool], dict[bytes, bytes]]
 """What `HttpStream.save` notes."""
 
@@ -36,33 +70,32 @@ class HttpStream:
     """What the stream contexts of one request share.
 
     Attributes:
-        request_headers: Mutable by the adapters.
+        request: The request.
         attributes: What the front end knows of the request.
-        request_body: The whole body.
+        response: The response, once there is one.
         filter_state: What modules stored with ``proxy_set_property``, by path.
         local_response: The first one sent.
         reset: Whether a module closed the stream without an answer.
-        request_body_changed: Whether a module changed the body.
     """
 
-    request_headers: HeaderMap
+    request: HttpMessage
     attributes: AttributeBag
-    request_body: bytes = b""
+    response: HttpMessage | None = None
     filter_state: dict[bytes, bytes] = field(default_factory=dict)
     local_response: LocalResponse | None = None
     reset: bool = False
-    request_body_changed: bool = False
     _written: int = 0
 
     def save(self) -> SavedStream:
-        """Note what adapters can change, for `restore`."""
-        body = self.request_body, self.request_body_changed
-        return self.request_headers.save(), body, dict(self.filter_state)
+        """Note what adapters can change of a request, for `restore`."""
+        request = self.request
+        body = request.body, request.body_changed
+        return request.headers.save(), body, dict(self.filter_state)
 
     def restore(self, saved: SavedStream) -> None:
         """Forget what was changed or answered since `save`."""
-        headers, (self.request_body, self.request_body_changed), self.filter_state = saved
-        self.request_headers.restore(headers)
+        headers, (self.request.body, self.request.body_changed), self.filter_state = saved
+        self.request.headers.restore(headers)
         self.local_response, self.reset = None, False
 
     def charge(self, size: int) -> bool:

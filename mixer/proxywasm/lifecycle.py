@@ -1,42 +1,94 @@
 """The life of an HTTP stream context as a table: what is absent is illegal.
 
-The order of the end is Envoy's (log, done, delete), which is not the specification's.
+Request and response each go from headers over the body to trailers, and may overlap: an upstream
+can answer before it has the whole request. The order of the end is Envoy's (log, done, delete),
+which is not the specification's.
 """
 
 from enum import IntEnum, auto
+from itertools import product
+from typing import NamedTuple
 
 
-class State(IntEnum):
-    """How far a stream context has come."""
+class Part(IntEnum):
+    """How far one message of the stream has come."""
 
-    NEW = auto()
-    REQUEST_HEADERS = auto()
-    REQUEST_BODY = auto()
+    NOTHING = auto()
+    HEADERS = auto()
+    BODY = auto()
+    TRAILERS = auto()
+
+
+class End(IntEnum):
+    """How far the end of the stream has come."""
+
+    OPEN = auto()
     LOGGED = auto()
     DELETED = auto()
 
 
 class Event(IntEnum):
-    """What happens to it next."""
+    """What happens to a stream context next."""
 
     REQUEST_HEADERS = auto()
     REQUEST_BODY = auto()
+    REQUEST_TRAILERS = auto()
+    RESPONSE_HEADERS = auto()
+    RESPONSE_BODY = auto()
+    RESPONSE_TRAILERS = auto()
     LOG = auto()
     DELETE = auto()
 
 
+class State(NamedTuple):
+    """How far a stream context has come."""
+
+    request: Part
+    response: Part
+    end: End
+
+
+NEW = State(Part.NOTHING, Part.NOTHING, End.OPEN)
+"""A context that was just created."""
+
+_REQUEST = {
+    Event.REQUEST_HEADERS: Part.HEADERS,
+    Event.REQUEST_BODY: Part.BODY,
+    Event.REQUEST_TRAILERS: Part.TRAILERS,
+}
+_RESPONSE = {
+    Event.RESPONSE_HEADERS: Part.HEADERS,
+    Event.RESPONSE_BODY: Part.BODY,
+    Event.RESPONSE_TRAILERS: Part.TRAILERS,
+}
+_FOLLOWS = {
+    Part.HEADERS: (Part.NOTHING,),
+    Part.BODY: (Part.HEADERS, Part.BODY),
+    Part.TRAILERS: (Part.HEADERS, Part.BODY),
+}
+
+
+def _after(state: State, event: Event) -> State | None:
+    if event is Event.LOG:
+        return state._replace(end=End.LOGGED) if state.end is End.OPEN else None
+    if event is Event.DELETE:
+        return state._replace(end=End.DELETED) if state.end is not End.DELETED else None
+    if state.end is not End.OPEN:
+        return None
+    if event in _REQUEST:
+        part = _REQUEST[event]
+        return state._replace(request=part) if state.request in _FOLLOWS[part] else None
+    part = _RESPONSE[event]
+    legal = state.request is not Part.NOTHING and state.response in _FOLLOWS[part]
+    return state._replace(response=part) if legal else None
+
+
+_STATES = {state: state for state in (State(*parts) for parts in product(Part, Part, End))}
 _NEXT = {
-    (State.NEW, Event.REQUEST_HEADERS): State.REQUEST_HEADERS,
-    (State.REQUEST_HEADERS, Event.REQUEST_BODY): State.REQUEST_BODY,
-    (State.REQUEST_BODY, Event.REQUEST_BODY): State.REQUEST_BODY,
-    **{
-        (state, Event.LOG): State.LOGGED
-        for state in (State.NEW, State.REQUEST_HEADERS, State.REQUEST_BODY)
-    },
-    **{
-        (state, Event.DELETE): State.DELETED
-        for state in (State.NEW, State.REQUEST_HEADERS, State.REQUEST_BODY, State.LOGGED)
-    },
+    (state, event): _STATES[after]
+    for state in _STATES
+    for event in Event
+    if (after := _after(state, event))
 }
 
 
@@ -49,4 +101,4 @@ def advance(state: State, event: Event) -> State:
     try:
         return _NEXT[state, event]
     except KeyError:
-        raise LifecycleError(f"{event.name} in state {state.name}") from None
+        raise LifecycleError(f"{event.name} in state {state}") from None

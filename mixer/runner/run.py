@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from mixer.attributes import HeaderMap, Value
 from mixer.proxywasm import (
+    HttpMessage,
     HttpStream,
     LogLevel,
     Outcome,
@@ -95,7 +96,7 @@ class _Run:
         self._reads = ReadSet()
         headers = HeaderMap.of(*request.headers)
         bag = attribute_bag(TypedSource(headers, request.properties))
-        self._stream = HttpStream(headers, bag, request.body or b"")
+        self._stream = HttpStream(HttpMessage(headers, request.body or b""), bag)
 
     def execute(self, linker: Linker) -> RunReport:
         plugin = self._request.plugin
@@ -144,8 +145,8 @@ class _Run:
         return RunReport(
             verdict=verdict,
             response=stream.local_response,
-            header_changes=stream.request_headers.changes(),
-            body=stream.request_body if stream.request_body_changed else None,
+            header_changes=stream.request.headers.changes(),
+            body=stream.request.body if stream.request.body_changed else None,
             properties_set={path_text(k): v for k, v in stream.filter_state.items()},
             logs=tuple(self._logs),
             reads=self._reads,

@@ -85,7 +85,7 @@ def request(
     pairs = [(n.encode(), v.encode()) for n, v in ((":path", "/"), *headers)]
     stream = http_stream(pairs, attributes=attributes)
     return Request(
-        headers=stream.request_headers,
+        headers=stream.request.headers,
         attributes=stream.attributes,
         body=body,
         has_body=body is not None if has_body is None else has_body,

@@ -67,8 +67,8 @@ def test_writing_the_body(data: bytes, start: int, size: int, expected: bytes) -
         guest.script([put(data, start, size), get()], Phase.REQUEST_BODY)
         context.on_request_body(end_of_stream=True)
         assert guest.answers() == [Answer(OK), Answer(OK, expected)]
-        assert context.stream.request_body == expected
-        assert context.stream.request_body_changed
+        assert context.stream.request.body == expected
+        assert context.stream.request.body_changed
 
 
 def test_middle_of_the_body_is_not_written() -> None:

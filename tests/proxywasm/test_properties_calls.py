@@ -154,7 +154,7 @@ def test_what_a_request_stores_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
         answers, stream = guest.answers(), context.stream
     assert [answer.status for answer in answers] == [OK, INTERNAL, INTERNAL, INTERNAL]
     assert stream.filter_state == {b"a": b"x" * 60}
-    assert stream.request_headers.first(b"x-a") is None
+    assert stream.request.headers.first(b"x-a") is None
     assert stream.local_response is None
 
 

@@ -109,7 +109,7 @@ def test_headers_in_the_body_callback(hold: bool) -> None:
         assert context.on_request_body(end_of_stream=True) is Outcome.CONTINUE
         expected = [Answer(OK, b"1"), Answer(OK)] if hold else [Answer(2), Answer(2)]
         assert guest.answers() == expected
-        assert (context.stream.request_headers.first(b"x-b") == b"2") is hold
+        assert (context.stream.request.headers.first(b"x-b") == b"2") is hold
 
 
 def test_pause_in_the_body_callback() -> None:

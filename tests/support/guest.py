@@ -9,6 +9,7 @@ from typing import Any
 
 from mixer.attributes import HTTP_RESOLVERS, AttributeBag, HeaderMap, Pair, PairSource
 from mixer.proxywasm import (
+    HttpMessage,
     HttpStream,
     LogLevel,
     ManualScheduler,
@@ -102,7 +103,7 @@ def http_stream(
 ) -> HttpStream:
     """A request."""
     map_ = HeaderMap(PairSource(list(headers)))
-    return HttpStream(map_, bag(map_, attributes), body)
+    return HttpStream(HttpMessage(map_, body), bag(map_, attributes))
 
 
 class Guest:

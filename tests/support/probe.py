@@ -49,6 +49,10 @@ class Phase(IntEnum):
     ALLOCATE = 9
     TICK = 10
     QUEUE_READY = 11
+    REQUEST_TRAILERS = 12
+    RESPONSE_HEADERS = 13
+    RESPONSE_BODY = 14
+    RESPONSE_TRAILERS = 15
 
 
 _CALLBACKS = {
@@ -57,6 +61,10 @@ _CALLBACKS = {
     "proxy_on_configure": (Phase.CONFIGURE, 2, True),
     "proxy_on_request_headers": (Phase.REQUEST_HEADERS, 3, True),
     "proxy_on_request_body": (Phase.REQUEST_BODY, 3, True),
+    "proxy_on_request_trailers": (Phase.REQUEST_TRAILERS, 2, True),
+    "proxy_on_response_headers": (Phase.RESPONSE_HEADERS, 3, True),
+    "proxy_on_response_body": (Phase.RESPONSE_BODY, 3, True),
+    "proxy_on_response_trailers": (Phase.RESPONSE_TRAILERS, 2, True),
     "proxy_on_log": (Phase.LOG, 1, False),
     "proxy_on_done": (Phase.DONE, 1, True),
     "proxy_on_delete": (Phase.DELETE, 1, False),
@@ -83,7 +91,7 @@ def probe_text(abi: str = "0_2_1", *, allocator: str = "malloc") -> str:
     wrappers = "\n".join(_wrapper(f, i) for i, f in enumerate(FUNCTIONS.values()))
     names = " ".join(f"$w{i}" for i in range(len(FUNCTIONS)))
     callbacks = "\n".join(
-        _callback(name, phase, 2 if abi == "0_1_0" and name == _HEADERS else params, has_result)
+        _callback(name, phase, 2 if abi == "0_1_0" and name in _HEADERS else params, has_result)
         for name, (phase, params, has_result) in _CALLBACKS.items()
     )
     return f"""(module
@@ -105,7 +113,7 @@ def probe_text(abi: str = "0_2_1", *, allocator: str = "malloc") -> str:
       (data (i32.const {ACTIONS + 4 * Phase.VM_START}) "\\01\\00\\00\\00\\01\\00\\00\\00"))"""
 
 
-_HEADERS = "proxy_on_request_headers"
+_HEADERS = ("proxy_on_request_headers", "proxy_on_response_headers")
 
 
 def _types(function: HostFunction) -> list[str]:

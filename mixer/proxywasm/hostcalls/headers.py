@@ -24,7 +24,7 @@ def get_header_map_value(
     kind = _MAPS[map_type]
     headers = context.header_map(kind)
     if headers is None:
-        return Status.BAD_ARGUMENT
+        return context.absent_map()
     found = headers.first(name)
     if context.reads is not None:
         context.reads.headers[kind, name] = found
@@ -47,7 +47,9 @@ def get_header_map_pairs(context: Context, map_type: int, data: int, size: int) 
 
 def get_header_map_size(context: Context, map_type: int, size: int) -> int:
     """``proxy_get_header_map_size``: the bytes of names and values."""
-    headers = context.header_map(_MAPS[map_type]) if map_type <= _MAX_MAP else None
+    if map_type > _MAX_MAP:
+        return Status.BAD_ARGUMENT
+    headers = context.writable_header_map(_MAPS[map_type])  # this read asks for write access
     if headers is None:
         return Status.BAD_ARGUMENT
     _read_whole(context, map_type)
