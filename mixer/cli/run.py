@@ -25,7 +25,35 @@ def run(
         typer.Option("--header", "-H", help="Request header `NAME: VALUE`; may be repeated."),
     ] = None,
     body: Annotated[
-        str | None, typer.Option(help="Request body, or @FILE; without it, there is none.")
+        list[str] | None,
+        typer.Option(
+            help="Request body, or @FILE; without it, there is none. Repeated: one piece each."
+        ),
+    ] = None,
+    trailer: Annotated[
+        list[str] | None,
+        typer.Option(help="Request trailer `NAME: VALUE`; may be repeated."),
+    ] = None,
+    response_status: Annotated[
+        int | None,
+        typer.Option(
+            min=100,
+            max=999,
+            help="Status of the upstream's response; 200 if another --response option is given. "
+            "Without any, only the request's callbacks run.",
+        ),
+    ] = None,
+    response_header: Annotated[
+        list[str] | None,
+        typer.Option(help="Response header `NAME: VALUE`; may be repeated."),
+    ] = None,
+    response_body: Annotated[
+        list[str] | None,
+        typer.Option(help="Response body, or @FILE. Repeated: one piece each."),
+    ] = None,
+    response_trailer: Annotated[
+        list[str] | None,
+        typer.Option(help="Response trailer `NAME: VALUE`; may be repeated."),
     ] = None,
     config: Annotated[
         str,
@@ -50,12 +78,20 @@ def run(
     Exit status: 0 if the request is allowed, 1 if not, 2 if the module or the call is unusable.
 
     Examples: `mixer run builtin://auth --config @mixer.yaml -H 'x-api-key: secret'`;
-    `mixer run plugin.wasm --method POST --path /v1 --body @body.json --property source.port=80`
+    `mixer run plugin.wasm --method POST --path /v1 --body @body.json --property source.port=80`;
+    `mixer run plugin.wasm --response-status 404 --response-header 'content-type: text/html'
+    --response-body '<p>' --response-body '</p>' --response-trailer 'x-checksum: 1'`
     """
     from mixer.cli.module_file import locate
     from mixer.proxywasm import PluginStartError
     from mixer.runner import PropertyError, RunRequest, parse_properties, run_request
-    from mixer.runner.inputs import InputError, content, header_pairs
+    from mixer.runner.inputs import (
+        InputError,
+        content,
+        header_fields,
+        header_pairs,
+        response,
+    )
     from mixer.runner.plugin_file import run_plugin
     from mixer.vm import ModuleError, TrapError, read_module
 
@@ -68,7 +104,9 @@ def run(
         request = RunRequest(
             headers=header_pairs(method, path, authority, header or []),
             plugin=plugin,
-            body=None if body is None else content(body),
+            body=None if body is None else [content(piece) for piece in body],
+            trailers=header_fields(trailer) if trailer else None,
+            response=response(response_status, response_header, response_body, response_trailer),
             properties=parse_properties(property_ or []),
         )
         code = read_module(file)

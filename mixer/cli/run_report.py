@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from rich.text import Text
 
-from mixer.proxywasm import LogLevel
+from mixer.attributes import HeaderChange
+from mixer.proxywasm import HttpMessage, LogLevel
 from mixer.runner import RunReport
 from mixer.runner.report import path_text, text
 
@@ -19,8 +20,15 @@ def render(report: RunReport) -> Text:
     lines.append(f"{report.verdict}\n", style=f"bold {_COLOURS.get(report.verdict, 'red')}")
     sections = (
         ("response", _response(report)),
-        ("request headers changed", _changes(report)),
+        ("request headers changed", _changes(report.header_changes)),
         ("request body changed", [text(report.body)] if report.body is not None else []),
+        ("request trailers changed", _changes(report.trailer_changes)),
+        (
+            "response headers changed",
+            _changes(report.sent.headers.changes() if report.sent else ()),
+        ),
+        ("response body changed", _body(report.sent)),
+        ("response trailers changed", _changes(_trailer_changes(report.sent))),
         ("properties set", (f"{k} = {text(v)}" for k, v in report.properties_set.items())),
         ("trap", report.trap.splitlines()),
         ("read", _reads(report)),
@@ -58,8 +66,16 @@ def _response(report: RunReport) -> Iterator[str]:
         yield from ("", *text(report.response.body).splitlines())
 
 
-def _changes(report: RunReport) -> Iterator[str]:
-    for change in report.header_changes:
+def _body(message: HttpMessage | None) -> list[str]:
+    return text(message.body).splitlines() if message and message.body_changed else []
+
+
+def _trailer_changes(message: HttpMessage | None) -> tuple[HeaderChange, ...]:
+    return message.trailers.changes() if message and message.trailers is not None else ()
+
+
+def _changes(changes: Iterable[HeaderChange]) -> Iterator[str]:
+    for change in changes:
         if not change.values:
             yield f"- {text(change.name)}"
         yield from (f"+ {text(change.name)}: {text(value)}" for value in change.values)

@@ -7,8 +7,9 @@ holds the headers back sees the body first. The first answer of an adapter ends 
 from collections.abc import Callable, Iterable, Iterator
 
 from mixer.engine.adapter import Adapter
+from mixer.engine.answer_path import AnswerPath
 from mixer.engine.decision import Decision, Response, Verdict
-from mixer.engine.failure import AdapterFailure
+from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.request import Request
 from mixer.engine.response_headers import response_headers
 from mixer.proxywasm import HttpMessage, HttpStream, Outcome, StreamContext
@@ -53,7 +54,7 @@ class Chain:
                 self._guarded(self._body, adapter)
             decision = self._allowed()
         except Answer as answer:
-            decision = self._answered(answer.adapter)
+            decision = self._finish_answer(answer.adapter)
         except AdapterFailure as failure:
             decision = self._failed(failure)
         finally:
@@ -101,7 +102,7 @@ class Chain:
 
     def _hold(self, adapter: Adapter) -> bool:
         if self._request.body is None:
-            raise _misled(adapter, "waits_for_a_body_that_the_proxy_did_not_send")
+            raise misled(adapter.name, "waits_for_a_body_that_the_proxy_did_not_send")
         return self._body(adapter)
 
     def _body(self, adapter: Adapter) -> bool:
@@ -119,7 +120,7 @@ class Chain:
         if outcome is Outcome.RESPOND:
             raise Answer(adapter)
         reason = "closed_the_stream" if outcome is Outcome.RESET else "paused_for_ever"
-        raise _misled(adapter, reason)
+        raise misled(adapter.name, reason)
 
     def _names(self) -> tuple[str, ...]:
         return tuple(adapter.name for adapter in self._open)
@@ -138,7 +139,23 @@ class Chain:
             failed_open=tuple(self._failed_open),
         )
 
-    def _answered(self, adapter: Adapter) -> Decision:
+    def _finish_answer(self, adapter: Adapter) -> Decision:
+        """Let the answer pass the response callbacks of the adapters that have any, as in Envoy."""
+        try:
+            response = self._passed_back()
+        except AdapterFailure as failure:
+            return self._failed(failure)
+        return self._answered(adapter, response)
+
+    def _passed_back(self) -> Response:
+        local = self._stream.local_response
+        assert local is not None
+        interested = [a for a, c in self._open.items() if c.vm.callbacks.sees_responses]
+        if not interested:
+            return Response(local.status, local.headers, local.body)
+        return AnswerPath(self._stream, self._open).run(reversed(interested))
+
+    def _answered(self, adapter: Adapter, response: Response) -> Decision:
         local = self._stream.local_response
         assert local is not None
         adapter.stats.denied += 1
@@ -147,7 +164,7 @@ class Chain:
             adapters=self._names(),
             adapter=adapter.name,
             reason=local.details,
-            response=Response(local.status, local.headers, local.body),
+            response=response,
             failed_open=tuple(self._failed_open),
         )
 
@@ -167,8 +184,3 @@ class Chain:
                 context.delete()
             except TrapError as trap:  # the decision stands; only the VM is lost
                 adapter.crashed(trap)
-
-
-def _misled(adapter: Adapter, reason: str) -> AdapterFailure:
-    """The module works, but neither goes on nor answers: that must let nothing pass."""
-    return AdapterFailure(adapter.name, reason, may_fail_open=False)

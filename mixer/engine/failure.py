@@ -39,3 +39,8 @@ class LoadFailure:
 URL: FieldPath = ("spec", "url")
 DIGEST: FieldPath = ("spec", "sha256")
 CONFIGURATION: FieldPath = ("spec", "pluginConfig")
+
+
+def misled(adapter: str, reason: str) -> AdapterFailure:
+    """The module works, but neither goes on nor answers: that must let nothing pass."""
+    return AdapterFailure(adapter, reason, may_fail_open=False)

@@ -11,9 +11,9 @@ from mixer.proxywasm.loading import (
     import_problems,
     load_module,
 )
-from mixer.proxywasm.metrics import MetricSnapshot, MetricStore, MetricType
 from mixer.proxywasm.local_reply import local_reply
 from mixer.proxywasm.message_view import Outcome
+from mixer.proxywasm.metrics import MetricSnapshot, MetricStore, MetricType
 from mixer.proxywasm.reads import ReadSet
 from mixer.proxywasm.scheduling import Cancel, ManualScheduler, Scheduler
 from mixer.proxywasm.services import LogSink, Services

@@ -38,12 +38,14 @@ class HttpMessage:
         body: What is on its way of the body: before a body callback, what came in; after it, what
             goes on. A front end that has the whole body drives one callback with all of it.
         trailers: None where there are none.
+        received: How many bytes of the body came in so far, where that is counted.
         body_changed: Whether a module changed the body.
     """
 
     headers: HeaderMap
     body: bytes = b""
     trailers: HeaderMap | None = None
+    received: int = 0
     body_changed: bool = False
 
     def add_trailers(self) -> HeaderMap:
@@ -74,7 +76,7 @@ class HttpStream:
         attributes: What the front end knows of the request.
         response: The response, once there is one.
         filter_state: What modules stored with ``proxy_set_property``, by path.
-        local_response: The first one sent.
+        local_response: The one that answers the request.
         reset: Whether a module closed the stream without an answer.
     """
 

@@ -42,6 +42,7 @@ class MessageView:
     """
 
     __slots__ = (
+        "_buffers",
         "_ends",
         "_held",
         "body_open",
@@ -55,7 +56,7 @@ class MessageView:
         self.message = message
         self.headers_open = self.body_open = self.trailers_open = self.resumed = False
         self._held = b""
-        self._ends = False
+        self._ends = self._buffers = False
 
     def outcome(self, action: int) -> Outcome:
         """What an action means where the module neither answered nor closed the stream."""
@@ -66,33 +67,46 @@ class MessageView:
     def open_body(self, *, end_of_stream: bool) -> int:
         """Let the module at the body, what it holds back included; how many bytes that are."""
         message = self.message
-        if self._held:
-            message.body = self._held + message.body
-            self._held = b""
+        if self._buffers:
+            message.body = self._take_held() + message.body
         self.body_open, self.resumed, self._ends = True, False, end_of_stream
         return len(message.body)
 
     def close_body(self, action: int, outcome: Outcome) -> None:
-        """Let the body go on, hold it back or drop it."""
+        """Let the body go on, hold it back or drop it.
+
+        What was held back before cannot be dropped any more, only hidden until it is held again.
+        """
         self.body_open = False
         message = self.message
-        if outcome is Outcome.PAUSE:
-            if action != _DROP:
-                self._held = message.body
-            message.body = b""
-        else:
-            self.headers_open = self.trailers_open = False
+        if outcome is not Outcome.PAUSE:
+            if self._held:
+                message.body = self._take_held() + message.body
+            self.headers_open = self.trailers_open = self._buffers = False
+            return
+        if action != _DROP or self._buffers:
+            self._held += message.body
+        message.body = b""
+        self._buffers = action != _DROP
+
+    def _take_held(self) -> bytes:
+        held, self._held = self._held, b""
+        return held
 
     def open_trailers(self) -> int:
-        """Let the module at the trailers; how many there are."""
+        """Let the module at the trailers, and at a body that it holds back; how many there are."""
         trailers = self.message.add_trailers()
-        self.trailers_open, self.resumed = True, False
+        self.trailers_open, self.resumed, self._ends = True, False, False
+        self.body_open = self._buffers
+        self.message.body = self._take_held()
         return trailers.count()
 
     def close_trailers(self, outcome: Outcome) -> None:
         """Let the trailers go on, with all of the body that was held back, or hold them too."""
-        if outcome is not Outcome.PAUSE:
-            self.message.body, self._held = self._held, b""
+        self.body_open = False
+        if outcome is Outcome.PAUSE:
+            self._held, self.message.body = self.message.body, b""
+        else:
             self.headers_open = self.trailers_open = False
 
     def close(self) -> None:

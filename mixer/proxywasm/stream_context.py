@@ -31,7 +31,7 @@ class StreamContext(Context):
         reads: Where to record what the module reads, or None.
     """
 
-    __slots__ = ("_request", "_response", "_state", "root", "stream")
+    __slots__ = ("_answered", "_request", "_response", "_state", "root", "stream")
 
     def __init__(self, root: RootContext, stream: HttpStream, reads: ReadSet | None = None) -> None:
         super().__init__(root.vm, root.vm.next_context_id())
@@ -39,6 +39,7 @@ class StreamContext(Context):
         self.stream = stream
         self.reads = reads
         self._state = NEW
+        self._answered = False
         self._request = MessageView(stream.request)
         self._response: MessageView | None = None
         root.vm.contexts[self.id] = self
@@ -80,6 +81,7 @@ class StreamContext(Context):
         assert self.stream.response is not None
         self._state = advance(self._state, Event.RESPONSE_HEADERS)
         view = self._response = MessageView(self.stream.response)
+        self._answered = False
         callback = self.vm.callbacks.on_response_headers
         return self._on_headers(view, callback, end_of_stream=end_of_stream)
 
@@ -272,15 +274,24 @@ class StreamContext(Context):
         return Status.OK
 
     def send_local_response(self, response: LocalResponse) -> None:
-        """See `Context.send_local_response`; the first one wins."""
-        if self.stream.local_response is None:
+        """See `Context.send_local_response`; the first one wins.
+
+        One more may replace the response, even where that is the answer of a module.
+        """
+        if not self._answered:
+            self._answered = True
             self.stream.local_response = response
 
     def resume(self, stream_type: StreamType) -> Status:
-        """See `Context.resume`; write access ends at once, as in Envoy."""
+        """See `Context.resume`.
+
+        The request is closed to the module at once, whichever message is resumed, and the response
+        never is: as in Envoy.
+        """
+        if stream_type in (StreamType.HTTP_REQUEST, StreamType.HTTP_RESPONSE):
+            self._request.close()
         if stream_type is StreamType.HTTP_REQUEST:
             self._request.resumed = True
-            self._request.headers_open = False
         elif stream_type is StreamType.HTTP_RESPONSE and self._response is not None:
             self._response.resumed = True
         return super().resume(stream_type)

@@ -1,8 +1,6 @@
 """The attributes of a request that somebody typed."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Callable, Iterable
 
 from mixer.attributes import (
     HTTP_RESOLVERS,
@@ -10,12 +8,12 @@ from mixer.attributes import (
     VOCABULARY,
     AttributeBag,
     Duration,
-    HeaderMap,
     Kind,
     Resolver,
     Timestamp,
     Value,
 )
+from mixer.runner.messages import MESSAGE_RESOLVERS, TypedSource
 
 _PARSERS: dict[Kind, Callable[[str], Value]] = {
     Kind.STRING: str,
@@ -57,18 +55,10 @@ def _parse(text: str) -> tuple[str, Value]:
         raise PropertyError(f"{name} must be of type {kind}, not {value!r}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class TypedSource:
-    """What the resolvers of a typed request are given."""
-
-    headers: HeaderMap
-    properties: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
-
-
 def attribute_bag(source: TypedSource) -> AttributeBag:
     """The attributes that follow from the headers, and those that were given."""
     given = {name: _given(name) for name in source.properties}
-    return AttributeBag({**HTTP_RESOLVERS, **given}, source)
+    return AttributeBag({**HTTP_RESOLVERS, **MESSAGE_RESOLVERS, **given}, source)
 
 
 def _given(name: str) -> Resolver:

@@ -1,6 +1,9 @@
 """What somebody typed, as a request."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from mixer.runner.exchange import Pieces, RunResponse
 
 _LONGEST_NAME = 255
 
@@ -42,7 +45,41 @@ def header_pairs(
     pseudo = (
         (":authority", authority), (":path", path), (":method", method), (":scheme", "http"),
     )  # fmt: skip
-    return (*pseudo, *map(_header, headers))
+    return (*pseudo, *header_fields(headers))
+
+
+def header_fields(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Headers or trailers.
+
+    Raises:
+        InputError: One of them is not written as ``NAME: VALUE``.
+    """
+    return tuple(map(_header, texts))
+
+
+def response(
+    status: int | None,
+    headers: Sequence[str] | None,
+    body: Sequence[str] | None,
+    trailers: Sequence[str] | None,
+) -> RunResponse | None:
+    """The upstream's response; None where nothing is said of it.
+
+    Raises:
+        InputError: A header cannot be read, or a file.
+    """
+    if status is None and not (headers or body or trailers):
+        return None
+    return RunResponse(
+        headers=(
+            (":status", str(200 if status is None else status)),
+            *header_fields(headers or ()),
+        ),
+        pieces=Pieces(
+            body=tuple(map(content, body or ())),
+            trailers=header_fields(trailers) if trailers else None,
+        ),
+    )
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -4,8 +4,8 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from mixer.attributes import HeaderChange
-from mixer.proxywasm import LocalResponse, LogLevel, ReadSet
+from mixer.attributes import HeaderChange, HeaderMap
+from mixer.proxywasm import HttpMessage, LocalResponse, LogLevel, ReadSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,9 @@ class RunReport:
         response: The local response, if the module sent one.
         header_changes: How the request's headers changed.
         body: The request's body, if the module changed it.
+        trailer_changes: How the request's trailers changed.
+        sent: The response that the client got, as the response callbacks left it; None if there was
+            none.
         properties_set: What the module stored with ``proxy_set_property``.
         logs: Level and text of each message, those of the start first.
         reads: What the module read.
@@ -30,6 +33,8 @@ class RunReport:
     response: LocalResponse | None
     header_changes: tuple[HeaderChange, ...]
     body: bytes | None
+    trailer_changes: tuple[HeaderChange, ...]
+    sent: HttpMessage | None
     properties_set: dict[str, bytes]
     logs: tuple[tuple[LogLevel, str], ...]
     reads: ReadSet
@@ -43,11 +48,10 @@ class RunReport:
         return {
             "verdict": self.verdict,
             "response": _response(self.response),
-            "header_changes": [
-                {"name": text(c.name), "values": [text(v) for v in c.values]}
-                for c in self.header_changes
-            ],
+            "header_changes": _changes(self.header_changes),
             "body": None if self.body is None else text(self.body),
+            "trailer_changes": _changes(self.trailer_changes),
+            "sent": None if self.sent is None else _message(self.sent),
             "properties_set": {k: text(v) for k, v in self.properties_set.items()},
             "logs": [{"level": level.name.lower(), "message": line} for level, line in self.logs],
             "reads": _reads(self.reads),
@@ -69,6 +73,24 @@ def text(value: bytes) -> str:
 def path_text(path: bytes) -> str:
     """A property path with dots in place of the NULs."""
     return text(path.replace(b"\0", b"."))
+
+
+def _changes(changes: tuple[HeaderChange, ...]) -> list[dict[str, Any]]:
+    return [{"name": text(c.name), "values": [text(v) for v in c.values]} for c in changes]
+
+
+def _message(message: HttpMessage) -> dict[str, Any]:
+    return {
+        "headers": _pairs(message.headers),
+        "header_changes": _changes(message.headers.changes()),
+        "body": text(message.body),
+        "body_changed": message.body_changed,
+        "trailers": None if message.trailers is None else _pairs(message.trailers),
+    }
+
+
+def _pairs(headers: HeaderMap) -> list[list[str]]:
+    return [[text(n), text(v)] for n, v in headers.pairs()]
 
 
 def _response(response: LocalResponse | None) -> dict[str, Any] | None:

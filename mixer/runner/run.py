@@ -1,11 +1,11 @@
 """Running a request phase by phase, with the whole life of a stream as in Envoy."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from mixer.attributes import HeaderMap, Value
+from mixer.attributes import HeaderChange, HeaderMap, Value
 from mixer.proxywasm import (
     HttpMessage,
     HttpStream,
@@ -21,7 +21,9 @@ from mixer.proxywasm import (
     host_functions,
     load_module,
 )
-from mixer.runner.attributes import TypedSource, attribute_bag
+from mixer.runner.attributes import attribute_bag
+from mixer.runner.exchange import Exchange, Pieces, RunResponse, TextPairs
+from mixer.runner.messages import TypedSource
 from mixer.runner.report import RunReport, path_text
 from mixer.vm import CompileCache, Linker, TrapError, VmLimits, WasmEngine, make_linker
 
@@ -62,13 +64,17 @@ class RunRequest:
     Attributes:
         headers: Request headers, pseudo-headers included.
         plugin: What runs it.
-        body: Request body, or None for a request without one.
+        body: Request body, whole or in pieces, or None for a request without one.
+        trailers: Request trailers, or None.
+        response: What the upstream answers, or None to run the request's callbacks only.
         properties: Attributes beyond those of the headers.
     """
 
     headers: tuple[tuple[str, str], ...]
     plugin: RunPlugin
-    body: bytes | None = None
+    body: bytes | Sequence[bytes] | None = None
+    trailers: TextPairs | None = None
+    response: RunResponse | None = None
     properties: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -95,8 +101,9 @@ class _Run:
         self._logs: list[tuple[LogLevel, str]] = []
         self._reads = ReadSet()
         headers = HeaderMap.of(*request.headers)
-        bag = attribute_bag(TypedSource(headers, request.properties))
-        self._stream = HttpStream(HttpMessage(headers, request.body or b""), bag)
+        self._source = TypedSource(HttpMessage(headers), request.properties)
+        self._stream = HttpStream(self._source.request, attribute_bag(self._source))
+        self._source.stream = self._stream
 
     def execute(self, linker: Linker) -> RunReport:
         plugin = self._request.plugin
@@ -125,28 +132,34 @@ class _Run:
     def _drive(self, root: RootContext) -> tuple[str, str]:
         try:
             context = StreamContext(root, self._stream, self._reads)
-            outcome = self._phases(context)
+            outcome = Exchange(context, self._pieces(), self._request.response).run()
+            self._source.finished = True
             context.log_stream()
+            self._source.logged = True
             context.delete()
         except TrapError as trap:
             return "trap", str(trap)
         return _VERDICTS[outcome], ""
 
-    def _phases(self, context: StreamContext) -> Outcome:
-        outcome = context.on_request_headers(end_of_stream=self._request.body is None)
-        if self._request.body is None or outcome not in (Outcome.CONTINUE, Outcome.HOLD):
-            return outcome
-        return context.on_request_body(end_of_stream=True)
+    def _pieces(self) -> Pieces:
+        body = self._request.body
+        if body is None:
+            return Pieces((), self._request.trailers)
+        pieces = (body,) if isinstance(body, bytes) else body
+        return Pieces(pieces, self._request.trailers)
 
     def _report(
         self, verdict: str, trap: str, start: float, request: float, memory: int
     ) -> RunReport:
         stream = self._stream
+        answered = verdict == "deny" or (verdict == "allow" and stream.response is not None)
         return RunReport(
             verdict=verdict,
             response=stream.local_response,
             header_changes=stream.request.headers.changes(),
             body=stream.request.body if stream.request.body_changed else None,
+            trailer_changes=_changes(stream.request.trailers),
+            sent=stream.response if answered else None,
             properties_set={path_text(k): v for k, v in stream.filter_state.items()},
             logs=tuple(self._logs),
             reads=self._reads,
@@ -155,3 +168,7 @@ class _Run:
             request_seconds=request,
             memory_bytes=memory,
         )
+
+
+def _changes(headers: HeaderMap | None) -> tuple[HeaderChange, ...]:
+    return () if headers is None else headers.changes()

@@ -33,6 +33,7 @@ _MODULE = """
       (i32.const 32) (i32.const 5)))
     (i32.const 0))
   (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) (i32.const 0))
+  (func (export "proxy_on_tick") (param i32))
   %s)
 """
 
@@ -127,7 +128,8 @@ def test_inspect_tells_what_is_supported(module: str) -> None:
     assert "supported      env.proxy_get_property(i32, i32, i32, i32) -> (i32)" in result.output
     assert "not yet        env.proxy_redis_call" in result.output
     assert "called         proxy_on_request_body" in result.output
-    assert "not yet        proxy_on_response_headers" in result.output
+    assert "called         proxy_on_response_headers" in result.output
+    assert "not yet        proxy_on_tick" in result.output
 
 
 @pytest.mark.parametrize(

@@ -55,11 +55,15 @@ _SIGNATURES = {
 
 
 class Texts:
-    """The constant texts of one module."""
+    """The constant texts of one module.
 
-    def __init__(self) -> None:
+    Args:
+        start: The address of the first one.
+    """
+
+    def __init__(self, start: int = 1024) -> None:
         self.data = ""
-        self._end = 1024
+        self._end = start
 
     def place(self, text: str) -> str:
         """Place a text in the memory, and give its address and size as two operands."""

@@ -1,0 +1,73 @@
+"""The way of a local response back through the adapters, the last one first, as in Envoy."""
+
+from collections.abc import Iterable, MutableMapping
+
+from mixer.engine.adapter import Adapter
+from mixer.engine.decision import Response
+from mixer.engine.failure import misled
+from mixer.proxywasm import HttpMessage, HttpStream, Outcome, StreamContext, local_reply
+from mixer.vm import TrapError
+
+_NOT_SENT = (b":status", b"content-length")
+"""What the proxy derives by itself."""
+
+
+class AnswerPath:
+    """A local response on its way back.
+
+    Args:
+        stream: The stream that was answered.
+        contexts: Its contexts; one whose VM trapped is taken out.
+    """
+
+    def __init__(
+        self, stream: HttpStream, contexts: MutableMapping[Adapter, StreamContext]
+    ) -> None:
+        self._stream = stream
+        self._contexts = contexts
+
+    def run(self, adapters: Iterable[Adapter]) -> Response:
+        """Make the response callbacks of these adapters, in order; what is left of the response.
+
+        Raises:
+            AdapterFailure: An adapter trapped, closed the stream, or paused the response.
+        """
+        message = self._make()
+        for adapter in adapters:
+            outcome = self._guarded(adapter, message)
+            if outcome is Outcome.RESPOND:
+                message = self._make()
+                break
+            if outcome is not Outcome.CONTINUE:
+                reason = "closed_the_stream" if outcome is Outcome.RESET else "paused_for_ever"
+                adapter.note_failure(reason)
+                raise misled(adapter.name, reason)
+        return _response(message)
+
+    def _make(self) -> HttpMessage:
+        local = self._stream.local_response
+        assert local is not None
+        message = self._stream.response = local_reply(local)
+        return message
+
+    def _guarded(self, adapter: Adapter, message: HttpMessage) -> Outcome:
+        try:
+            return self._pass(adapter, message)
+        except TrapError as trap:
+            self._contexts.pop(adapter, None)
+            raise adapter.crashed(trap) from trap
+
+    def _pass(self, adapter: Adapter, message: HttpMessage) -> Outcome:
+        context = self._contexts[adapter]
+        has_body = bool(message.body)
+        outcome = context.on_response_headers(end_of_stream=not has_body)
+        if has_body and outcome in (Outcome.CONTINUE, Outcome.HOLD):
+            return context.on_response_body(end_of_stream=True)
+        return outcome
+
+
+def _response(message: HttpMessage) -> Response:
+    status = message.headers.first(b":status") or b""
+    headers = tuple(pair for pair in message.headers.pairs() if pair[0] not in _NOT_SENT)
+    # A status that is no number is sent as the error that it is: see the front end's codec.
+    return Response(int(status) if status.isdigit() else 0, headers, message.body)

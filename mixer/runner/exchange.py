@@ -1,0 +1,127 @@
+"""One stream through one plugin, piece by piece, in Envoy's order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mixer.attributes import HeaderMap
+from mixer.proxywasm import HttpMessage, HttpStream, Outcome, StreamContext, local_reply
+
+TextPairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What follows the headers of a message.
+
+    Attributes:
+        body: The pieces of the body, in order; none for a message without one.
+        trailers: None where there are none.
+    """
+
+    body: Sequence[bytes] = ()
+    trailers: TextPairs | None = None
+
+    def follow(self) -> bool:
+        """Whether there are any."""
+        return bool(self.body) or self.trailers is not None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResponse:
+    """What the upstream answers.
+
+    Attributes:
+        headers: Response headers, ``:status`` included.
+        pieces: What follows them.
+    """
+
+    headers: TextPairs
+    pieces: Pieces = Pieces()
+
+
+class Exchange:
+    """Drives a stream context.
+
+    Args:
+        context: The plugin's.
+        request: What follows the headers of its request.
+        response: What the upstream answers, or None to end with the request.
+    """
+
+    def __init__(
+        self, context: StreamContext, request: Pieces, response: RunResponse | None
+    ) -> None:
+        self._context = context
+        self._stream: HttpStream = context.stream
+        self._request = request
+        self._response = response
+
+    def run(self) -> Outcome:
+        """Make the callbacks of the request, then those of its response.
+
+        Returns:
+            RESPOND if the client gets the module's answer, CONTINUE if it gets the upstream's.
+
+        Raises:
+            TrapError: One of them trapped.
+        """
+        context, message = self._context, self._stream.request
+        outcome = context.on_request_headers(end_of_stream=not self._request.follow())
+        outcome = _follow(
+            outcome, message, self._request, context.on_request_body, context.on_request_trailers
+        )
+        if outcome is Outcome.RESPOND:
+            return self._answer()
+        if outcome is Outcome.CONTINUE and self._response is not None:
+            headers = HeaderMap.of(*self._response.headers)
+            return self._respond(HttpMessage(headers), self._response.pieces)
+        return outcome
+
+    def _answer(self) -> Outcome:
+        reply = self._local_reply()
+        outcome = self._respond(reply, Pieces((reply.body,) if reply.body else ()))
+        return Outcome.RESPOND if outcome is Outcome.CONTINUE else outcome
+
+    def _respond(self, message: HttpMessage, pieces: Pieces) -> Outcome:
+        context = self._context
+        self._stream.response = message
+        outcome = context.on_response_headers(end_of_stream=not pieces.follow())
+        outcome = _follow(
+            outcome, message, pieces, context.on_response_body, context.on_response_trailers
+        )
+        if outcome is Outcome.RESPOND:
+            self._stream.response = self._local_reply()
+        return outcome
+
+    def _local_reply(self) -> HttpMessage:
+        local = self._stream.local_response
+        assert local is not None
+        return local_reply(local)
+
+
+def _follow(
+    outcome: Outcome,
+    message: HttpMessage,
+    pieces: Pieces,
+    on_body: Callable[..., Outcome],
+    on_trailers: Callable[[], Outcome],
+) -> Outcome:
+    """Go on after the headers; the message then has the whole body that goes on."""
+    if outcome not in (Outcome.CONTINUE, Outcome.HOLD):
+        return outcome
+    sent = []
+    for number, piece in enumerate(pieces.body, 1):
+        message.body = piece
+        message.received += len(piece)
+        last = number == len(pieces.body) and pieces.trailers is None
+        outcome = on_body(end_of_stream=last)
+        sent.append(message.body)
+        if outcome in (Outcome.RESPOND, Outcome.RESET):
+            return outcome
+    if pieces.trailers is not None:
+        message.body, message.trailers = b"", HeaderMap.of(*pieces.trailers)
+        outcome = on_trailers()
+        sent.append(message.body)
+    message.body = b"".join(sent)
+    message.correct_content_length()
+    return outcome

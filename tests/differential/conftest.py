@@ -1,0 +1,5 @@
+"""A differential test without Envoy is skipped, except in CI."""
+
+from tests.e2e.conftest import envoy
+
+__all__ = ["envoy"]

@@ -1,0 +1,272 @@
+"""One scenario in Envoy's own Wasm filter, and in the runner: what the client saw, and the log."""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h11
+
+from mixer.attributes import HeaderMap
+from mixer.proxywasm import LogLevel
+from mixer.runner import Pieces, RunReport, RunRequest, RunResponse, run_request
+from mixer.study import bootstrap as build
+from mixer.study.envoy import EnvoyProcess
+from mixer.study.http1 import Headers, HttpError, HttpStream, header_fields
+from tests.differential.scripted_exchange import Script, module_text
+from tests.support.compile import wasm
+
+_BETWEEN_PIECES_S = 0.1
+_AT_ONCE = 4
+_LONG_S, _HANGS_S = 15.0, 1.5
+_OF_THE_HOP = {"date", "server", "connection", "transfer-encoding"}
+_ENDED = "on_delete"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A request or a response as a scenario has it.
+
+    Attributes:
+        body: The pieces of a chunked body.
+        trailers: What ends it, or None.
+        headers: Those beyond the framing.
+        status: Of a response.
+    """
+
+    body: tuple[bytes, ...] = ()
+    trailers: Headers | None = None
+    headers: Headers = ()
+    status: int = 200
+
+    @property
+    def fields(self) -> Headers:
+        """All header fields."""
+        chunked = bool(self.body) or self.trailers is not None
+        framing = ("transfer-encoding", "chunked") if chunked else ("content-length", "0")
+        return (*self.headers, framing)
+
+    def pieces(self) -> Pieces:
+        """What follows the headers, as Envoy hands it over: the end is a piece of its own."""
+        if self.trailers is None:
+            return Pieces((*self.body, b"") if self.body else ())
+        return Pieces(self.body, self.trailers)
+
+    async def send(self, stream: HttpStream, head: h11.Event) -> None:
+        """Send it piece by piece."""
+        await stream.send(head)
+        for piece in self.body:
+            await stream.send(h11.Data(piece))
+            await asyncio.sleep(_BETWEEN_PIECES_S)
+        await stream.send(h11.EndOfMessage(headers=list(self.trailers or ())))
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What a module does, and with what.
+
+    Attributes:
+        script: Steps by callback.
+        request: The request.
+        response: The upstream's response.
+        stop_iteration: Envoy's option ``allow_on_headers_stop_iteration``.
+        hangs: Whether the client is expected to wait in vain.
+        abi: Of the module.
+    """
+
+    script: Script
+    request: Message = Message()
+    response: Message = Message((b"hello",), headers=(("content-type", "text/plain"),))
+    stop_iteration: bool = False
+    hangs: bool = False
+    abi: str = "0_2_1"
+
+
+@dataclass
+class Seen:
+    """What came of a scenario.
+
+    Attributes:
+        ending: ``response``, ``reset`` or ``pause``.
+        status: Of the response.
+        headers: Those of the message, not of the connection.
+        body: Of the response.
+        trailers: Of the response.
+        lines: What the module logged.
+    """
+
+    ending: str
+    status: int = 0
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+    trailers: list[tuple[str, str]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+
+def _own(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return sorted((n.lower(), v) for n, v in headers if n.lower() not in _OF_THE_HOP)
+
+
+def through_the_runner(scenario: Scenario) -> Seen:
+    """Run it here."""
+    request = (
+        (":authority", "a"), (":path", "/"), (":method", "POST"), (":scheme", "http"),
+        *scenario.request.fields,
+    )  # fmt: skip
+    pieces, response = scenario.request.pieces(), scenario.response
+    report = run_request(
+        wasm(module_text(scenario.script, scenario.abi)),
+        RunRequest(
+            headers=request,
+            body=pieces.body or None,
+            trailers=pieces.trailers,
+            response=RunResponse(
+                ((":status", str(response.status)), *response.fields), response.pieces()
+            ),
+            allow_on_headers_stop_iteration=scenario.stop_iteration,
+        ),
+    )
+    assert not report.trap
+    return _seen(report)
+
+
+def _seen(report: RunReport) -> Seen:
+    lines = _without_the_hop([text for level, text in report.logs if level is LogLevel.WARN])
+    message = report.sent
+    if message is None:
+        return Seen(report.verdict, lines=lines)
+    headers = [(n, v) for n, v in _text(message.headers) if n != ":status"]
+    return Seen(
+        "response",
+        int(message.headers[":status"]),
+        _own(headers),
+        message.body,
+        _text(message.trailers),
+        lines,
+    )
+
+
+def _without_the_hop(lines: list[str]) -> list[str]:
+    """Envoy changes these behind the filters, and shows them to the log callback."""
+    return [re.sub(r"(date|server|transfer-encoding)\|[^|]*\|", "", line) for line in lines]
+
+
+def _text(headers: HeaderMap | None) -> list[tuple[str, str]]:
+    return [] if headers is None else [(n.decode(), v.decode()) for n, v in headers.pairs()]
+
+
+class _Upstream:
+    """Answers each request with the response of its scenario, named by the path."""
+
+    def __init__(self, scenarios: dict[str, Scenario]) -> None:
+        self._scenarios = scenarios
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        stream = HttpStream(h11.SERVER, reader, writer)
+        with contextlib.suppress(ConnectionError, HttpError, h11.LocalProtocolError):
+            while isinstance(request := await stream.receive(), h11.Request):
+                while not isinstance(await stream.receive(), h11.EndOfMessage):
+                    pass
+                response = self._scenarios[request.target.decode().strip("/")].response
+                head = h11.Response(status_code=response.status, headers=list(response.fields))
+                await response.send(stream, head)
+                if stream.protocol.our_state is not h11.DONE:
+                    break
+                stream.protocol.start_next_cycle()
+        writer.close()
+
+
+async def _through_envoy(scenario: Scenario, name: str, envoy: EnvoyProcess) -> Seen:
+    host, _, port = envoy.address(name).rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    stream = HttpStream(h11.CLIENT, reader, writer)
+    fields = [("host", "a"), *scenario.request.fields]
+    head = h11.Request(method="POST", target=f"/{name}", headers=fields)
+    sending = asyncio.create_task(scenario.request.send(stream, head))
+    try:
+        async with asyncio.timeout(_HANGS_S if scenario.hangs else _LONG_S):
+            seen = await _receive(stream)
+    except TimeoutError:
+        seen = Seen("pause")
+    except (HttpError, ConnectionError):
+        seen = Seen("reset")
+    finally:
+        await asyncio.gather(sending, return_exceptions=True)
+        writer.close()
+    seen.lines = await _lines(envoy, name)
+    return seen
+
+
+async def _receive(stream: HttpStream) -> Seen:
+    head = await stream.receive()
+    if not isinstance(head, h11.Response):
+        return Seen("reset")
+    body = b""
+    while isinstance(part := await stream.receive(), h11.Data):
+        body += part.data
+    assert isinstance(part, h11.EndOfMessage)
+    trailers = [(n.decode(), v.decode()) for n, v in part.headers]
+    return Seen("response", head.status_code, _own(header_fields(head)), body, trailers)
+
+
+async def _lines(envoy: EnvoyProcess, name: str) -> list[str]:
+    """What the module logged, once its stream is deleted."""
+    deadline = time.monotonic() + _LONG_S
+    while True:
+        log = envoy.log.read_text(errors="replace")
+        lines = _without_the_hop(re.findall(rf"wasm log {name}(?= |:)[^:]*: (.*)", log))
+        if _ENDED in lines or time.monotonic() > deadline:
+            return lines
+        await asyncio.sleep(0.05)
+
+
+def _listener(name: str, scenario: Scenario, module: Path) -> build.Config:
+    wasm_filter = build.wasm_filter(
+        name, module, "", allow_on_headers_stop_iteration=scenario.stop_iteration
+    )
+    listener = build.listener(name, "upstream", [wasm_filter])
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["http_protocol_options"] = {"enable_trailers": True}
+    manager["http_filters"][-1]["typed_config"]["suppress_envoy_headers"] = True
+    return listener
+
+
+def _cluster(address: str) -> build.Config:
+    options = {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
+    }
+    cluster = build.cluster("upstream", address)
+    cluster["typed_extension_protocol_options"] = {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options
+    }
+    return cluster
+
+
+async def _in_turn(
+    turns: asyncio.Semaphore, scenario: Scenario, name: str, envoy: EnvoyProcess
+) -> Seen:
+    async with turns:
+        return await _through_envoy(scenario, name, envoy)
+
+
+async def through_envoy(scenarios: dict[str, Scenario], folder: Path) -> dict[str, Seen]:
+    """Run them in one Envoy, each in a listener of its own."""
+    upstream = await asyncio.start_server(_Upstream(scenarios).serve, "127.0.0.1", 0)
+    port = upstream.sockets[0].getsockname()[1]
+    listeners = []
+    for name, scenario in scenarios.items():
+        module = folder / f"{name}.wasm"
+        module.write_bytes(wasm(module_text(scenario.script, scenario.abi)))
+        listeners.append(_listener(name, scenario, module))
+    bootstrap = build.bootstrap(listeners, [_cluster(f"127.0.0.1:{port}")])
+    async with upstream, EnvoyProcess(bootstrap, start_timeout_s=120.0) as envoy:
+        names = list(scenarios)
+        turns = asyncio.Semaphore(_AT_ONCE)
+        seen = await asyncio.gather(
+            *(_in_turn(turns, scenarios[name], name, envoy) for name in names)
+        )
+    return dict(zip(names, seen, strict=True))

@@ -1,0 +1,242 @@
+"""A module that does what a scenario says, and logs everything that it sees."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tests.support.adapters import Texts
+
+_IMPORTS = """
+(import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+(import "env" "proxy_get_header_map_value" (func $value (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_get_header_map_pairs" (func $pairs (param i32 i32 i32) (result i32)))
+(import "env" "proxy_get_header_map_size" (func $size (param i32 i32) (result i32)))
+(import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_replace_header_map_value"
+  (func $replace (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_remove_header_map_value" (func $remove (param i32 i32 i32) (result i32)))
+(import "env" "proxy_get_buffer_bytes" (func $body (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_set_buffer_bytes" (func $set (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_get_property" (func $property (param i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_send_local_response"
+  (func $respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))"""
+_SINCE_ABI_0_2 = """
+(import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
+(import "env" "proxy_close_stream" (func $close (param i32) (result i32)))"""
+
+# The result pointers are at 0 and 4, a number's digits from 64, the line from 4096.
+_BASE = """
+(memory (export "memory") 4)
+(func (export "ABI"))
+(global $heap (mut i32) (i32.const 131072))
+(global $end (mut i32) (i32.const 4096))
+(func (export "malloc") (param i32) (result i32)
+  (global.get $heap) (global.set $heap (i32.add (global.get $heap) (local.get 0))))
+(func $text (param i32 i32)
+  (memory.copy (global.get $end) (local.get 0) (local.get 1))
+  (global.set $end (i32.add (global.get $end) (local.get 1))))
+(func $byte (param i32)
+  (i32.store8 (global.get $end) (local.get 0))
+  (global.set $end (i32.add (global.get $end) (i32.const 1))))
+(func $number (param i32)
+  (if (i32.ge_u (local.get 0) (i32.const 10))
+    (then (call $number (i32.div_u (local.get 0) (i32.const 10)))))
+  (call $byte (i32.add (i32.const 48) (i32.rem_u (local.get 0) (i32.const 10)))))
+(func $flush
+  (drop (call $log (i32.const 3) (i32.const 4096) (i32.sub (global.get $end) (i32.const 4096))))
+  (global.set $end (i32.const 4096)))
+(func $clear (i64.store (i32.const 0) (i64.const 0)))
+(func $status (param i32) (call $byte (i32.const 32)) (call $number (local.get 0)))
+(func $result (param i32)
+  (call $status (local.get 0))
+  (call $byte (i32.const 32))
+  (call $text (i32.load (i32.const 0)) (i32.load (i32.const 4))))
+(func $int (param i32)
+  (call $status (local.get 0))
+  (if (i32.load (i32.const 4)) (then (call $status (i32.load (i32.load (i32.const 0)))))))
+(func $list (param i32) (local $at i32) (local $last i32)
+  (call $status (local.get 0))
+  (if (i32.eqz (i32.load (i32.const 4))) (then (return)))
+  (local.set $at (i32.load (i32.const 0)))
+  (local.set $last (i32.add (local.get $at) (i32.load (i32.const 4))))
+  (local.set $at (i32.add (local.get $at)
+    (i32.add (i32.const 4) (i32.mul (i32.const 8) (i32.load (local.get $at))))))
+  (block $done (loop $next
+    (br_if $done (i32.ge_u (local.get $at) (local.get $last)))
+    (call $byte (select (i32.load8_u (local.get $at)) (i32.const 124)
+      (i32.load8_u (local.get $at))))
+    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+    (br $next))))"""
+
+_CALLBACKS = {
+    "request_headers": 3, "request_body": 3, "request_trailers": 2,
+    "response_headers": 3, "response_body": 3, "response_trailers": 2,
+    "log": 1, "done": 1, "delete": 1,
+}  # fmt: skip
+_DATA = 1 << 16
+
+Step = Callable[[Texts], str]
+Script = Mapping[str, Sequence[Step]]
+
+
+def _noted(label: str, code: Callable[[Texts], str]) -> Step:
+    return lambda t: f"(call $clear) (call $text {t.place(label)}) {code(t)} (call $flush)"
+
+
+def value(kind: int, name: str) -> Step:
+    """Look a header up."""
+    return _noted(
+        f"value {kind} {name}",
+        lambda t: (
+            f"(call $result (call $value (i32.const {kind}) {t.place(name)}"
+            " (i32.const 0) (i32.const 4)))"
+        ),
+    )
+
+
+def pairs(kind: int) -> Step:
+    """Read a whole map."""
+    return _noted(
+        f"pairs {kind}",
+        lambda _: f"(call $list (call $pairs (i32.const {kind}) (i32.const 0) (i32.const 4)))",
+    )
+
+
+def size(kind: int, *, told: bool = True) -> Step:
+    """Ask for the size of a map, and tell it or only the status."""
+    more = "(call $status (i32.load (i32.const 0)))" if told else ""
+    return _noted(
+        f"size {kind}",
+        lambda _: f"(call $status (call $size (i32.const {kind}) (i32.const 0))) {more}",
+    )
+
+
+def _change(call: str, kind: int, *texts: str) -> Step:
+    return _noted(
+        f"{call} {kind} {' '.join(texts)}",
+        lambda t: (
+            f"(call $status (call ${call} (i32.const {kind}) {' '.join(map(t.place, texts))}))"
+        ),
+    )
+
+
+def add(kind: int, name: str, text: str) -> Step:
+    """Add a header."""
+    return _change("add", kind, name, text)
+
+
+def replace(kind: int, name: str, text: str) -> Step:
+    """Replace a header."""
+    return _change("replace", kind, name, text)
+
+
+def remove(kind: int, name: str) -> Step:
+    """Remove a header."""
+    return _change("remove", kind, name)
+
+
+def body(kind: int) -> Step:
+    """Read a whole body."""
+    return _noted(
+        f"body {kind}",
+        lambda _: (
+            f"(call $result (call $body (i32.const {kind}) (i32.const 0) (i32.const 65536)"
+            " (i32.const 0) (i32.const 4)))"
+        ),
+    )
+
+
+def set_body(kind: int, text: str, start: int = 0, length: int = 65536) -> Step:
+    """Change a body."""
+    return _noted(
+        f"set {kind}",
+        lambda t: (
+            f"(call $status (call $set (i32.const {kind}) (i32.const {start})"
+            f" (i32.const {length}) {t.place(text)}))"
+        ),
+    )
+
+
+def prop(*path: str) -> Step:
+    """Read a property of text."""
+    return _noted(
+        f"property {'.'.join(path)}",
+        lambda t: (
+            f"(call $result (call $property {t.place(chr(0).join(path))}"
+            " (i32.const 0) (i32.const 4)))"
+        ),
+    )
+
+
+def number(*path: str, told: bool = True) -> Step:
+    """Read a property of a number, and tell it or only the status."""
+    teller = "$int" if told else "$status"
+    return _noted(
+        f"property {'.'.join(path)}",
+        lambda t: (
+            f"(call {teller} (call $property {t.place(chr(0).join(path))}"
+            " (i32.const 0) (i32.const 4)))"
+        ),
+    )
+
+
+def respond(status: int, text: str = "", headers: bytes = b"", details: str = "") -> Step:
+    """Send a local response."""
+    return _noted(
+        f"respond {status}",
+        lambda t: (
+            f"(call $status (call $respond (i32.const {status}) {t.place(details)}"
+            f" {t.place(text)} {t.place(headers.decode())} (i32.const -1)))"
+        ),
+    )
+
+
+def resume(kind: int) -> Step:
+    """Continue a stream."""
+    return _noted(
+        f"continue {kind}", lambda _: f"(call $status (call $continue (i32.const {kind})))"
+    )
+
+
+def close(kind: int) -> Step:
+    """Close a stream."""
+    return _noted(f"close {kind}", lambda _: f"(call $status (call $close (i32.const {kind})))")
+
+
+def answer(action: int) -> Step:
+    """Return this from the callback."""
+    return lambda _: f"(return (i32.const {action}))"
+
+
+def pause_until_end(action: int = 1) -> Step:
+    """Return an action from a body callback that is not the last."""
+    return lambda _: f"(if (i32.eqz (local.get 2)) (then (return (i32.const {action}))))"
+
+
+def drop_at(length: int) -> Step:
+    """Have a body callback drop what it sees if it is so long."""
+    return lambda _: (
+        f"(if (i32.eq (local.get 1) (i32.const {length})) (then (return (i32.const 3))))"
+    )
+
+
+def module_text(script: Script, abi: str = "0_2_1") -> str:
+    """The text of a module that runs a script; steps by callback."""
+    texts = Texts(_DATA)
+    functions = []
+    old = abi == "0_1_0"
+    for name, params in _CALLBACKS.items():
+        count = params - (old and name.endswith("_headers"))
+        code = " ".join(step(texts) for step in script.get(name, ()))
+        functions.append(_callback(texts, name, count, code))
+    base = _BASE.replace("ABI", f"proxy_abi_version_{abi}")
+    imports = _IMPORTS if old else _IMPORTS + _SINCE_ABI_0_2
+    return f"(module {imports} {base} {' '.join(functions)} {texts.data})"
+
+
+def _callback(texts: Texts, name: str, params: int, code: str) -> str:
+    # How many headers a request has is up to Envoy, which adds some.
+    told = range(2 if name == "request_headers" else 1, params)
+    arguments = " ".join(f"(call $status (local.get {i}))" for i in told)
+    result = "" if name in {"log", "delete"} else "(result i32)"
+    default = "" if name in {"log", "delete"} else f"(i32.const {int(name == 'done')})"
+    return f"""(func (export "proxy_on_{name}") {"(param i32) " * params} {result}
+      (call $text {texts.place(f"on_{name}")}) {arguments} (call $flush) {code} {default})"""
