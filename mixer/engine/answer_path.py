@@ -18,19 +18,25 @@ class AnswerPath:
     Args:
         stream: The stream that was answered.
         contexts: Its contexts; one whose VM trapped is taken out.
+        failed_open: Takes the name of each adapter that trapped and was passed over.
     """
 
     def __init__(
-        self, stream: HttpStream, contexts: MutableMapping[Adapter, StreamContext]
+        self,
+        stream: HttpStream,
+        contexts: MutableMapping[Adapter, StreamContext],
+        failed_open: list[str],
     ) -> None:
         self._stream = stream
         self._contexts = contexts
+        self._failed_open = failed_open
 
     def run(self, adapters: Iterable[Adapter]) -> Response:
         """Make the response callbacks of these adapters, in order; what is left of the response.
 
         Raises:
-            AdapterFailure: An adapter trapped, closed the stream, or paused the response.
+            AdapterFailure: An adapter closed the stream, paused the response, or trapped and does
+                not fail open.
         """
         message = self._make()
         for adapter in adapters:
@@ -51,11 +57,20 @@ class AnswerPath:
         return message
 
     def _guarded(self, adapter: Adapter, message: HttpMessage) -> Outcome:
+        headers = message.headers.save()
+        body, changed = message.body, message.body_changed
         try:
             return self._pass(adapter, message)
         except TrapError as trap:
             self._contexts.pop(adapter, None)
-            raise adapter.crashed(trap) from trap
+            failure = adapter.crashed(trap)
+            if not adapter.fails_open:
+                raise failure from trap
+        # The answer stands: passing an adapter over must not let a refused request pass.
+        message.headers.restore(headers)
+        message.body, message.body_changed = body, changed
+        self._failed_open.append(adapter.name)
+        return Outcome.CONTINUE
 
     def _pass(self, adapter: Adapter, message: HttpMessage) -> Outcome:
         context = self._contexts[adapter]

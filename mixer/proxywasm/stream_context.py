@@ -81,7 +81,7 @@ class StreamContext(Context):
         assert self.stream.response is not None
         self._state = advance(self._state, Event.RESPONSE_HEADERS)
         view = self._response = MessageView(self.stream.response)
-        self._answered = False
+        self._answered = self.stream.reset = False  # what ended the request is carried out
         callback = self.vm.callbacks.on_response_headers
         return self._on_headers(view, callback, end_of_stream=end_of_stream)
 

@@ -218,3 +218,71 @@ def test_a_module_is_named_as_in_the_configuration(module: str) -> None:
     assert _mixer("inspect", f"file://{module}").exit_code == 0
     assert "did you mean builtin://auth" in _mixer("inspect", "auth").stderr
     assert "not supported yet" in _mixer("inspect", "oci://a/b").stderr
+
+
+_RESPONSES = """
+(module
+  (import "env" "proxy_add_header_map_value"
+    (func $add (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_buffer_bytes"
+    (func $set (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_property" (func $property (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "x-new")
+  (data (i32.const 32) "response\\00code")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "proxy_on_request_trailers") (param i32 i32) (result i32)
+    (call $add (i32.const 1) (i32.const 16) (i32.const 5) (i32.const 16) (i32.const 1)))
+  (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
+    (drop (call $property (i32.const 32) (i32.const 13) (i32.const 0) (i32.const 4)))
+    (call $add (i32.const 2) (i32.const 16) (i32.const 5) (i32.const 16) (i32.const 2)))
+  (func (export "proxy_on_response_body") (param i32 i32 i32) (result i32)
+    (drop (call $set (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 16) (i32.const 1)))
+    (i32.const 0))
+  (func (export "proxy_on_response_trailers") (param i32 i32) (result i32)
+    (call $add (i32.const 3) (i32.const 16) (i32.const 5) (i32.const 16) (i32.const 3))))
+"""
+
+
+@pytest.fixture
+def responses(tmp_path: Path) -> str:
+    path = tmp_path / "responses.wasm"
+    path.write_bytes(wasmtime.wat2wasm(_RESPONSES))
+    return str(path)
+
+
+_ANSWER = (
+    "--response-header", "content-length: 4", "--response-body", "ab", "--response-body", "cd",
+    "--response-trailer", "x-sum: 1", "--trailer", "x-sum: 2", "--body", "b",
+)  # fmt: skip
+
+
+def test_a_response_runs_the_response_callbacks(responses: str) -> None:
+    """What the module made of the response is printed, its content-length right."""
+    result = _mixer("run", responses, *_ANSWER, "--response-status", "201")
+    assert result.exit_code == 0
+    for section in (
+        "request trailers changed\n  + x-new: x\n",
+        "response headers changed\n  + x-new: x-\n  + content-length: 6\n",
+        "response body changed\n  xabxcd\n",
+        "response trailers changed\n  + x-new: x-n\n",
+    ):
+        assert section in result.output, section
+
+
+def test_json_of_a_response(responses: str) -> None:
+    """--json has the whole response; the status is 200 unless it is given."""
+    sent = json.loads(_mixer("run", responses, "--json", *_ANSWER).stdout)["sent"]
+    assert [":status", "200"] in sent["headers"]
+    assert (sent["body"], sent["body_changed"]) == ("xabxcd", True)
+    assert sent["trailers"] == [["x-sum", "1"], ["x-new", "x-n"]]
+    without = json.loads(_mixer("run", responses, "--json").stdout)
+    assert (without["sent"], without["reads"]["properties"]) == (None, {})
+
+
+def test_a_bad_response_header_ends_with_2(responses: str) -> None:
+    """A response header is checked as a request header is."""
+    result = _mixer("run", responses, "--response-header", "nocolon")
+    assert result.exit_code == 2
+    assert "write NAME: VALUE" in result.stderr

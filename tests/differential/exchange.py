@@ -11,8 +11,8 @@ from pathlib import Path
 import h11
 
 from mixer.attributes import HeaderMap
-from mixer.proxywasm import LogLevel
-from mixer.runner import Pieces, RunReport, RunRequest, RunResponse, run_request
+from mixer.proxywasm import LogLevel, PluginSettings
+from mixer.runner import Pieces, RunPlugin, RunReport, RunRequest, RunResponse, run_request
 from mixer.study import bootstrap as build
 from mixer.study.envoy import EnvoyProcess
 from mixer.study.http1 import Headers, HttpError, HttpStream, header_fields
@@ -121,12 +121,14 @@ def through_the_runner(scenario: Scenario) -> Seen:
         wasm(module_text(scenario.script, scenario.abi)),
         RunRequest(
             headers=request,
+            plugin=RunPlugin(
+                PluginSettings("run", allow_on_headers_stop_iteration=scenario.stop_iteration)
+            ),
             body=pieces.body or None,
             trailers=pieces.trailers,
             response=RunResponse(
                 ((":status", str(response.status)), *response.fields), response.pieces()
             ),
-            allow_on_headers_stop_iteration=scenario.stop_iteration,
         ),
     )
     assert not report.trap

@@ -45,6 +45,8 @@ _SIGNATURES = {
     "proxy_on_configure": ("(param i32 i32) (result i32)", 1),
     "proxy_on_request_headers": ("(param i32 i32 i32) (result i32)", 0),
     "proxy_on_request_body": ("(param i32 i32 i32) (result i32)", 0),
+    "proxy_on_response_headers": ("(param i32 i32 i32) (result i32)", 0),
+    "proxy_on_response_body": ("(param i32 i32 i32) (result i32)", 0),
     "proxy_on_log": ("(param i32)", None),
     "proxy_on_done": ("(param i32) (result i32)", 1),
     "proxy_on_delete": ("(param i32)", None),
@@ -77,13 +79,23 @@ class Texts:
 Step = Callable[[Texts], str]
 
 
-def _on_header(function: str, *texts: str) -> Step:
-    return lambda t: f"(drop (call ${function} (i32.const 0) {' '.join(map(t.place, texts))}))"
+def _on_header(function: str, *texts: str, kind: int = 0) -> Step:
+    return lambda t: f"(drop (call ${function} (i32.const {kind}) {' '.join(map(t.place, texts))}))"
 
 
 def add(name: str, value: str) -> Step:
     """Add a header."""
     return _on_header("add", name, value)
+
+
+def add_to_response(name: str, value: str) -> Step:
+    """Add a response header."""
+    return _on_header("add", name, value, kind=2)
+
+
+def set_status(status: int) -> Step:
+    """Change the status of a response."""
+    return _on_header("replace", ":status", str(status), kind=2)
 
 
 def replace(name: str, value: str) -> Step:
@@ -109,10 +121,10 @@ def log(text: str, level: int = 2) -> Step:
     return lambda t: f"(drop (call $log (i32.const {level}) {t.place(text)}))"
 
 
-def set_body(text: str) -> Step:
-    """Replace the whole body."""
+def set_body(text: str, kind: int = 0) -> Step:
+    """Replace the whole body, of the response with 1."""
     return lambda t: (
-        f"(drop (call $body (i32.const 0) (i32.const 0) (i32.const -1) {t.place(text)}))"
+        f"(drop (call $body (i32.const {kind}) (i32.const 0) (i32.const -1) {t.place(text)}))"
     )
 
 
