@@ -18,25 +18,19 @@ class AnswerPath:
     Args:
         stream: The stream that was answered.
         contexts: Its contexts; one whose VM trapped is taken out.
-        failed_open: Takes the name of each adapter that trapped and was passed over.
     """
 
     def __init__(
-        self,
-        stream: HttpStream,
-        contexts: MutableMapping[Adapter, StreamContext],
-        failed_open: list[str],
+        self, stream: HttpStream, contexts: MutableMapping[Adapter, StreamContext]
     ) -> None:
         self._stream = stream
         self._contexts = contexts
-        self._failed_open = failed_open
 
     def run(self, adapters: Iterable[Adapter]) -> Response:
         """Make the response callbacks of these adapters, in order; what is left of the response.
 
         Raises:
-            AdapterFailure: An adapter closed the stream, paused the response, or trapped and does
-                not fail open.
+            AdapterFailure: An adapter trapped, closed the stream, or paused the response.
         """
         message = self._make()
         for adapter in adapters:
@@ -57,20 +51,11 @@ class AnswerPath:
         return message
 
     def _guarded(self, adapter: Adapter, message: HttpMessage) -> Outcome:
-        headers = message.headers.save()
-        body, changed = message.body, message.body_changed
         try:
             return self._pass(adapter, message)
-        except TrapError as trap:
+        except TrapError as trap:  # an error with FAIL_OPEN too, as in Envoy
             self._contexts.pop(adapter, None)
-            failure = adapter.crashed(trap)
-            if not adapter.fails_open:
-                raise failure from trap
-        # The answer stands: passing an adapter over must not let a refused request pass.
-        message.headers.restore(headers)
-        message.body, message.body_changed = body, changed
-        self._failed_open.append(adapter.name)
-        return Outcome.CONTINUE
+            raise adapter.crashed(trap) from trap
 
     def _pass(self, adapter: Adapter, message: HttpMessage) -> Outcome:
         context = self._contexts[adapter]

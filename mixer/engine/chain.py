@@ -153,7 +153,7 @@ class Chain:
         interested = [a for a, c in self._open.items() if c.vm.callbacks.sees_responses]
         if not interested:
             return Response(local.status, local.headers, local.body)
-        return AnswerPath(self._stream, self._open, self._failed_open).run(reversed(interested))
+        return AnswerPath(self._stream, self._open).run(reversed(interested))
 
     def _answered(self, adapter: Adapter, response: Response) -> Decision:
         local = self._stream.local_response

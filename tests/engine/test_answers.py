@@ -80,15 +80,13 @@ def test_failure_in_a_response_callback(
     assert (engine.adapters[0].state is AdapterState.FAILED) is (steps == [do.trap])
 
 
-def test_answer_stands_where_an_adapter_fails_open(
-    make_engine: MakeEngine, plugins: Plugins
-) -> None:
-    """An adapter that traps on the way back is passed over with its changes; refused is refused."""
+def test_trap_does_not_fail_open(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """An adapter that traps on the way back is an error with FAIL_OPEN too; refused is refused."""
     text = adapter(do.deny(403, "no"), response_headers=[do.set_status(200), do.trap])
     engine = make_engine(plugins.plugin("one", text, failStrategy="FAIL_OPEN"))
     decision = engine.decide(request())
-    assert (decision.verdict, decision.failed_open) == (Verdict.DENY, ("one",))
-    assert decision.response == Response(403, (TEXT,), b"no")
+    assert (decision.verdict, decision.failed_open) == (Verdict.ERROR, ())
+    assert decision.response == Response(503)
 
 
 def test_answer_of_adapters_without_response_callbacks(

@@ -1,0 +1,161 @@
+"""What an HTTP stream context answers to host calls, in whichever phase the stream is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mixer.proxywasm.abi import BufferType, MapType, Status, StreamType
+from mixer.proxywasm.contexts import Context, RootContext
+from mixer.proxywasm.lifecycle import NEW, End
+from mixer.proxywasm.message_view import MessageView
+from mixer.proxywasm.property_codec import encode, look_up
+
+if TYPE_CHECKING:
+    from mixer.attributes import HeaderMap
+    from mixer.proxywasm.http_stream import HttpMessage, HttpStream, LocalResponse
+    from mixer.proxywasm.reads import ReadSet
+
+_FILTER_STATE = b"filter_state\0wasm."
+
+
+class StreamAccess(Context):
+    """What a module can reach of its stream; `StreamContext` moves it from phase to phase.
+
+    Args:
+        root: The plugin.
+        stream: The request, shared by all adapters of the chain.
+        reads: Where to record what the module reads, or None.
+    """
+
+    __slots__ = ("_answered", "_request", "_response", "_state", "root", "stream")
+
+    def __init__(self, root: RootContext, stream: HttpStream, reads: ReadSet | None = None) -> None:
+        super().__init__(root.vm, root.vm.next_context_id())
+        self.root = root
+        self.stream = stream
+        self.reads = reads
+        self._state = NEW
+        self._answered = False
+        self._request = MessageView(stream.request)
+        self._response: MessageView | None = None
+
+    def charge(self, size: int) -> bool:
+        """See `Context.charge`."""
+        return self.stream.charge(size)
+
+    def header_map(self, map_type: MapType) -> HeaderMap | None:
+        """See `Context.header_map`."""
+        if map_type is MapType.HTTP_REQUEST_HEADERS and self._request.headers_open:
+            return self.stream.request.headers
+        if self._state.end is End.LOGGED:
+            return self._logged_map(map_type)
+        return self._open_map(map_type)
+
+    def _logged_map(self, map_type: MapType) -> HeaderMap | None:
+        if map_type is MapType.HTTP_REQUEST_HEADERS:
+            return self.stream.request.headers
+        response = self.stream.response
+        if response is None:
+            return None
+        if map_type is MapType.HTTP_RESPONSE_HEADERS:
+            return response.headers
+        return response.trailers if map_type is MapType.HTTP_RESPONSE_TRAILERS else None
+
+    def _open_map(self, map_type: MapType) -> HeaderMap | None:
+        if map_type is MapType.HTTP_REQUEST_TRAILERS:
+            return self._request.trailers()
+        response = self._response
+        if response is None:
+            return None
+        if map_type is MapType.HTTP_RESPONSE_HEADERS:
+            return response.message.headers if response.headers_open else None
+        return response.trailers() if map_type is MapType.HTTP_RESPONSE_TRAILERS else None
+
+    def absent_map(self) -> Status:
+        """See `Context.absent_map`."""
+        if self._state.end is End.LOGGED:
+            return self.vm.abi.traits.missing_header
+        return super().absent_map()
+
+    def writable_header_map(self, map_type: MapType) -> HeaderMap | None:
+        """See `Context.writable_header_map`."""
+        if map_type is MapType.HTTP_REQUEST_HEADERS:
+            return self.stream.request.headers if self._request.headers_open else None
+        if map_type is MapType.HTTP_REQUEST_TRAILERS:
+            return self._request.writable_trailers()
+        if map_type is MapType.HTTP_RESPONSE_TRAILERS and self._response is not None:
+            return self._response.writable_trailers()
+        return None if self._state.end is not End.OPEN else self._open_map(map_type)
+
+    def _open_body(self, buffer_type: BufferType) -> HttpMessage | None:
+        """The message whose body the module can reach now."""
+        request, response = self._request, self._response
+        if buffer_type is BufferType.HTTP_REQUEST_BODY:
+            return request.message if request.body_open else None
+        if buffer_type is BufferType.HTTP_RESPONSE_BODY and response is not None:
+            return response.message if response.body_open else None
+        return None
+
+    def buffer(self, buffer_type: BufferType) -> bytes | None:
+        """See `Context.buffer`."""
+        message = self._open_body(buffer_type)
+        return super().buffer(buffer_type) if message is None else message.body
+
+    def is_writable(self, buffer_type: BufferType) -> bool:
+        """See `Context.is_writable`."""
+        return self._open_body(buffer_type) is not None
+
+    def set_buffer(self, buffer_type: BufferType, content: bytes) -> Status:
+        """See `Context.set_buffer`."""
+        message = self._open_body(buffer_type)
+        if message is None:
+            return Status.BAD_ARGUMENT
+        message.body = content
+        message.body_changed = True
+        return Status.OK
+
+    def get_property(self, path: bytes) -> bytes | None:
+        """See `Context.get_property`."""
+        state = self.stream.filter_state
+        if path in state:
+            return state[path]
+        if path.startswith(_FILTER_STATE):
+            return state.get(path.removeprefix(_FILTER_STATE))
+        known = self.root.plugin_property(path)
+        if known is not None:
+            return known
+        value = look_up(self.stream.attributes, path)
+        return None if value is None else encode(value)
+
+    def set_property(self, path: bytes, value: bytes) -> Status:
+        """See `Context.set_property`."""
+        self.stream.filter_state[path] = value
+        return Status.OK
+
+    def send_local_response(self, response: LocalResponse) -> None:
+        """See `Context.send_local_response`; the first one wins.
+
+        One more may replace the response, even where that is the answer of a module.
+        """
+        if not self._answered:
+            self._answered = True
+            self.stream.local_response = response
+
+    def resume(self, stream_type: StreamType) -> Status:
+        """See `Context.resume`.
+
+        The request is closed to the module at once, whichever message is resumed, and the response
+        never is: as in Envoy.
+        """
+        if stream_type in (StreamType.HTTP_REQUEST, StreamType.HTTP_RESPONSE):
+            self._request.close()
+        if stream_type is StreamType.HTTP_REQUEST:
+            self._request.resumed = True
+        elif stream_type is StreamType.HTTP_RESPONSE and self._response is not None:
+            self._response.resumed = True
+        return super().resume(stream_type)
+
+    def close_stream(self, stream_type: StreamType) -> Status:
+        """See `Context.close_stream`."""
+        self.stream.reset = True
+        return super().close_stream(stream_type)
