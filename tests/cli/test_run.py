@@ -33,7 +33,7 @@ _MODULE = """
       (i32.const 32) (i32.const 5)))
     (i32.const 0))
   (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) (i32.const 0))
-  (func (export "proxy_on_tick") (param i32))
+  (func (export "proxy_on_http_call_response") (param i32 i32 i32 i32 i32))
   %s)
 """
 
@@ -129,7 +129,7 @@ def test_inspect_tells_what_is_supported(module: str) -> None:
     assert "not yet        env.proxy_redis_call" in result.output
     assert "called         proxy_on_request_body" in result.output
     assert "called         proxy_on_response_headers" in result.output
-    assert "not yet        proxy_on_tick" in result.output
+    assert "not yet        proxy_on_http_call_response" in result.output
 
 
 @pytest.mark.parametrize(
