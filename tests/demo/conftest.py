@@ -16,7 +16,7 @@ def _missing() -> str | None:
     except EnvoyNotFound as error:
         return str(error)
     if importlib.util.find_spec("joserfc") is None:
-        return "joserfc is not installed: pip install 'wasm-mixer[demo]'"
+        return "joserfc is not installed: pip install '.[demo]'"
     if not hasattr(mixer.cli, "app"):
         return "the command `mixer` is not there yet"
     if not (resources.files("mixer") / "modules" / "auth.wasm").is_file():

@@ -175,10 +175,10 @@ def test_document_is_json_and_says_how_it_went() -> None:
     assert set(shown["versions"]) == {"envoy", "wasmtime", "mixer", "python"}
 
 
-def text(rows: list[Row]) -> str:
+def text(rows: list[Row], width: int = 200) -> str:
     from rich.console import Console
 
-    console = Console(width=200, color_system=None)
+    console = Console(width=width, color_system=None)
     with console.capture() as captured:
         console.print(report(rows, 20))
     return captured.get()
@@ -192,3 +192,47 @@ def test_report_concludes_plainly() -> None:
     shown = text([row(EXPECT_ALLOW, DENIED)])
     assert "1 of 1 requests did not go" in shown
     assert "a key: asked: verdict deny, not allow" in shown
+
+
+LONG_SENT = "API key, and a wrong one after it"
+LONG_SEEN = UpstreamView(
+    "GET",
+    "/orders?page=2&sort=%2Bdate",
+    (("host", "h"), ("x-consumer", "a-consumer-with-quite-a-long-name")),
+    "00",
+)
+
+
+def long_rows() -> list[Row]:
+    decision = {"verdict": "deny", "adapter": "auth", "reason": "credential_missing"}
+    denied = replace(DENIED, decision=decision, median_ms=123.4)
+    rows = [row(Expectation(), replace(ALLOWED, upstream=LONG_SEEN)), row(EXPECT_DENY, denied)]
+    return [replace(r, scenario=replace(r.scenario, sent=LONG_SENT)) for r in rows]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_narrow_report_has_every_word_whole(width: int) -> None:
+    """Where the table does not fit, nothing is folded, cut or spread over many lines."""
+    lines = [" ".join(line.split()) for line in text(long_rows(), width).splitlines()]
+    start = next(number for number, line in enumerate(lines) if line.startswith("Request"))
+    assert lines[start] == "Request Verdict Status Asked In proxy Same?"
+    assert lines[start + 2 : start + 8] == [
+        f"{LONG_SENT} allow 200 1.50 1.50 yes",
+        "+ :path: /orders?page=2&sort=%2Bdate",
+        "+ x-consumer: a-consumer-with-quite-a…",
+        "- x-api-key",
+        f"{LONG_SENT} deny 401 123.40 123.40 NO",
+        "auth: credential_missing",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 120, 150])
+def test_report_keeps_to_the_width(width: int) -> None:
+    """No line of the report is wider than the console."""
+    assert max(len(line) for line in text(long_rows(), width).splitlines()) <= width
+
+
+def test_wide_report_has_a_column_for_each_thing() -> None:
+    """With room for all columns, which is how a pipe gets it, there is one table of them."""
+    assert "Decided by" in text(long_rows(), 150)
+    assert "Upstream saw" in text(long_rows(), 150)

