@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from mixer.attributes import HeaderChange, HeaderMap, Value
@@ -55,6 +55,11 @@ class RunPlugin:
     log_level: LogLevel = LogLevel.TRACE
     limits: VmLimits = field(default_factory=VmLimits)
     start_cpu: float = 10.0
+
+    def stopping_iteration(self) -> "RunPlugin":
+        """The same with ``allow_on_headers_stop_iteration``."""
+        settings = replace(self.settings, allow_on_headers_stop_iteration=True)
+        return replace(self, settings=settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,86 @@
+"""The options of ``mixer run``, in the groups in which its help shows them."""
+
+from typing import Annotated
+
+import typer
+
+_REQUEST, _RESPONSE, _PLUGIN = "Request", "The upstream's response", "Plugin"
+
+Module = Annotated[str, typer.Argument(help="A .wasm file, or `builtin://NAME`.")]
+
+Method = Annotated[str, typer.Option(help="Request method.", rich_help_panel=_REQUEST)]
+Path = Annotated[str, typer.Option(help="Path, with its query.", rich_help_panel=_REQUEST)]
+Authority = Annotated[str, typer.Option(help="Authority (Host).", rich_help_panel=_REQUEST)]
+Header = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header", "-H", help="`NAME: VALUE`; may be repeated.", rich_help_panel=_REQUEST
+    ),
+]
+Body = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Text, or @FILE; without it, there is none. Repeated: one piece each.",
+        rich_help_panel=_REQUEST,
+    ),
+]
+Trailer = Annotated[
+    list[str] | None,
+    typer.Option(help="`NAME: VALUE`; may be repeated.", rich_help_panel=_REQUEST),
+]
+Property = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--property",
+        help="An attribute `NAME=VALUE`; may be repeated.",
+        rich_help_panel=_REQUEST,
+    ),
+]
+
+ResponseStatus = Annotated[
+    int | None,
+    typer.Option(
+        min=100,
+        max=999,
+        help="200 if another --response option is given. Without any, only the request's "
+        "callbacks run.",
+        rich_help_panel=_RESPONSE,
+    ),
+]
+ResponseHeader = Annotated[
+    list[str] | None,
+    typer.Option(help="`NAME: VALUE`; may be repeated.", rich_help_panel=_RESPONSE),
+]
+ResponseBody = Annotated[
+    list[str] | None,
+    typer.Option(help="Text, or @FILE. Repeated: one piece each.", rich_help_panel=_RESPONSE),
+]
+ResponseTrailer = Annotated[
+    list[str] | None,
+    typer.Option(help="`NAME: VALUE`; may be repeated.", rich_help_panel=_RESPONSE),
+]
+
+Config = Annotated[
+    str,
+    typer.Option(
+        help="The plugin's configuration, @FILE, or @FILE.yaml with its WasmPlugin.",
+        rich_help_panel=_PLUGIN,
+    ),
+]
+Adapter = Annotated[
+    str | None,
+    typer.Option(
+        help="Which WasmPlugin of the file; by default the one with this module.",
+        rich_help_panel=_PLUGIN,
+    ),
+]
+AllowOnHeadersStopIteration = Annotated[
+    bool,
+    typer.Option(
+        "--allow-on-headers-stop-iteration",
+        help="As Envoy's option of that name.",
+        rich_help_panel=_PLUGIN,
+    ),
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
