@@ -66,8 +66,12 @@ class AnswerPath:
         return outcome
 
 
+_DIGITS = 3
+
+
 def _response(message: HttpMessage) -> Response:
     status = message.headers.first(b":status") or b""
     headers = tuple(pair for pair in message.headers.pairs() if pair[0] not in _NOT_SENT)
     # A status that is no number is sent as the error that it is: see the front end's codec.
-    return Response(int(status) if status.isdigit() else 0, headers, message.body)
+    usable = status.isdigit() and len(status) <= _DIGITS
+    return Response(int(status) if usable else 0, headers, message.body)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mixer.proxywasm.wasm_vm import WasmVm
     from mixer.vm import GuestFunction
 
+_SHORT_NS = 200_000
+
 MAX_WAITING = 65_536
 """Notifications of queues that wait for one VM; a message more is not told."""
 
@@ -36,7 +38,17 @@ class Events:
         self._ticks: dict[int, _Tick] = {}
         self._mail: deque[tuple[RootContext, int]] = deque()
         self._closed = False
+        self._rests_until = 0
         self.dropped = 0
+
+    def rest(self, nanoseconds: int) -> None:
+        """Let requests have as much time as an event took: it all happens in one thread."""
+        self._rests_until = self._vm.services.monotonic_clock() + nanoseconds
+
+    def rest_left(self) -> float:
+        """Seconds until the next event may be; none for events that take no time to speak of."""
+        left = self._rests_until - self._vm.services.monotonic_clock()
+        return left / 1e9 if left > _SHORT_NS else 0.0
 
     def set_tick_period(self, root: RootContext, milliseconds: int) -> None:
         """Call ``proxy_on_tick`` of a plugin time and again; 0 ends it at once."""
@@ -68,6 +80,9 @@ class Events:
         """Tell one message: what else the loop has to do comes before the next one."""
         if self._closed:
             return
+        if left := self.rest_left():
+            self._vm.services.scheduler.schedule(left, self._deliver)
+            return
         root, queue = self._mail[0]
         _enter(self._vm, root, self._vm.callbacks.on_queue_ready, root.id, queue)
         if self._mail:  # not closed; what came in meanwhile found it not empty
@@ -96,13 +111,13 @@ class _Tick:
 
     def _fire(self) -> None:
         """Call, then wait anew: ticks neither overlap nor catch up."""
-        clock = self._vm.services.monotonic_clock
-        began = clock()
+        events, scheduler = self._vm.events, self._vm.services.scheduler
+        if left := events.rest_left():  # also for a period that was set within a long callback
+            self._cancel = scheduler.schedule(left, self._fire)
+            return
         _enter(self._vm, self._root, self._vm.callbacks.on_tick, self._root.id)
         if not self._stopped:
-            # At most half of the time: a short period must not take the thread from the requests.
-            wait = max(self._period, (clock() - began) / 1e9)
-            self._cancel = self._vm.services.scheduler.schedule(wait, self._fire)
+            self._cancel = scheduler.schedule(max(self._period, events.rest_left()), self._fire)
 
     def stop(self) -> None:
         """Never call again."""
@@ -112,8 +127,11 @@ class _Tick:
 
 def _enter(vm: WasmVm, root: RootContext, callback: GuestFunction, *args: int) -> None:
     """Make a callback that nobody waits for; a trap closes the VM and is told."""
+    clock = vm.services.monotonic_clock
+    began = clock()
     try:
         vm.call(root, callback, *args)
+        vm.events.rest(clock() - began)
     except TrapError as trap:
         vm.close()
         vm.services.failed(trap)

@@ -63,7 +63,7 @@ class HttpMessage:
             self.headers.replace(_CONTENT_LENGTH, b"%d" % len(self.body))
 
 
-SavedStream = tuple[SavedHeaders, tuple[bytes, bool], dict[bytes, bytes]]
+SavedStream = tuple[SavedHeaders, tuple[bytes, bool], dict[bytes, bytes], int]
 """What `HttpStream.save` notes."""
 
 
@@ -92,19 +92,26 @@ class HttpStream:
         """Note what adapters can change of a request, for `restore`."""
         request = self.request
         body = request.body, request.body_changed
-        return request.headers.save(), body, dict(self.filter_state)
+        return request.headers.save(), body, dict(self.filter_state), self._written
 
     def restore(self, saved: SavedStream) -> None:
         """Forget what was changed or answered since `save`."""
-        headers, (self.request.body, self.request.body_changed), self.filter_state = saved
+        headers, body, self.filter_state, self._written = saved
+        self.request.body, self.request.body_changed = body
         self.request.headers.restore(headers)
         self.local_response, self.reset = None, False
 
     def charge(self, size: int) -> bool:
         """Count bytes that a module hands over, also those that replace others.
 
+        Past the bound the stream is reset: a module that does not look at statuses would believe
+        that it has answered, or removed a header, and the request would pass.
+
         Returns:
             Whether the modules of this request stay within their bound.
         """
         self._written += size
-        return self._written <= MAX_WRITTEN_BYTES
+        if self._written > MAX_WRITTEN_BYTES:
+            self.reset = True
+            return False
+        return True

@@ -39,7 +39,8 @@ class StreamContext(StreamAccess):
         """Run ``proxy_on_request_headers``. Raises TrapError."""
         self._state = advance(self._state, Event.REQUEST_HEADERS)
         callback = self.vm.callbacks.on_request_headers
-        return self._on_headers(self._request, callback, end_of_stream=end_of_stream)
+        # An answer counts even if it was sent as the context was created.
+        return self._on_headers(self._request, callback, None, end_of_stream=end_of_stream)
 
     def on_request_body(self, *, end_of_stream: bool) -> Outcome:
         """Run ``proxy_on_request_body`` over a piece of the body. Raises TrapError.
@@ -73,7 +74,8 @@ class StreamContext(StreamAccess):
         view = self._response = MessageView(self.stream.response)
         self._answered = self.stream.reset = False  # what ended the request is carried out
         callback = self.vm.callbacks.on_response_headers
-        return self._on_headers(view, callback, end_of_stream=end_of_stream)
+        answered = self.stream.local_response
+        return self._on_headers(view, callback, answered, end_of_stream=end_of_stream)
 
     def on_response_body(self, *, end_of_stream: bool) -> Outcome:
         """Run ``proxy_on_response_body`` over a piece of the body; see `on_request_body`.
@@ -103,10 +105,14 @@ class StreamContext(StreamAccess):
         return self._response
 
     def _on_headers(
-        self, view: MessageView, callback: GuestFunction, *, end_of_stream: bool
+        self,
+        view: MessageView,
+        callback: GuestFunction,
+        answered: LocalResponse | None,
+        *,
+        end_of_stream: bool,
     ) -> Outcome:
         view.headers_open, view.resumed = True, False
-        answered = self.stream.local_response
         action = self.vm.call(self, callback, self.id, view.message.headers.count(), end_of_stream)
         outcome = self._outcome(view, action, answered)
         if outcome is Outcome.PAUSE and not end_of_stream and self._holds(action):

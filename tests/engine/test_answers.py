@@ -95,3 +95,12 @@ def test_answer_of_adapters_without_response_callbacks(
     """Where nobody looks at responses, an answer is as it was sent."""
     decision = make_engine(plugins.plugin("one", adapter(do.deny(403, "no")))).decide(request())
     assert decision.response == Response(403, (), b"no")
+
+
+def test_a_status_that_is_absurd_is_unusable(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """A module may write anything as the status of its answer; the request is denied."""
+    text = adapter(do.deny(403, "no"), response_headers=[do.set_status(int("9" * 5))])
+    decision = make_engine(plugins.plugin("a", text)).decide(request())
+    assert decision.verdict is Verdict.DENY
+    assert decision.response is not None
+    assert decision.response.status == 0

@@ -345,3 +345,39 @@ def test_nothing_is_left_in_the_vm(make_engine: MakeEngine, plugins: Plugins) ->
         for name in ("x-none", "x-deny", "x-pause", "x-close"):
             engine.decide(request((name, "1"), body=b"b"))
     assert [len(a._vm.contexts) for a in engine.adapters if a._vm] == [1, 1]
+
+
+def test_an_answer_at_the_creation_of_the_context_counts(
+    make_engine: MakeEngine, plugins: Plugins
+) -> None:
+    """A module that denies before it sees the headers has denied."""
+    engine = make_engine(plugins.plugin("a", adapter(context_create=[do.deny(403, "no", "early")])))
+    decision = engine.decide(request())
+    assert (decision.verdict, decision.reason) == (Verdict.DENY, "early")
+
+
+def test_a_request_over_its_bound_is_not_let_pass(
+    make_engine: MakeEngine, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module whose answer the host cannot keep any more did not allow the request."""
+    monkeypatch.setattr("mixer.proxywasm.http_stream.MAX_WRITTEN_BYTES", 100)
+    engine = make_engine(
+        plugins.plugin("a", adapter(do.add("x-a", "y" * 90)), priority=2),
+        plugins.plugin("b", adapter(do.deny(403, "no" * 20, "why")), failStrategy=OPEN),
+    )
+    decision = engine.decide(request())
+    assert (decision.verdict, decision.adapter) == (Verdict.ERROR, "b")
+
+
+def test_what_a_failed_adapter_handed_over_is_forgotten(
+    make_engine: MakeEngine, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An adapter that is passed over does not use up what the others may hand over."""
+    monkeypatch.setattr("mixer.proxywasm.http_stream.MAX_WRITTEN_BYTES", 100)
+    engine = make_engine(
+        plugins.plugin(
+            "a", adapter(do.add("x-a", "y" * 90), do.trap), priority=2, failStrategy=OPEN
+        ),
+        plugins.plugin("b", adapter(do.deny(403, "no" * 20, "why"))),
+    )
+    assert engine.decide(request()).reason == "why"

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from mixer.proxywasm import LogLevel, ReadSet
+from mixer.proxywasm import LogLevel, ManualScheduler, ReadSet
 from mixer.state import MemorySharedData, MemorySharedQueues, StateLimits
 from tests.support.guest import BYTES, OK, WORD, Answer, Guest, Phase, call
 
@@ -241,3 +241,33 @@ def test_full_queues_are_told_once() -> None:
         "proxy_register_shared_queue answers INTERNAL_FAILURE",
         "proxy_enqueue_shared_queue answers INTERNAL_FAILURE",
     ]
+
+
+def test_a_queue_that_feeds_itself_leaves_time_for_others() -> None:
+    """After a notification that took long, the next one waits as long as it took."""
+    scheduler, busy = ManualScheduler(), [0]
+
+    def work(*_: object) -> None:
+        busy[0] += 35_000_000
+
+    services = {
+        "scheduler": scheduler,
+        "monotonic_clock": lambda: round(scheduler.now * 1e9) + busy[0],
+        "log": work,
+    }
+    with Guest(services=services) as guest:
+        guest.in_headers(register(), enqueue(1, b"1"))
+        feed = [dequeue(1), enqueue(1, b"more"), call("proxy_log", 2, b"work")]
+        guest.script(feed, Phase.QUEUE_READY)
+        before = len(ready(guest))
+        scheduler.advance(0.030)
+        assert len(ready(guest)) == before + 1
+        scheduler.advance(0.010)
+        assert len(ready(guest)) == before + 2
+
+
+def test_the_name_of_a_queue_is_bounded() -> None:
+    """What is kept for as long as the service runs is small."""
+    with Guest() as guest:
+        long, short = guest.in_headers(register(b"x" * 4097), register(b"x" * 4096))
+    assert (long.status, short.status) == (10, OK)

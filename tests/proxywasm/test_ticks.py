@@ -72,17 +72,21 @@ def test_tick_may_change_its_period() -> None:
         assert ticks(guest) == 2
 
 
-def test_long_tick_neither_overlaps_nor_is_caught_up() -> None:
+@pytest.mark.parametrize("again", [[], [period(1)]], ids=["as set", "set again in each tick"])
+def test_long_tick_neither_overlaps_nor_is_caught_up(again: list[Call]) -> None:
     """The next tick waits for a period after the last returned, and at least as long as it took."""
-    now = [0]
-    scheduler = ManualScheduler()
+    scheduler, busy = ManualScheduler(), [0]
 
-    def clock() -> int:
-        now[0] += 35_000_000  # what each reading takes: a tick reads it at its start and its end
-        return now[0]
+    def work(*_: object) -> None:
+        busy[0] += 35_000_000
 
-    services = {"scheduler": scheduler, "monotonic_clock": clock}
+    services = {
+        "scheduler": scheduler,
+        "monotonic_clock": lambda: round(scheduler.now * 1e9) + busy[0],
+        "log": work,
+    }
     with Guest(script=[period(1)], services=services) as guest:
+        guest.script([call("proxy_log", 2, b"work"), *again], Phase.TICK)
         scheduler.advance(0.002)
         assert ticks(guest) == 1
         scheduler.advance(0.030)

@@ -7,6 +7,11 @@ from mixer.proxywasm.hostcalls.signature import HostCall
 from mixer.proxywasm.hostcalls.taking import note_volatile, take
 from mixer.state import EnqueueResult, UnknownQueueError
 
+MAX_NAME_BYTES = 4096
+"""Of a queue's name: it is kept for as long as the service runs."""
+
+_REGISTER = "proxy_register_shared_queue"
+
 _STATUSES = {EnqueueResult.OK: Status.OK, EnqueueResult.NOT_FOUND: Status.NOT_FOUND}
 
 
@@ -14,12 +19,15 @@ def register_shared_queue(context: Context, name: int, name_size: int, queue: in
     """``proxy_register_shared_queue``: from now on its messages are told to this plugin."""
     context.require_started()
     vm = context.vm
+    vm.instance.memory.check(name, name_size)
+    if name_size > MAX_NAME_BYTES:
+        return refuse(context, _REGISTER, f"a name has over {MAX_NAME_BYTES} bytes")
     text = vm.instance.memory.read(name, name_size)
     note_volatile(context)
     notify = vm.events.notifier(context.root)
     number = vm.services.shared_queues.register(vm.vm_id, text, notify)
     if number is None:
-        return refuse(context, "proxy_register_shared_queue", "this vm_id has too many queues")
+        return refuse(context, _REGISTER, "this vm_id has too many queues")
     vm.instance.memory.write_u32(queue, number)
     return Status.OK
 
