@@ -28,6 +28,7 @@ MIB = 1 << 20
 
 MessageSize = Annotated[int, BeforeValidator(quantity_between("64Ki", "256Mi"))]
 StateSize = Annotated[int, BeforeValidator(quantity_between("64Ki", "16Gi"))]
+DecisionTimeout = Annotated[float, BeforeValidator(duration_between("10ms", "10m"))]
 Grace = Annotated[float, BeforeValidator(duration_between("0s", "10m"))]
 
 
@@ -74,10 +75,13 @@ class ServiceLimits(Model):
     Attributes:
         max_message_bytes: Bytes of one gRPC message, 64Ki to 256Mi; a quantity in YAML.
         max_concurrent_rpcs: RPCs in progress, 1 to 1000000.
+        decision_timeout: Seconds that a request may wait for callouts, 10ms to 10m; a duration in
+            YAML. A caller with a shorter deadline ends it earlier.
     """
 
     max_message_bytes: MessageSize = 4 * MIB
     max_concurrent_rpcs: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
+    decision_timeout: DecisionTimeout = 10.0
 
 
 class Shutdown(Model):

@@ -3,6 +3,16 @@
 from mixer.engine.adapter import Adapter, AdapterState
 from mixer.engine.decision import Decision, Response, Verdict
 from mixer.engine.engine import Engine
+from mixer.engine.pending import PendingDecision
 from mixer.engine.request import Request
 
-__all__ = ["Adapter", "AdapterState", "Decision", "Engine", "Request", "Response", "Verdict"]
+__all__ = [
+    "Adapter",
+    "AdapterState",
+    "Decision",
+    "Engine",
+    "PendingDecision",
+    "Request",
+    "Response",
+    "Verdict",
+]

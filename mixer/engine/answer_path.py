@@ -1,10 +1,11 @@
 """The way of a local response back through the adapters, the last one first, as in Envoy."""
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Generator, Iterable, MutableMapping
 
 from mixer.engine.adapter import Adapter
 from mixer.engine.decision import Response
 from mixer.engine.failure import misled
+from mixer.engine.pausing import PAUSED_FOR_EVER, Paused, living, may_resume
 from mixer.proxywasm import HttpMessage, HttpStream, Outcome, StreamContext, local_reply
 from mixer.vm import TrapError
 
@@ -26,20 +27,20 @@ class AnswerPath:
         self._stream = stream
         self._contexts = contexts
 
-    def run(self, adapters: Iterable[Adapter]) -> Response:
+    def run(self, adapters: Iterable[Adapter]) -> Generator[Paused, None, Response]:
         """Make the response callbacks of these adapters, in order; what is left of the response.
 
         Raises:
-            AdapterFailure: An adapter trapped, closed the stream, or paused the response.
+            AdapterFailure: An adapter trapped, closed the stream, or paused the response for ever.
         """
         message = self._make()
         for adapter in adapters:
-            outcome = self._guarded(adapter, message)
+            outcome = yield from self._pass(adapter, message)
             if outcome is Outcome.RESPOND:
                 message = self._make()
                 break
             if outcome is not Outcome.CONTINUE:
-                reason = "closed_the_stream" if outcome is Outcome.RESET else "paused_for_ever"
+                reason = "closed_the_stream" if outcome is Outcome.RESET else PAUSED_FOR_EVER
                 adapter.note_failure(reason)
                 raise misled(adapter.name, reason)
         return _response(message)
@@ -50,20 +51,36 @@ class AnswerPath:
         message = self._stream.response = local_reply(local)
         return message
 
-    def _guarded(self, adapter: Adapter, message: HttpMessage) -> Outcome:
+    def _pass(self, adapter: Adapter, message: HttpMessage) -> Generator[Paused, None, Outcome]:
+        has_body = bool(message.body)
+        context = self._contexts[adapter]
+        outcome = yield from self._step(
+            adapter, lambda: context.on_response_headers(end_of_stream=not has_body)
+        )
+        if has_body and outcome in (Outcome.CONTINUE, Outcome.HOLD):
+            outcome = yield from self._step(
+                adapter, lambda: context.on_response_body(end_of_stream=True)
+            )
+        return outcome
+
+    def _step(
+        self, adapter: Adapter, callback: Callable[[], Outcome]
+    ) -> Generator[Paused, None, Outcome]:
+        """Make a callback, and wait as long as the adapter pauses the response."""
+        context = self._contexts[adapter]
+        outcome = self._guarded(adapter, callback)
+        while outcome is Outcome.PAUSE and may_resume(context):
+            yield Paused(adapter, context)
+            outcome = self._guarded(adapter, context.on_resume)
+        return outcome
+
+    def _guarded(self, adapter: Adapter, callback: Callable[[], Outcome]) -> Outcome:
         try:
-            return self._pass(adapter, message)
+            living(adapter, self._contexts[adapter])
+            return callback()
         except TrapError as trap:  # an error with FAIL_OPEN too, as in Envoy
             self._contexts.pop(adapter, None)
             raise adapter.crashed(trap) from trap
-
-    def _pass(self, adapter: Adapter, message: HttpMessage) -> Outcome:
-        context = self._contexts[adapter]
-        has_body = bool(message.body)
-        outcome = context.on_response_headers(end_of_stream=not has_body)
-        if has_body and outcome in (Outcome.CONTINUE, Outcome.HOLD):
-            return context.on_response_body(end_of_stream=True)
-        return outcome
 
 
 _DIGITS = 3

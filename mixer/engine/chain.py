@@ -1,22 +1,31 @@
 """Running one request through the adapters.
 
 The order is Envoy's: the headers pass through every adapter, then the body does; an adapter that
-holds the headers back sees the body first. The first answer of an adapter ends the chain.
+holds the headers back sees the body first. The first answer of an adapter ends the chain. Where an
+adapter pauses the request for a callout, the chain waits as well; see `mixer.engine.pending`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from mixer.engine.adapter import Adapter
 from mixer.engine.answer_path import AnswerPath
 from mixer.engine.decision import Decision, Response, Verdict
 from mixer.engine.failure import AdapterFailure, misled
+from mixer.engine.pausing import PAUSED_FOR_EVER, Paused, living, may_resume
 from mixer.engine.request import Request
 from mixer.engine.response_headers import response_headers
-from mixer.proxywasm import HttpMessage, HttpStream, Outcome, StreamContext
+from mixer.proxywasm import HttpMessage, HttpStream, Outcome, SavedStream, StreamContext
 from mixer.vm import TrapError
 
 FAILURE_STATUS = 503
 """What Envoy answers for a Wasm filter that failed closed."""
+
+
+Steps = Generator[Paused, None, Decision]
+"""Makes a decision; gives whatever pauses it."""
+
+Step = Callable[[Adapter], Outcome]
+"""One callback of one adapter; CONTINUE or PAUSE, and all else is raised."""
 
 
 class Answer(Exception):  # noqa: N818 - control flow: an adapter ended the chain
@@ -35,7 +44,7 @@ class Chain:
         request: What to decide about.
     """
 
-    __slots__ = ("_adapters", "_failed_open", "_open", "_request", "_stream")
+    __slots__ = ("_adapters", "_bodies", "_failed_open", "_open", "_request", "_stream")
 
     def __init__(self, adapters: Iterable[Adapter], request: Request) -> None:
         self._adapters = adapters
@@ -44,19 +53,22 @@ class Chain:
             HttpMessage(request.headers, request.body or b""), request.attributes
         )
         self._open: dict[Adapter, StreamContext] = {}
+        self._bodies: list[Adapter] = []
         self._failed_open: list[str] = []
 
-    def run(self) -> Decision:
-        """Decide."""
+    def run(self) -> Steps:
+        """Decide; where an adapter pauses the request, tell which, and go on when it may."""
         try:
-            waiting = [a for a in self._matching() if self._guarded(self._headers, a)]
-            for adapter in waiting:
-                self._guarded(self._body, adapter)
+            for adapter in self._matching():
+                yield from self._pass(self._headers, adapter)
+            for adapter in self._bodies:
+                if adapter in self._open:
+                    yield from self._pass(self._body, adapter)
             decision = self._allowed()
         except Answer as answer:
-            decision = self._finish_answer(answer.adapter)
+            decision = yield from self._finish_answer(answer.adapter)
         except AdapterFailure as failure:
-            decision = self._failed(failure)
+            decision = self.failed(failure)
         finally:
             self._delete_contexts()
         return decision
@@ -67,14 +79,20 @@ class Chain:
             if adapter.matches is None or adapter.matches(attributes):
                 yield adapter
 
-    def _guarded(self, step: Callable[[Adapter], bool], adapter: Adapter) -> bool:
-        """Run a step of one adapter; whether it still waits for the body.
+    def _pass(self, step: Step, adapter: Adapter) -> Generator[Paused, None, None]:
+        """Run a step of one adapter, and wait as long as it pauses the request.
 
         Raises:
             Answer: It answered.
             AdapterFailure: It failed, and may not be passed over.
         """
         saved = self._stream.save() if adapter.fails_open else None
+        outcome = self._guarded(step, adapter, saved)
+        while outcome is Outcome.PAUSE:
+            yield Paused(adapter, self._open[adapter])
+            outcome = self._guarded(self._resumed, adapter, saved)
+
+    def _guarded(self, step: Step, adapter: Adapter, saved: SavedStream | None) -> Outcome:
         try:
             return step(adapter)
         except TrapError as trap:
@@ -85,42 +103,36 @@ class Chain:
             adapter.note_failure(error.reason)
         if saved is None or not failure.may_fail_open:
             raise failure
+        self._open.pop(adapter, None)
         self._stream.restore(saved)
         self._failed_open.append(adapter.name)
-        return False
+        return Outcome.CONTINUE
 
-    def _headers(self, adapter: Adapter) -> bool:
+    def _headers(self, adapter: Adapter) -> Outcome:
         adapter.stats.requests += 1
         context = self._open[adapter] = adapter.open(self._stream)
         outcome = context.on_request_headers(end_of_stream=not self._request.has_body)
-        if outcome is Outcome.CONTINUE:
-            return self._request.body is not None and self._request.has_body
         if outcome is Outcome.HOLD:
-            return self._hold(adapter)
-        self._end(adapter, outcome)
-        return False
+            return self._hold(adapter, context)
+        if self._request.body is not None and self._request.has_body:
+            self._bodies.append(adapter)
+        return _settle(adapter, context, outcome)
 
-    def _hold(self, adapter: Adapter) -> bool:
-        if self._request.body is None:
-            raise misled(adapter.name, "waits_for_a_body_that_the_proxy_did_not_send")
-        return self._body(adapter)
+    def _hold(self, adapter: Adapter, context: StreamContext) -> Outcome:
+        if self._request.body is not None:
+            return self._body(adapter)
+        if may_resume(context):
+            return Outcome.PAUSE
+        raise misled(adapter.name, "waits_for_a_body_that_the_proxy_did_not_send")
 
-    def _body(self, adapter: Adapter) -> bool:
-        outcome = self._open[adapter].on_request_body(end_of_stream=self._request.body_complete)
-        if outcome is not Outcome.CONTINUE:
-            self._end(adapter, outcome)
-        return False
+    def _body(self, adapter: Adapter) -> Outcome:
+        context = living(adapter, self._open[adapter])
+        outcome = context.on_request_body(end_of_stream=self._request.body_complete)
+        return _settle(adapter, context, outcome)
 
-    def _end(self, adapter: Adapter, outcome: Outcome) -> None:
-        """End the chain on an outcome that lets nothing pass.
-
-        A pause ends it too: without callouts nothing could resume the request, and its caller
-        would wait until its own deadline.
-        """
-        if outcome is Outcome.RESPOND:
-            raise Answer(adapter)
-        reason = "closed_the_stream" if outcome is Outcome.RESET else "paused_for_ever"
-        raise misled(adapter.name, reason)
+    def _resumed(self, adapter: Adapter) -> Outcome:
+        context = living(adapter, self._open[adapter])
+        return _settle(adapter, context, context.on_resume())
 
     def _names(self) -> tuple[str, ...]:
         return tuple(adapter.name for adapter in self._open)
@@ -139,21 +151,21 @@ class Chain:
             failed_open=tuple(self._failed_open),
         )
 
-    def _finish_answer(self, adapter: Adapter) -> Decision:
+    def _finish_answer(self, adapter: Adapter) -> Steps:
         """Let the answer pass the response callbacks of the adapters that have any, as in Envoy."""
         try:
-            response = self._passed_back()
+            response = yield from self._passed_back()
         except AdapterFailure as failure:
-            return self._failed(failure)
+            return self.failed(failure)
         return self._answered(adapter, response)
 
-    def _passed_back(self) -> Response:
+    def _passed_back(self) -> Generator[Paused, None, Response]:
         local = self._stream.local_response
         assert local is not None
         interested = [a for a, c in self._open.items() if c.vm.callbacks.sees_responses]
         if not interested:
             return Response(local.status, local.headers, local.body)
-        return AnswerPath(self._stream, self._open).run(reversed(interested))
+        return (yield from AnswerPath(self._stream, self._open).run(reversed(interested)))
 
     def _answered(self, adapter: Adapter, response: Response) -> Decision:
         local = self._stream.local_response
@@ -168,7 +180,8 @@ class Chain:
             failed_open=tuple(self._failed_open),
         )
 
-    def _failed(self, failure: AdapterFailure) -> Decision:
+    def failed(self, failure: AdapterFailure) -> Decision:
+        """The decision where an adapter failed that may not be passed over."""
         return Decision(
             Verdict.ERROR,
             adapters=self._names(),
@@ -180,7 +193,19 @@ class Chain:
 
     def _delete_contexts(self) -> None:
         for adapter, context in self._open.items():
+            if context.vm.closed:
+                continue
             try:
                 context.delete()
             except TrapError as trap:  # the decision stands; only the VM is lost
                 adapter.crashed(trap)
+
+
+def _settle(adapter: Adapter, context: StreamContext, outcome: Outcome) -> Outcome:
+    """Go on, wait, or end the chain on an outcome that lets nothing pass."""
+    if outcome is Outcome.CONTINUE or (outcome is Outcome.PAUSE and may_resume(context)):
+        return outcome
+    if outcome is Outcome.RESPOND:
+        raise Answer(adapter)
+    reason = "closed_the_stream" if outcome is Outcome.RESET else PAUSED_FOR_EVER
+    raise misled(adapter.name, reason)

@@ -5,11 +5,13 @@ import logging
 from collections.abc import Callable
 from types import TracebackType
 
+from mixer.callouts.ports import Callouts, NoCallouts
 from mixer.config import Configuration, WasmPlugin
 from mixer.engine.adapter import Adapter, AdapterState
 from mixer.engine.chain import Chain
 from mixer.engine.decision import Decision
 from mixer.engine.failure import DIGEST, URL, LoadFailure
+from mixer.engine.pending import PendingDecision, decide
 from mixer.engine.request import Request
 from mixer.engine.scheduling import scheduler_of_this_thread
 from mixer.engine.sharing import shared_services
@@ -38,10 +40,12 @@ class Engine:
         on_change: Told when the state of an adapter changes.
         scheduler: Has ticks and the messages of queues delivered. Unless it is given, the running
             event loop; without one of either nothing of that happens.
+        callouts: Opens callouts in the same thread; unless it is given, there are no clusters.
 
     Attributes:
         adapters: In the order in which they run.
         decisions: How many were made or begun.
+        decision_timeout: Seconds that a front end waits for a pending decision at the most.
         services: What the adapters share: data, queues, metrics. It outlives their VMs.
     """
 
@@ -52,6 +56,7 @@ class Engine:
         progress: Progress = _log.info,
         on_change: Callable[[Adapter], None] = lambda _adapter: None,
         scheduler: Scheduler | None = None,
+        callouts: Callouts | None = None,
     ) -> None:
         directory = configuration.mixer.compile_cache.directory
         self._wasm = WasmEngine(CompileCache(directory) if directory else None)
@@ -59,7 +64,9 @@ class Engine:
         self._progress = progress
         self._modules: dict[str, ProxyWasmModule] = {}
         self.services = shared_services(
-            configuration.mixer.state, scheduler or scheduler_of_this_thread()
+            configuration.mixer.state,
+            scheduler or scheduler_of_this_thread(),
+            callouts or NoCallouts(),
         )
         self.adapters = tuple(
             Adapter(
@@ -72,6 +79,7 @@ class Engine:
             for plugin in configuration.plugins
         )
         self.decisions = 0
+        self.decision_timeout = configuration.mixer.limits.decision_timeout
         for adapter in self.adapters:
             adapter.start()
 
@@ -96,10 +104,14 @@ class Engine:
         """The adapters that did not load or start."""
         return tuple(a for a in self.adapters if a.state is AdapterState.BROKEN)
 
-    def decide(self, request: Request) -> Decision:
-        """Run a request through the adapters; never raises for what an adapter does."""
+    def decide(self, request: Request) -> Decision | PendingDecision:
+        """Run a request through the adapters; never raises for what an adapter does.
+
+        Returns:
+            The decision; a pending one only where an adapter waits for a callout.
+        """
         self.decisions += 1
-        return Chain(self.adapters, request).run()
+        return decide(Chain(self.adapters, request))
 
     def close(self) -> None:
         """Free every VM."""

@@ -1,11 +1,12 @@
 """What the adapters of one engine share."""
 
+from mixer.callouts.ports import Callouts
 from mixer.config import SharedState
 from mixer.proxywasm import Scheduler, Services
 from mixer.state import MemorySharedData, MemorySharedQueues, StateLimits
 
 
-def shared_services(bounds: SharedState, scheduler: Scheduler) -> Services:
+def shared_services(bounds: SharedState, scheduler: Scheduler, callouts: Callouts) -> Services:
     """Make the stores, within the configured bounds."""
     limits = StateLimits(
         max_keys=bounds.max_keys,
@@ -16,6 +17,7 @@ def shared_services(bounds: SharedState, scheduler: Scheduler) -> Services:
     )
     return Services(
         scheduler=scheduler,
+        callouts=callouts,
         shared_data=MemorySharedData(limits),
         shared_queues=MemorySharedQueues(limits),
     )

@@ -4,7 +4,7 @@ from mixer.proxywasm.abi import AbiVersion, Action, BufferType, LogLevel, MapTyp
 from mixer.proxywasm.callbacks import LATER, check_exports, detect_abi
 from mixer.proxywasm.contexts import PluginSettings, PluginStartError, RootContext
 from mixer.proxywasm.hostcalls import UNSUPPORTED
-from mixer.proxywasm.http_stream import HttpMessage, HttpStream, LocalResponse
+from mixer.proxywasm.http_stream import HttpMessage, HttpStream, LocalResponse, SavedStream
 from mixer.proxywasm.loading import (
     ProxyWasmModule,
     host_functions,
@@ -43,6 +43,7 @@ __all__ = [
     "ProxyWasmModule",
     "ReadSet",
     "RootContext",
+    "SavedStream",
     "Scheduler",
     "Services",
     "Status",

@@ -24,6 +24,12 @@ _CALLBACKS = {
     "on_delete": (1, _NONE, 0),
     "on_tick": (1, _NONE, 0),
     "on_queue_ready": (2, _NONE, 0),
+    "on_http_call_response": (5, _NONE, 0),
+    "on_grpc_receive_initial_metadata": (3, _NONE, 0),
+    "on_grpc_receive": (3, _NONE, 0),
+    "on_grpc_receive_trailing_metadata": (3, _NONE, 0),
+    "on_grpc_close": (3, _NONE, 0),
+    "on_redis_call_response": (4, _NONE, 0),
 }
 _LATER = {
     "validate_configuration": (2, _ACTION),
@@ -34,13 +40,7 @@ _LATER = {
     "on_upstream_connection_close": (2, _NONE),
     "on_request_metadata": (2, _ACTION),
     "on_response_metadata": (2, _ACTION),
-    "on_http_call_response": (5, _NONE),
-    "on_grpc_receive_initial_metadata": (3, _NONE),
-    "on_grpc_receive": (3, _NONE),
-    "on_grpc_receive_trailing_metadata": (3, _NONE),
-    "on_grpc_close": (3, _NONE),
     "on_foreign_function": (3, _NONE),
-    "on_redis_call_response": (4, _NONE),
 }
 _START = {
     "_initialize": Signature((), ()),
@@ -78,6 +78,12 @@ class Callbacks:
     on_delete: GuestFunction
     on_tick: GuestFunction
     on_queue_ready: GuestFunction
+    on_http_call_response: GuestFunction
+    on_grpc_receive_initial_metadata: GuestFunction
+    on_grpc_receive: GuestFunction
+    on_grpc_receive_trailing_metadata: GuestFunction
+    on_grpc_close: GuestFunction
+    on_redis_call_response: GuestFunction
     allocate: GuestFunction
     sees_responses: bool
 

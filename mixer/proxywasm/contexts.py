@@ -14,6 +14,7 @@ from mixer.vm import HostCallError
 
 if TYPE_CHECKING:
     from mixer.attributes import HeaderMap
+    from mixer.proxywasm.callout_view import CalloutView
     from mixer.proxywasm.http_stream import LocalResponse
     from mixer.proxywasm.reads import ReadSet
     from mixer.proxywasm.wasm_vm import WasmVm
@@ -61,9 +62,9 @@ class Context:
         return True
 
     def header_map(self, map_type: MapType) -> HeaderMap | None:
-        """The map, where the current phase can read it."""
-        del map_type
-        return None
+        """The map, where the current phase can read it: outside of a stream, that of a callout."""
+        callout = self.root.callout
+        return None if callout is None else callout.maps.get(map_type)
 
     def writable_header_map(self, map_type: MapType) -> HeaderMap | None:
         """The map, where the current phase can change it."""
@@ -78,6 +79,9 @@ class Context:
         """The content of a buffer; empty outside its phase, None where Envoy says NOT_FOUND."""
         if buffer_type is BufferType.VM_CONFIGURATION:
             return self.vm.configuration
+        callout = self.root.callout
+        if callout is not None and buffer_type in callout.buffers:
+            return callout.buffers[buffer_type]
         if buffer_type in (BufferType.HTTP_CALL_RESPONSE_BODY, BufferType.PLUGIN_CONFIGURATION):
             return None
         return b""
@@ -105,6 +109,9 @@ class Context:
         """``proxy_set_property``."""
         del path, value
         return Status.NOT_FOUND
+
+    def vm_closed(self) -> None:
+        """Be told that no callback will be made any more."""
 
     def send_local_response(self, response: LocalResponse) -> None:
         """``proxy_send_local_response``; nothing happens outside of a stream."""
@@ -141,11 +148,13 @@ class RootContext(Context):
         configuration: What `proxy_on_configure` can read.
         allow_on_headers_stop_iteration: Whether a headers callback that stops the iteration still
             lets body callbacks come, as Envoy's option of that name.
+        callout: The one that the plugin is being told of.
     """
 
     __slots__ = (
         "_configuring",
         "allow_on_headers_stop_iteration",
+        "callout",
         "configuration",
         "name",
         "root",
@@ -159,6 +168,7 @@ class RootContext(Context):
         self.root_id = plugin.root_id
         self.configuration = plugin.configuration
         self.allow_on_headers_stop_iteration = plugin.allow_on_headers_stop_iteration
+        self.callout: CalloutView | None = None
         self._configuring = False
         vm.contexts[self.id] = self
 

@@ -38,6 +38,7 @@ class Events:
         self._ticks: dict[int, _Tick] = {}
         self._mail: deque[tuple[RootContext, int]] = deque()
         self._closed = False
+        self._listens = False
         self._rests_until = 0
         self.dropped = 0
 
@@ -59,7 +60,13 @@ class Events:
 
     def notifier(self, root: RootContext) -> Callable[[int], None]:
         """What has ``proxy_on_queue_ready`` of a plugin called for a queue, later."""
+        self._listens = True
         return lambda queue: self._post(root, queue)
+
+    @property
+    def expected(self) -> bool:
+        """Whether there may be any: a tick is set, or a queue registered."""
+        return self._listens or bool(self._ticks)
 
     def _post(self, root: RootContext, queue: int) -> None:
         if self._closed:

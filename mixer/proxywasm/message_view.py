@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mixer.proxywasm.abi import Action
 
 if TYPE_CHECKING:
     from mixer.attributes import HeaderMap
-    from mixer.proxywasm.http_stream import HttpMessage
+    from mixer.proxywasm.http_stream import HttpMessage, LocalResponse
 
 _DROP = 3
 """What a body callback returns to have its bytes dropped: StopIterationNoBuffer."""
@@ -28,6 +28,20 @@ class Outcome(Enum):
     """The module sent a local response."""
     RESET = auto()
     """The module closed the stream."""
+
+
+class Pause(NamedTuple):
+    """What a stream waits with.
+
+    Attributes:
+        view: The message that is held back.
+        answered: The local response that there was before.
+        is_sent: Whether the headers of the message are gone already.
+    """
+
+    view: MessageView
+    answered: LocalResponse | None
+    is_sent: bool
 
 
 class MessageView:
@@ -80,14 +94,32 @@ class MessageView:
         self.body_open = False
         message = self.message
         if outcome is not Outcome.PAUSE:
-            if self._held:
-                message.body = self._take_held() + message.body
-            self.headers_open = self.trailers_open = self._buffers = False
+            self.release()
             return
         if action != _DROP or self._buffers:
             self._held += message.body
         message.body = b""
         self._buffers = action != _DROP
+
+    def body(self) -> bytes | None:
+        """The body, where the module can reach it now: in its callbacks, and while it buffers."""
+        if self.body_open:
+            return self.message.body
+        return self._held if self._buffers else None
+
+    def set_body(self, content: bytes) -> None:
+        """Replace what `body` tells."""
+        if self.body_open:
+            self.message.body = content
+        else:
+            self._held = content
+        self.message.body_changed = True
+
+    def release(self) -> None:
+        """Let go on what a pause held back."""
+        if self._held:
+            self.message.body = self._take_held() + self.message.body
+        self.headers_open = self.trailers_open = self._buffers = False
 
     def _take_held(self) -> bytes:
         held, self._held = self._held, b""

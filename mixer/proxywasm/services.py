@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mixer.callouts.ports import Callouts, NoCallouts
 from mixer.proxywasm.abi import LogLevel
 from mixer.proxywasm.metrics import MetricStore
 from mixer.proxywasm.scheduling import ManualScheduler, Scheduler
@@ -37,6 +38,7 @@ class Services:
         shared_data: Of all VMs that share these services, by their ``vm_id``; as the next two.
         shared_queues: Likewise.
         metrics: Likewise, under their names alone.
+        callouts: Opens callouts.
         failed: Told of a trap in a callback that nobody waits for; the VM is closed already.
     """
 
@@ -49,4 +51,5 @@ class Services:
     shared_data: SharedData = field(default_factory=MemorySharedData)
     shared_queues: SharedQueues = field(default_factory=MemorySharedQueues)
     metrics: MetricStore = field(default_factory=MetricStore)
+    callouts: Callouts = field(default_factory=NoCallouts)
     failed: Callable[[TrapError], None] = _ignore

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from mixer.proxywasm.abi import BufferType, MapType, Status, StreamType
 from mixer.proxywasm.contexts import Context, RootContext
 from mixer.proxywasm.lifecycle import NEW, End
-from mixer.proxywasm.message_view import MessageView
+from mixer.proxywasm.message_view import MessageView, Pause
 from mixer.proxywasm.property_codec import encode, look_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mixer.attributes import HeaderMap
-    from mixer.proxywasm.http_stream import HttpMessage, HttpStream, LocalResponse
+    from mixer.proxywasm.http_stream import HttpStream, LocalResponse
     from mixer.proxywasm.reads import ReadSet
 
 _FILTER_STATE = b"filter_state\0wasm."
@@ -27,7 +29,16 @@ class StreamAccess(Context):
         reads: Where to record what the module reads, or None.
     """
 
-    __slots__ = ("_answered", "_request", "_response", "_state", "root", "stream")
+    __slots__ = (
+        "_answered",
+        "_paused",
+        "_request",
+        "_response",
+        "_state",
+        "_wake",
+        "root",
+        "stream",
+    )
 
     def __init__(self, root: RootContext, stream: HttpStream, reads: ReadSet | None = None) -> None:
         super().__init__(root.vm, root.vm.next_context_id())
@@ -36,8 +47,26 @@ class StreamAccess(Context):
         self.reads = reads
         self._state = NEW
         self._answered = False
+        self._paused: Pause | None = None
+        self._wake: Callable[[], None] | None = None
         self._request = MessageView(stream.request)
         self._response: MessageView | None = None
+
+    def wait(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called once the module resumed, answered or closed this paused stream.
+
+        It is called later, never from within a callback of the module; also where the VM is gone.
+        """
+        self._wake = wake
+
+    def _woken(self) -> None:
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            self.vm.services.scheduler.defer(wake)
+
+    def vm_closed(self) -> None:
+        """See `Context.vm_closed`."""
+        self._woken()
 
     def charge(self, size: int) -> bool:
         """See `Context.charge`."""
@@ -65,11 +94,11 @@ class StreamAccess(Context):
         if map_type is MapType.HTTP_REQUEST_TRAILERS:
             return self._request.trailers()
         response = self._response
-        if response is None:
-            return None
-        if map_type is MapType.HTTP_RESPONSE_HEADERS:
+        if response is not None and map_type is MapType.HTTP_RESPONSE_HEADERS:
             return response.message.headers if response.headers_open else None
-        return response.trailers() if map_type is MapType.HTTP_RESPONSE_TRAILERS else None
+        if response is not None and map_type is MapType.HTTP_RESPONSE_TRAILERS:
+            return response.trailers()
+        return super().header_map(map_type)
 
     def absent_map(self) -> Status:
         """See `Context.absent_map`."""
@@ -85,33 +114,33 @@ class StreamAccess(Context):
             return self._request.writable_trailers()
         if map_type is MapType.HTTP_RESPONSE_TRAILERS and self._response is not None:
             return self._response.writable_trailers()
-        return None if self._state.end is not End.OPEN else self._open_map(map_type)
+        if self._state.end is not End.OPEN or map_type is not MapType.HTTP_RESPONSE_HEADERS:
+            return None
+        return self._open_map(map_type)
 
-    def _open_body(self, buffer_type: BufferType) -> HttpMessage | None:
-        """The message whose body the module can reach now."""
-        request, response = self._request, self._response
+    def _view(self, buffer_type: BufferType) -> MessageView | None:
+        """The message that has this buffer."""
         if buffer_type is BufferType.HTTP_REQUEST_BODY:
-            return request.message if request.body_open else None
-        if buffer_type is BufferType.HTTP_RESPONSE_BODY and response is not None:
-            return response.message if response.body_open else None
-        return None
+            return self._request
+        return self._response if buffer_type is BufferType.HTTP_RESPONSE_BODY else None
 
     def buffer(self, buffer_type: BufferType) -> bytes | None:
         """See `Context.buffer`."""
-        message = self._open_body(buffer_type)
-        return super().buffer(buffer_type) if message is None else message.body
+        view = self._view(buffer_type)
+        body = None if view is None else view.body()
+        return super().buffer(buffer_type) if body is None else body
 
     def is_writable(self, buffer_type: BufferType) -> bool:
         """See `Context.is_writable`."""
-        return self._open_body(buffer_type) is not None
+        view = self._view(buffer_type)
+        return view is not None and view.body() is not None
 
     def set_buffer(self, buffer_type: BufferType, content: bytes) -> Status:
         """See `Context.set_buffer`."""
-        message = self._open_body(buffer_type)
-        if message is None:
+        view = self._view(buffer_type)
+        if view is None or view.body() is None:
             return Status.BAD_ARGUMENT
-        message.body = content
-        message.body_changed = True
+        view.set_body(content)
         return Status.OK
 
     def get_property(self, path: bytes) -> bytes | None:
@@ -140,6 +169,7 @@ class StreamAccess(Context):
         if not self._answered:
             self._answered = True
             self.stream.local_response = response
+            self._woken()
 
     def resume(self, stream_type: StreamType) -> Status:
         """See `Context.resume`.
@@ -153,9 +183,11 @@ class StreamAccess(Context):
             self._request.resumed = True
         elif stream_type is StreamType.HTTP_RESPONSE and self._response is not None:
             self._response.resumed = True
+        self._woken()
         return super().resume(stream_type)
 
     def close_stream(self, stream_type: StreamType) -> Status:
         """See `Context.close_stream`."""
         self.stream.reset = True
+        self._woken()
         return super().close_stream(stream_type)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mixer.proxywasm.abi import Action
 from mixer.proxywasm.lifecycle import Event, advance
-from mixer.proxywasm.message_view import MessageView, Outcome
+from mixer.proxywasm.message_view import MessageView, Outcome, Pause
 from mixer.proxywasm.stream_access import StreamAccess
 
 if TYPE_CHECKING:
@@ -86,19 +86,24 @@ class StreamContext(StreamAccess):
             TrapError: It trapped.
         """
         self._state = advance(self._state, Event.RESPONSE_BODY)
-        view = self._sent_response()
-        held = view.headers_open
-        callback = self.vm.callbacks.on_response_body
-        outcome = self._on_body(view, callback, end_of_stream=end_of_stream)
-        return outcome if held else _too_late(outcome)
+        view, callback = self._sent_response(), self.vm.callbacks.on_response_body
+        is_sent = not view.headers_open
+        return self._on_body(view, callback, end_of_stream=end_of_stream, is_sent=is_sent)
 
     def on_response_trailers(self) -> Outcome:
         """Run ``proxy_on_response_trailers``; see `on_request_trailers`. Raises TrapError."""
         self._state = advance(self._state, Event.RESPONSE_TRAILERS)
-        view = self._sent_response()
-        held = view.headers_open
-        outcome = self._on_trailers(view, self.vm.callbacks.on_response_trailers)
-        return outcome if held else _too_late(outcome)
+        view, callback = self._sent_response(), self.vm.callbacks.on_response_trailers
+        return self._on_trailers(view, callback, is_sent=not view.headers_open)
+
+    def on_resume(self) -> Outcome:
+        """What has become of a pause, after `wait` told of a change; PAUSE if it goes on."""
+        assert self._paused is not None
+        view, answered, is_sent = self._paused
+        outcome = self._outcome(view, Action.STOP_ITERATION, answered)
+        if outcome is not Outcome.PAUSE:
+            view.release()
+        return _too_late(outcome) if is_sent else outcome
 
     def _sent_response(self) -> MessageView:
         assert self._response is not None
@@ -115,10 +120,11 @@ class StreamContext(StreamAccess):
         view.headers_open, view.resumed = True, False
         action = self.vm.call(self, callback, self.id, view.message.headers.count(), end_of_stream)
         outcome = self._outcome(view, action, answered)
-        if outcome is Outcome.PAUSE and not end_of_stream and self._holds(action):
-            return Outcome.HOLD
-        view.headers_open = outcome is Outcome.PAUSE
-        return outcome
+        if outcome is not Outcome.PAUSE:
+            view.headers_open = False
+            return outcome
+        self._paused = Pause(view, answered, is_sent=False)
+        return Outcome.HOLD if not end_of_stream and self._holds(action) else outcome
 
     def _holds(self, action: int) -> bool:
         return action == Action.STOP_ITERATION and (
@@ -126,22 +132,37 @@ class StreamContext(StreamAccess):
         )
 
     def _on_body(
-        self, view: MessageView, callback: GuestFunction, *, end_of_stream: bool
+        self,
+        view: MessageView,
+        callback: GuestFunction,
+        *,
+        end_of_stream: bool,
+        is_sent: bool = False,
     ) -> Outcome:
         answered = self.stream.local_response
         size = view.open_body(end_of_stream=end_of_stream)
         action = self.vm.call(self, callback, self.id, size, end_of_stream)
         outcome = self._outcome(view, action, answered)
         view.close_body(action, outcome)
-        return outcome
+        return self._paused_or(outcome, view, answered, is_sent=is_sent)
 
-    def _on_trailers(self, view: MessageView, callback: GuestFunction) -> Outcome:
+    def _on_trailers(
+        self, view: MessageView, callback: GuestFunction, *, is_sent: bool = False
+    ) -> Outcome:
         answered = self.stream.local_response
         count = view.open_trailers()
         action = self.vm.call(self, callback, self.id, count)
         outcome = self._outcome(view, action, answered)
         view.close_trailers(outcome)
-        return outcome
+        return self._paused_or(outcome, view, answered, is_sent=is_sent)
+
+    def _paused_or(
+        self, outcome: Outcome, view: MessageView, answered: LocalResponse | None, *, is_sent: bool
+    ) -> Outcome:
+        if outcome is Outcome.PAUSE:
+            self._paused = Pause(view, answered, is_sent)
+            return outcome
+        return _too_late(outcome) if is_sent else outcome
 
     def _outcome(self, view: MessageView, action: int, answered: LocalResponse | None) -> Outcome:
         if self.stream.local_response is not answered:

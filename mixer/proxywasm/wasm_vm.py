@@ -11,6 +11,7 @@ from mixer.proxywasm.events import Events
 from mixer.proxywasm.loading import ProxyWasmModule
 from mixer.proxywasm.metrics import VmMetrics
 from mixer.proxywasm.services import Services
+from mixer.proxywasm.vm_callouts import VmCallouts
 from mixer.vm import (
     GuestFunction,
     HostCallError,
@@ -86,6 +87,8 @@ class WasmVm:
         self.contexts: dict[int, Context] = {}
         self.refused_calls: set[str] = set()
         self.events = Events(self)
+        self.callouts = VmCallouts(self)
+        self.closed = False
         self.metrics = VmMetrics(services.metrics)
         self.start_log: list[str] = []
         self._starting = True
@@ -147,6 +150,12 @@ class WasmVm:
             self._last_id = self._last_id % 0x7FFF_FFFF + 1
         return self._last_id
 
+    def may_resume(self, stream: Context) -> bool:
+        """Whether anything will enter this VM that could resume a stream which waits in it."""
+        if self.callouts or self.events.expected:
+            return True
+        return any(c is not stream and c is not c.root for c in self.contexts.values())
+
     def call(self, context: Context, callback: GuestFunction, *args: int) -> int:
         """Enter the guest on behalf of a context. Raises TrapError."""
         instance, outer = self.instance, self.current
@@ -184,9 +193,13 @@ class WasmVm:
         self.services.log(level, message)
 
     def close(self) -> None:
-        """Free the VM without a further callback."""
+        """Free the VM without a further callback; streams that wait in it are told."""
+        self.closed = True
         self.events.close()
+        self.callouts.close()
         self.instance.close()
+        for context in self.contexts.values():
+            context.vm_closed()
         self.contexts.clear()
 
     def __enter__(self) -> "WasmVm":

@@ -6,7 +6,8 @@ import grpc
 import grpc.aio
 
 from mixer.api import ext_authz
-from mixer.engine import Decision, Engine, Request
+from mixer.engine import Decision, Engine, PendingDecision, Request
+from mixer.transport.waiting import settled
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ def handler(engine: Engine) -> "grpc.GenericRpcHandler[bytes, bytes]":
             if request is None:
                 return ext_authz.refuse(ext_authz.NO_HTTP)
             decision = engine.decide(request)
+            if isinstance(decision, PendingDecision):
+                decision = await settled(decision, engine.decision_timeout)
             if _log.isEnabledFor(logging.DEBUG):
                 _log_decision(request, decision)
             return ext_authz.encode(decision)

@@ -182,10 +182,11 @@ def test_bounds_of_shared_state(mixer):
 
 def test_defaults_of_shared_state_are_those_of_the_store(mixer):
     """A store that is made without limits has those of a service without configuration."""
+    from mixer.callouts.ports import NoCallouts
     from mixer.engine.sharing import shared_services
     from mixer.proxywasm import ManualScheduler
     from mixer.state import MemorySharedData, StateLimits
 
-    services = shared_services(mixer("").state, ManualScheduler())
+    services = shared_services(mixer("").state, ManualScheduler(), NoCallouts())
     assert isinstance(services.shared_data, MemorySharedData)
     assert services.shared_data._limits == StateLimits()

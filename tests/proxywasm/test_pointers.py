@@ -6,13 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixer.callouts.ports import GrpcMethod, RedisTarget
 from mixer.proxywasm import MetricType, PluginStartError
+from mixer.proxywasm.grpc_stream import OpenStream
+from mixer.proxywasm.pairs import serialize
 from mixer.vm import I64, HostCallError, TrapError, TrapKind
 from tests.support import probe
 from tests.support.guest import BYTES, OK, OUTSIDE, WORD, Answer, Call, Guest, Phase, call
 from tests.support.probe import FUNCTIONS
 
 INVALID_MEMORY = 6
+HEADERS = serialize([(b":method", b"GET"), (b":path", b"/"), (b":authority", b"a")])
 FAULT = 21
 SIZE = probe.PAGES * probe.PAGE
 
@@ -46,6 +50,12 @@ GOOD: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "proxy_dequeue_shared_queue": ((1, 8, 16), (1, 2)),
     "proxy_define_metric": ((0, 0, 4, 8), (1, 3)),
     "proxy_get_metric": ((4, 8), (1,)),
+    "proxy_http_call": ((0x310, 4, 0x340, len(HEADERS), 0, 4, 0, 4, 0, 8), (0, 2, 4, 6, 9)),
+    "proxy_grpc_call": ((0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 8), (0, 2, 4, 6, 8, 11)),
+    "proxy_grpc_stream": ((0, 4, 0, 4, 0, 4, 0, 4, 8), (0, 2, 4, 6, 8)),
+    "proxy_grpc_send": ((2, 8, 4, 0), (1,)),
+    "proxy_redis_init": ((0x310, 4, 0, 4, 0, 4, 100), (0, 2, 4)),
+    "proxy_redis_call": ((0x310, 4, 0, 4, 8), (0, 2, 4)),
 }
 WASI: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "fd_write": ((1, 0x300, 1, 8), (1, 3)),
@@ -80,12 +90,16 @@ def keep(guest: Guest) -> None:
     for _ in range(2):
         services.shared_queues.enqueue(1, b"message")
     guest.vm.metrics.define(MetricType.COUNTER, "kept")
+    guest.vm.callouts.redis_init(RedisTarget("kept"))
+    assert guest.root is not None
+    assert OpenStream(guest.root, GrpcMethod(b"kept", "service", "method")).token == 2
 
 
 def run(one: Call) -> int | None:
     """The status of a call in the body callback, where most is allowed."""
     with Guest(environment={"A": "1"}, configuration=b"vm", settings=None) as guest:
         guest.memory.write(0x300, b"plugin_name\0\0\0\0\0kept")
+        guest.memory.write(0x340, HEADERS)
         keep(guest)
         with guest.open(headers=[(bytes(4), b"1")], body=b"body") as context:
             guest.answer_with(Phase.REQUEST_HEADERS, 0)
@@ -132,7 +146,7 @@ def test_every_call_with_pointers_is_tested() -> None:
         "proxy_continue_response", "proxy_clear_route_cache", "proxy_set_effective_context",
         "proxy_done", "emscripten_notify_memory_growth", "pthread_equal", "proc_exit",
         "proxy_increment_metric", "proxy_record_metric", "proxy_set_tick_period_milliseconds",
-        "args_get", "sched_yield", "fd_close", "fd_seek",
+        "args_get", "sched_yield", "fd_close", "fd_seek", "proxy_grpc_cancel", "proxy_grpc_close",
     }  # fmt: skip
     assert set(FUNCTIONS) - without - set(GOOD) - set(WASI) == set(UNSUPPORTED) | set(_REFUSED)
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mixer.proxywasm.pairs import serialize
+
 _IMPORTS = """
 (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
 (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
@@ -25,6 +27,9 @@ _IMPORTS = """
 (import "env" "proxy_dequeue_shared_queue" (func $dequeue (param i32 i32 i32) (result i32)))
 (import "env" "proxy_define_metric" (func $define (param i32 i32 i32 i32) (result i32)))
 (import "env" "proxy_increment_metric" (func $increment (param i32 i64) (result i32)))
+(import "env" "proxy_http_call" (func $http_call
+  (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_set_effective_context" (func $effective (param i32) (result i32)))
 (import "env" "proxy_set_tick_period_milliseconds" (func $tick (param i32) (result i32)))"""
 
 _BASE = """
@@ -52,6 +57,7 @@ _SIGNATURES = {
     "proxy_on_delete": ("(param i32)", None),
     "proxy_on_tick": ("(param i32)", None),
     "proxy_on_queue_ready": ("(param i32 i32)", None),
+    "proxy_on_http_call_response": ("(param i32 i32 i32 i32 i32)", None),
     "_initialize": ("", None),
 }
 
@@ -174,6 +180,37 @@ def count(name: str, delta: int) -> Step:
     return lambda t: (
         f"(drop (call $define (i32.const 0) {t.place(name)} (i32.const 24)))"
         f"(drop (call $increment (i32.load (i32.const 24)) (i64.const {delta})))"
+    )
+
+
+_STREAMS = 512
+"""Where the streams of the callouts are noted: 128 tokens."""
+
+
+def callout(cluster: str, path: str = "/", body: str = "", timeout_ms: int = 0) -> Step:
+    """Make an HTTP callout, and note for which stream."""
+    headers = serialize(
+        [(b":method", b"POST"), (b":path", path.encode()), (b":authority", b"called")]
+    ).decode()
+    return lambda t: (
+        f"(drop (call $http_call {t.place(cluster)} {t.place(headers)} {t.place(body)}"
+        f" (i32.const 0) (i32.const 0) (i32.const {timeout_ms}) (i32.const 28)))"
+        f"(i32.store (i32.add (i32.const {_STREAMS}) (i32.load (i32.const 28))) (local.get 0))"
+    )
+
+
+def in_stream(*steps: Step) -> Step:
+    """In ``http_call_response``: act for the stream that made the callout."""
+    stream = f"(i32.load (i32.add (i32.const {_STREAMS}) (local.get 1)))"
+    return lambda t: f"(drop (call $effective {stream})) {' '.join(step(t) for step in steps)}"
+
+
+def if_called(status: str, *steps: Step) -> Step:
+    """In ``http_call_response``: do something if the answer has this status."""
+    return lambda t: (
+        f"(if (i32.eqz (call $get (i32.const 6) {t.place(':status')} (i32.const 0) (i32.const 4)))"
+        f" (then (if (i32.eq (i32.load8_u (i32.load (i32.const 0))) (i32.const {ord(status[0])}))"
+        f" (then {' '.join(step(t) for step in steps)}))))"
     )
 
 

@@ -21,6 +21,7 @@ from mixer.proxywasm import (
     StreamContext,
     WasmVm,
 )
+from mixer.testing.callouts import FakeCallouts
 from mixer.vm import TrapError, VmLimits
 from tests.support import probe
 from tests.support.compile import linker, plugin
@@ -133,6 +134,7 @@ class Guest:
         self.logs: list[tuple[LogLevel, str]] = []
         self.failures: list[TrapError] = []
         self.time = ManualScheduler()
+        self.callouts = FakeCallouts()
         self._random: Callable[[int], bytes] = lambda size: _script(initialize).ljust(size, b"\0")
         self.vm = WasmVm(
             plugin(probe.probe_text(abi, allocator=allocator)),
@@ -144,6 +146,7 @@ class Guest:
                     "log": lambda level, line: self.logs.append((level, line)),
                     "log_level": LogLevel.TRACE,
                     "scheduler": self.time,
+                    "callouts": self.callouts,
                     "failed": self.failures.append,
                     **(services or {}),
                     "random": self._random_bytes,

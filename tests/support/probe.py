@@ -53,6 +53,12 @@ class Phase(IntEnum):
     RESPONSE_HEADERS = 13
     RESPONSE_BODY = 14
     RESPONSE_TRAILERS = 15
+    HTTP_CALL_RESPONSE = 16
+    GRPC_INITIAL_METADATA = 17
+    GRPC_RECEIVE = 18
+    GRPC_TRAILING_METADATA = 19
+    GRPC_CLOSE = 20
+    REDIS_CALL_RESPONSE = 21
 
 
 _CALLBACKS = {
@@ -70,6 +76,12 @@ _CALLBACKS = {
     "proxy_on_delete": (Phase.DELETE, 1, False),
     "proxy_on_tick": (Phase.TICK, 1, False),
     "proxy_on_queue_ready": (Phase.QUEUE_READY, 2, False),
+    "proxy_on_http_call_response": (Phase.HTTP_CALL_RESPONSE, 5, False),
+    "proxy_on_grpc_receive_initial_metadata": (Phase.GRPC_INITIAL_METADATA, 3, False),
+    "proxy_on_grpc_receive": (Phase.GRPC_RECEIVE, 3, False),
+    "proxy_on_grpc_receive_trailing_metadata": (Phase.GRPC_TRAILING_METADATA, 3, False),
+    "proxy_on_grpc_close": (Phase.GRPC_CLOSE, 3, False),
+    "proxy_on_redis_call_response": (Phase.REDIS_CALL_RESPONSE, 4, False),
 }
 
 FUNCTIONS: dict[str, HostFunction] = {

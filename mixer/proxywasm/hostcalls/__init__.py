@@ -5,10 +5,13 @@ One file for each topic; each ends with the table of its calls.
 
 from mixer.proxywasm.hostcalls import (
     buffers,
+    grpc_calls,
     headers,
+    http_calls,
     logging,
     metrics,
     properties,
+    redis_calls,
     shared_data,
     shared_queues,
     streams,
@@ -41,6 +44,9 @@ def host_calls() -> list[HostFunction]:
         shared_queues,
         metrics,
         ticks,
+        http_calls,
+        grpc_calls,
+        redis_calls,
         unsupported,
     )
     return [

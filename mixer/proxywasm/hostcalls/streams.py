@@ -92,10 +92,12 @@ def get_configuration(context: Context, data: int, size: int) -> int:
 
 
 def get_status(context: Context, code: int, data: int, size: int) -> int:
-    """``proxy_get_status``: that of the last callout, and there was none."""
+    """``proxy_get_status``: that of the callout which the plugin is being told of."""
     context.require_started()
-    context.vm.instance.memory.write_u32(code, 0)
-    return context.vm.give(b"", data, size)
+    callout = context.root.callout
+    status, message = (0, "") if callout is None else (callout.status, callout.message)
+    context.vm.instance.memory.write_u32(code, status)
+    return context.vm.give(message.encode(), data, size)
 
 
 def call_foreign_function(

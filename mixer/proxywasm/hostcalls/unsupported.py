@@ -11,14 +11,6 @@ from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.hostcalls.signature import HostCall
 
 _SIGNATURES = {
-    "proxy_http_call": "iiiiiiiiii",
-    "proxy_grpc_call": "iiiiiiiiiiii",
-    "proxy_grpc_stream": "iiiiiiiii",
-    "proxy_grpc_send": "iiii",
-    "proxy_grpc_cancel": "i",
-    "proxy_grpc_close": "i",
-    "proxy_redis_init": "iiiiiii",
-    "proxy_redis_call": "iiiii",
     "proxy_inject_encoded_data_to_filter_chain": "iii",
     "proxy_get_upstream_hosts": "ii",
     "proxy_set_upstream_override_host": "ii",

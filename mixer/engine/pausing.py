@@ -1,0 +1,41 @@
+"""A request that waits in an adapter: for what, and whether it can ever go on."""
+
+from typing import NamedTuple
+
+from mixer.engine.adapter import Adapter
+from mixer.engine.failure import AdapterFailure
+from mixer.proxywasm import StreamContext
+
+PAUSED_FOR_EVER = "paused_for_ever"
+"""The reason of a request that nothing could resume."""
+
+
+class Paused(NamedTuple):
+    """Where a chain waits.
+
+    Attributes:
+        adapter: Who paused the request or its answer.
+        context: Its stream.
+    """
+
+    adapter: Adapter
+    context: StreamContext
+
+
+def may_resume(context: StreamContext) -> bool:
+    """Whether anything can resume a stream: a callout, a tick, a queue, or another stream.
+
+    Without any of these its caller would wait until its own deadline.
+    """
+    return context.vm.may_resume(context)
+
+
+def living(adapter: Adapter, context: StreamContext) -> StreamContext:
+    """The context, unless its VM is gone: it fell to another request, or to a tick.
+
+    Raises:
+        AdapterFailure: It is.
+    """
+    if context.vm.closed:
+        raise AdapterFailure(adapter.name, "lost_its_vm", may_fail_open=True)
+    return context

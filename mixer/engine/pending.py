@@ -1,0 +1,86 @@
+"""A decision that is not made yet, because an adapter waits for a callout."""
+
+import logging
+from collections.abc import Callable
+
+from mixer.engine.chain import Chain, Steps
+from mixer.engine.decision import Decision
+from mixer.engine.failure import misled
+from mixer.engine.pausing import Paused
+
+_log = logging.getLogger(__name__)
+
+
+class PendingDecision:
+    """Goes on by itself, in the thread of the VMs, whenever an adapter resumes the request.
+
+    Args:
+        chain: What decides.
+        steps: What is left of it.
+        paused: Where it waits now.
+
+    Attributes:
+        decision: None until it is made.
+    """
+
+    __slots__ = ("_chain", "_done", "_paused", "_steps", "decision")
+
+    def __init__(self, chain: Chain, steps: Steps, paused: Paused) -> None:
+        self._chain = chain
+        self._steps = steps
+        self._done: Callable[[Decision], None] | None = None
+        self.decision: Decision | None = None
+        self._wait(paused)
+
+    def _wait(self, paused: Paused) -> None:
+        self._paused = paused
+        paused.context.wait(self._go_on)
+
+    def _go_on(self) -> None:
+        if self.decision is not None:
+            return
+        try:
+            self._wait(next(self._steps))
+        except StopIteration as end:
+            self._settle(end.value)
+        except Exception:  # nobody else would see it: the caller waits for this decision
+            _log.exception("a decision failed")
+            self._settle(self._failed("internal_error"))
+
+    def _settle(self, decision: Decision) -> None:
+        self.decision = decision
+        if self._done is not None:
+            self._done(decision)
+
+    def _failed(self, reason: str) -> Decision:
+        return self._chain.failed(misled(self._paused.adapter.name, reason))
+
+    def then(self, done: Callable[[Decision], None]) -> None:
+        """Have `done` called with the decision; not after `give_up`."""
+        if self.decision is None:
+            self._done = done
+        else:
+            done(self.decision)
+
+    def give_up(self, reason: str) -> Decision:
+        """End it: the caller does not wait any longer. What was decided already stands.
+
+        Args:
+            reason: A short word for the decision log.
+        """
+        if self.decision is None:
+            self._paused.adapter.note_failure(reason)
+            self._steps.close()
+            self.decision = self._failed(reason)
+        return self.decision
+
+
+def decide(chain: Chain) -> Decision | PendingDecision:
+    """Run a chain until it has decided, or has to wait."""
+    steps = chain.run()
+    try:
+        paused = next(steps)
+    except StopIteration as end:
+        decision: Decision = end.value
+        return decision
+    return PendingDecision(chain, steps, paused)

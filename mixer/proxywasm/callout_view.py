@@ -1,0 +1,58 @@
+"""What a module can read of a callout, while it is told of it and no longer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mixer.attributes import HeaderMap, PairSource
+from mixer.proxywasm.abi import BufferType, MapType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mixer.callouts.ports import HttpReply, Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class CalloutView:
+    """The maps and buffers of one callback, and the status that ``proxy_get_status`` tells.
+
+    Attributes:
+        maps: By type.
+        buffers: By type.
+        status: Of the callout; 0 for an HTTP response, whatever its own status.
+        message: The text of the status.
+    """
+
+    maps: Mapping[MapType, HeaderMap] = field(default_factory=dict)
+    buffers: Mapping[BufferType, bytes] = field(default_factory=dict)
+    status: int = 0
+    message: str = ""
+
+
+def of_http(reply: HttpReply | None) -> CalloutView:
+    """For ``proxy_on_http_call_response``; nothing to read of a callout that was given up."""
+    if reply is None:
+        return CalloutView(message="reset")
+    return CalloutView(
+        {
+            MapType.HTTP_CALL_RESPONSE_HEADERS: _map(reply.headers),
+            MapType.HTTP_CALL_RESPONSE_TRAILERS: _map(reply.trailers),
+        },
+        {BufferType.HTTP_CALL_RESPONSE_BODY: reply.body},
+    )
+
+
+def of_metadata(kind: MapType, metadata: Pairs) -> CalloutView:
+    """For ``proxy_on_grpc_receive_initial_metadata`` and ``_trailing_metadata``."""
+    return CalloutView({kind: _map(metadata)})
+
+
+def of_buffer(kind: BufferType, content: bytes) -> CalloutView:
+    """For ``proxy_on_grpc_receive`` and ``proxy_on_redis_call_response``."""
+    return CalloutView(buffers={kind: content})
+
+
+def _map(pairs: Pairs) -> HeaderMap:
+    return HeaderMap(PairSource(list(pairs)))

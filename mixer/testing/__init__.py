@@ -1,0 +1,1 @@
+"""Running modules in tests, without sockets and without a clock that moves by itself."""

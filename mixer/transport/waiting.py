@@ -1,0 +1,30 @@
+"""Waiting for a decision that is not made yet."""
+
+import asyncio
+
+from mixer.engine import Decision, PendingDecision
+
+TIMED_OUT = "decision_timed_out"
+"""The reason of a request whose callouts took too long."""
+GONE = "caller_gone"
+"""The reason of a request whose caller does not wait any longer."""
+
+
+async def settled(pending: PendingDecision, timeout_s: float) -> Decision:
+    """Wait for a decision; if this is cancelled, the decision is given up.
+
+    Args:
+        pending: What to wait for.
+        timeout_s: Seconds after which the request fails.
+    """
+    future = asyncio.get_running_loop().create_future()
+    pending.then(lambda decision: None if future.done() else future.set_result(decision))
+    try:
+        async with asyncio.timeout(timeout_s):
+            decision: Decision = await future
+            return decision
+    except TimeoutError:
+        return pending.give_up(TIMED_OUT)
+    except asyncio.CancelledError:
+        pending.give_up(GONE)
+        raise
