@@ -38,7 +38,7 @@ MAX_OPEN = 1024
 MAX_OPEN_BYTES = 64 << 20
 """What those send, together."""
 MAX_REDIS = 64
-"""Redis servers that one VM is connected to."""
+"""Logins at Redis servers that one VM may have."""
 
 _KIND_BITS = 2
 _MAX_NUMBER = 1 << 30
@@ -81,6 +81,7 @@ class VmCallouts:
         self._bytes = 0
         self._numbers: Counter[CalloutKind] = Counter()
         self._redis: dict[str, Redis] = {}
+        self._logins: dict[RedisTarget, Redis] = {}
         self.streams: dict[int, OpenStream] = {}
 
     def __len__(self) -> int:
@@ -121,18 +122,19 @@ class VmCallouts:
             self.tell(root, view, callbacks.on_grpc_close, token, reply.status)
 
     def redis_init(self, target: RedisTarget) -> None:
-        """Name a Redis server and the login for it, perhaps anew.
+        """Name a Redis server and the login for it; another one than before is for later calls.
 
         Raises:
             UnknownClusterError: There is no such cluster.
             NotSentError: The VM has too many servers.
         """
-        known = self._redis.get(target.service)
-        if known is None and len(self._redis) >= MAX_REDIS:
+        if target in self._logins:
+            self._redis[target.service] = self._logins[target]
+            return
+        if len(self._logins) >= MAX_REDIS:
             raise NotSentError(f"the VM has {MAX_REDIS} Redis servers already")
-        self._redis[target.service] = self._vm.services.callouts.redis(target)
-        if known is not None:
-            known.close()
+        redis = self._vm.services.callouts.redis(target)
+        self._redis[target.service] = self._logins[target] = redis
 
     def redis_call(self, root: RootContext, service: str, query: bytes) -> int:
         """Send commands to a Redis server; the token.
@@ -208,7 +210,8 @@ class VmCallouts:
         """Give everything up."""
         for token in tuple(self._open):
             self.cancel(token)
-        for redis in self._redis.values():
+        for redis in self._logins.values():
             redis.close()
         self._redis.clear()
+        self._logins.clear()
         self.streams.clear()

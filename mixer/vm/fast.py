@@ -130,8 +130,9 @@ class FastLinker:
         """Free the linker; its instances must be closed before."""
         for module, _ in list(self._prepared.values()):
             self.forget(module)
-        capi.linker_delete(self._linker)
-        self._linker = None
+        linker, self._linker = self._linker, None
+        if linker is not None:  # freeing it twice would end the process
+            capi.linker_delete(linker)
 
 
 def _host_callback(function: HostFunction, entered: _Entered) -> Callable[..., int]:

@@ -205,6 +205,14 @@ def in_stream(*steps: Step) -> Step:
     return lambda t: f"(drop (call $effective {stream})) {' '.join(step(t) for step in steps)}"
 
 
+def in_noted_stream(*steps: Step) -> Step:
+    """Act for the stream that was noted, if there is one."""
+    return lambda t: (
+        "(if (i32.load (i32.const 32)) (then"
+        f" (drop (call $effective (i32.load (i32.const 32)))) {' '.join(s(t) for s in steps)}))"
+    )
+
+
 def if_called(status: str, *steps: Step) -> Step:
     """In ``http_call_response``: do something if the answer has this status."""
     return lambda t: (
@@ -239,6 +247,9 @@ log_taken = _plain(
 """Log the message that was taken last."""
 close = _plain("(drop (call $close (i32.const 0)))")
 resume = _plain("(drop (call $continue (i32.const 0)))")
+resume_response = _plain("(drop (call $continue (i32.const 1)))")
+note_stream = _plain("(i32.store (i32.const 32) (local.get 0))")
+"""In a callback of a stream: note it for `in_noted_stream`."""
 fill = _plain(
     "(drop (memory.grow (i32.const 15)))"
     " (memory.fill (i32.const 65536) (i32.const 1) (i32.const 983040))"
