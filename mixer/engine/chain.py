@@ -44,7 +44,15 @@ class Chain:
         request: What to decide about.
     """
 
-    __slots__ = ("_adapters", "_bodies", "_failed_open", "_open", "_request", "_stream")
+    __slots__ = (
+        "_adapters",
+        "_before",
+        "_bodies",
+        "_failed_open",
+        "_open",
+        "_request",
+        "_stream",
+    )
 
     def __init__(self, adapters: Iterable[Adapter], request: Request) -> None:
         self._adapters = adapters
@@ -55,15 +63,19 @@ class Chain:
         self._open: dict[Adapter, StreamContext] = {}
         self._bodies: list[Adapter] = []
         self._failed_open: list[str] = []
+        self._before: SavedStream | None = None
 
     def run(self) -> Steps:
         """Decide; where an adapter pauses the request, tell which, and go on when it may."""
         try:
             for adapter in self._matching():
-                yield from self._pass(self._headers, adapter)
+                if self._begin(self._headers, adapter) is Outcome.PAUSE:
+                    yield from self._wait(adapter)
             for adapter in self._bodies:
-                if adapter in self._open:
-                    yield from self._pass(self._body, adapter)
+                if adapter not in self._open:
+                    continue
+                if self._begin(self._body, adapter) is Outcome.PAUSE:
+                    yield from self._wait(adapter)
             decision = self._allowed()
         except Answer as answer:
             decision = yield from self._finish_answer(answer.adapter)
@@ -79,20 +91,25 @@ class Chain:
             if adapter.matches is None or adapter.matches(attributes):
                 yield adapter
 
-    def _pass(self, step: Step, adapter: Adapter) -> Generator[Paused, None, None]:
-        """Run a step of one adapter, and wait as long as it pauses the request.
+    def _begin(self, step: Step, adapter: Adapter) -> Outcome:
+        """Run a step of one adapter: a callback, and what it may wait for afterwards."""
+        self._before = self._stream.save() if adapter.fails_open else None
+        return self._guarded(step, adapter)
 
-        Raises:
-            Answer: It answered.
-            AdapterFailure: It failed, and may not be passed over.
-        """
-        saved = self._stream.save() if adapter.fails_open else None
-        outcome = self._guarded(step, adapter, saved)
+    def _wait(self, adapter: Adapter) -> Generator[Paused, None, None]:
+        """Wait as long as the adapter pauses the request."""
+        outcome = Outcome.PAUSE
         while outcome is Outcome.PAUSE:
             yield Paused(adapter, self._open[adapter])
-            outcome = self._guarded(self._resumed, adapter, saved)
+            outcome = self._guarded(self._resumed, adapter)
 
-    def _guarded(self, step: Step, adapter: Adapter, saved: SavedStream | None) -> Outcome:
+    def _guarded(self, step: Step, adapter: Adapter) -> Outcome:
+        """Run a part of a step: CONTINUE or PAUSE.
+
+        Raises:
+            Answer: The adapter answered.
+            AdapterFailure: It failed, and may not be passed over.
+        """
         try:
             return step(adapter)
         except TrapError as trap:
@@ -101,10 +118,10 @@ class Chain:
         except AdapterFailure as error:
             failure = error
             adapter.note_failure(error.reason)
-        if saved is None or not failure.may_fail_open:
+        if self._before is None or not failure.may_fail_open:
             raise failure
         self._open.pop(adapter, None)
-        self._stream.restore(saved)
+        self._stream.restore(self._before)
         self._failed_open.append(adapter.name)
         return Outcome.CONTINUE
 
