@@ -1,1 +1,38 @@
-"""Running modules in tests, without sockets and without a clock that moves by itself."""
+"""Running modules in tests, without sockets and without a clock that moves by itself.
+
+With pytest the fixture ``proxy_wasm`` gives a `Host`; everywhere else it is a context manager.
+"""
+
+from mixer.proxywasm import LocalResponse, LogLevel, Outcome, PluginStartError
+from mixer.testing.callouts import (
+    AlreadyOverError,
+    FakeCallouts,
+    FakeGrpcCall,
+    FakeGrpcStream,
+    FakeHttpCall,
+    FakeRedisCall,
+)
+from mixer.testing.host import Host
+from mixer.testing.plugin import LogLine, Plugin
+from mixer.testing.stream import Stream
+from mixer.vm import ModuleError, TrapError, VmLimits
+
+__all__ = [
+    "AlreadyOverError",
+    "FakeCallouts",
+    "FakeGrpcCall",
+    "FakeGrpcStream",
+    "FakeHttpCall",
+    "FakeRedisCall",
+    "Host",
+    "LocalResponse",
+    "LogLevel",
+    "LogLine",
+    "ModuleError",
+    "Outcome",
+    "Plugin",
+    "PluginStartError",
+    "Stream",
+    "TrapError",
+    "VmLimits",
+]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from mixer.callouts.ports import (
     Cancel,
@@ -17,6 +18,7 @@ from mixer.callouts.ports import (
     UnknownClusterError,
 )
 
+T = TypeVar("T")
 Headers = Iterable[tuple[str | bytes, str | bytes]]
 
 
@@ -159,9 +161,10 @@ class FakeRedisCall(_Waiting):
 class _FakeRedis:
     target: RedisTarget
     calls: list[FakeRedisCall]
+    then: Callable[[Callable[[RedisReply], None]], Callable[[RedisReply], None]]
 
     def call(self, query: bytes, done: Callable[[RedisReply], None]) -> Cancel:
-        one = FakeRedisCall(self.target, query, done)
+        one = FakeRedisCall(self.target, query, self.then(done))
         self.calls.append(one)
         return one.cancel
 
@@ -175,6 +178,7 @@ class FakeCallouts:
 
     Args:
         clusters: The names that are known; None knows every name.
+        answered: Called after a module was told of an answer.
 
     Attributes:
         http_calls: In the order in which they were made; so are the others.
@@ -184,8 +188,14 @@ class FakeCallouts:
         overloaded: While this is true, no callout can be sent.
     """
 
-    def __init__(self, clusters: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        clusters: Collection[str] | None = None,
+        *,
+        answered: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clusters = clusters
+        self._answered = answered
         self.http_calls: list[FakeHttpCall] = []
         self.grpc_calls: list[FakeGrpcCall] = []
         self.grpc_streams: list[FakeGrpcStream] = []
@@ -201,7 +211,7 @@ class FakeCallouts:
     def http_call(self, call: HttpCall, done: Callable[[HttpReply | None], None]) -> Cancel:
         """See `Callouts`."""
         self._check(call.cluster)
-        self.http_calls.append(one := FakeHttpCall(call, done))
+        self.http_calls.append(one := FakeHttpCall(call, self._then(done)))
         return one.cancel
 
     def grpc_call(
@@ -209,7 +219,7 @@ class FakeCallouts:
     ) -> Cancel:
         """See `Callouts`."""
         self._check(method.target.decode("utf-8", "replace"))
-        self.grpc_calls.append(one := FakeGrpcCall(method, message, done))
+        self.grpc_calls.append(one := FakeGrpcCall(method, message, self._then(done)))
         return one.cancel
 
     def grpc_stream(self, method: GrpcMethod, events: GrpcEvents) -> FakeGrpcStream:
@@ -221,7 +231,14 @@ class FakeCallouts:
     def redis(self, target: RedisTarget) -> _FakeRedis:
         """See `Callouts`."""
         self._check(target.service)
-        return _FakeRedis(target, self.redis_calls)
+        return _FakeRedis(target, self.redis_calls, self._then)
+
+    def _then(self, done: Callable[[T], None]) -> Callable[[T], None]:
+        def answer(reply: T) -> None:
+            done(reply)
+            self._answered()
+
+        return answer
 
 
 def _pairs(headers: Headers) -> Pairs:

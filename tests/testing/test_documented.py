@@ -1,0 +1,34 @@
+"""The examples of docs/testing.md are tests, and they pass."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support import adapters as do
+from tests.support.adapters import adapter
+from tests.support.compile import wasm
+
+_PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
+_EXAMPLES = 5
+
+PLUGIN = adapter(
+    do.callout("auth"),
+    do.answer(3),
+    configure=[do.tick(60_000)],
+    tick=[do.count("minutes", 1), do.set_shared("minutes", "some")],
+    http_call_response=[do.in_stream(do.if_called("5", do.deny(403)), do.resume)],
+)
+"""Asks the cluster `auth`, refuses where that fails, and counts minutes."""
+
+
+def test_the_examples_pass(tmp_path: Path) -> None:
+    """As a user would: the page's code in a file, pytest, and nothing else set up."""
+    blocks = re.findall(r"```python\n(.*?)```", _PAGE.read_text(), flags=re.DOTALL)
+    (tmp_path / "test_plugin.py").write_text("\n\n".join(blocks))
+    (tmp_path / "plugin.wasm").write_bytes(wasm(PLUGIN))
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert f"{_EXAMPLES} passed" in result.stdout, result.stdout + result.stderr
