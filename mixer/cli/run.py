@@ -10,6 +10,7 @@ from mixer.cli.failure import USAGE, fail
 
 if TYPE_CHECKING:
     from mixer.runner import RunReport, RunRequest
+    from mixer.runner.trace import TraceLine
     from mixer.vm import CompileCache
 
 _STOPPED = 1
@@ -31,6 +32,8 @@ def run(
     config: options.Config = "",
     adapter: options.Adapter = None,
     allow_on_headers_stop_iteration: options.AllowOnHeadersStopIteration = False,
+    advance: options.Advance = 0.0,
+    trace: options.Trace = False,
     json_output: options.Json = False,
 ) -> None:
     """Run one request through a module, and print everything that it did.
@@ -58,26 +61,39 @@ def run(
             trailers=header_fields(trailer) if trailer else None,
             response=response(response_status, response_header, response_body, response_trailer),
             properties=parse_properties(property_ or []),
+            advance=advance,
         )
         code = read_module(file)
     except (InputError, PropertyError, ModuleError) as error:
         fail(f"mixer run: {error}", USAGE)
-    report = _run_or_fail(module, code, request)
-    _print(report, json_output=json_output)
+    report, lines = _run_or_fail(module, code, request, trace=trace)
+    _print(report, lines, json_output=json_output)
     raise typer.Exit(0 if report.verdict == "allow" else _STOPPED)
 
 
-def _run_or_fail(module: str, code: bytes, request: "RunRequest") -> "RunReport":
+def _run_or_fail(
+    module: str, code: bytes, request: "RunRequest", *, trace: bool
+) -> "tuple[RunReport, list[TraceLine] | None]":
     from mixer.proxywasm import PluginStartError
     from mixer.runner import run_request
+    from mixer.runner.trace import Trace
     from mixer.vm import ModuleError, TrapError
 
+    calls = Trace() if trace else None
+    lines = calls.lines if calls else None
     try:
-        return run_request(code, request, _cache())
+        return run_request(code, request, _cache(), trace=calls), lines
     except (ModuleError, PluginStartError) as error:
+        _print_trace(lines)
         fail(f"mixer run: {module}: {error}", USAGE)
     except TrapError as error:
+        _print_trace(lines)
         fail(f"mixer run: {module}: trapped while it started: {error}", USAGE)
+
+
+def _print_trace(lines: "list[TraceLine] | None") -> None:
+    for line in lines or ():
+        print(line)
 
 
 def _cache() -> "CompileCache | None":
@@ -88,10 +104,12 @@ def _cache() -> "CompileCache | None":
     return CompileCache(directory) if directory else None
 
 
-def _print(report: "RunReport", *, json_output: bool) -> None:
+def _print(report: "RunReport", trace: "list[TraceLine] | None", *, json_output: bool) -> None:
     if json_output:
-        print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+        calls = {} if trace is None else {"trace": [line.as_json() for line in trace]}
+        print(json.dumps(report.as_json() | calls, indent=2, ensure_ascii=False))
         return
+    _print_trace(trace)
     from rich.console import Console
 
     from mixer.cli.run_report import render

@@ -83,4 +83,18 @@ AllowOnHeadersStopIteration = Annotated[
     ),
 ]
 
+Advance = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=86_400.0,
+        help="Seconds that pass before the request: ticks and messages of queues come.",
+        rich_help_panel=_PLUGIN,
+    ),
+]
+
+Trace = Annotated[
+    bool,
+    typer.Option("--trace", help="Print each callback and host call, what it gave, and its time."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

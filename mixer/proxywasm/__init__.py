@@ -1,7 +1,15 @@
 """The Proxy-Wasm host: runs any module of that ABI, and knows no protocol and no engine."""
 
-from mixer.proxywasm.abi import AbiVersion, Action, BufferType, LogLevel, MapType, Status
-from mixer.proxywasm.callbacks import LATER, check_exports, detect_abi
+from mixer.proxywasm.abi import (
+    AbiVersion,
+    Action,
+    BufferType,
+    LogLevel,
+    MapType,
+    Status,
+    StreamType,
+)
+from mixer.proxywasm.callbacks import LATER, Callbacks, check_exports, detect_abi
 from mixer.proxywasm.contexts import PluginSettings, PluginStartError, RootContext
 from mixer.proxywasm.hostcalls import UNSUPPORTED
 from mixer.proxywasm.http_stream import HttpMessage, HttpStream, LocalResponse, SavedStream
@@ -14,8 +22,9 @@ from mixer.proxywasm.loading import (
 from mixer.proxywasm.local_reply import local_reply
 from mixer.proxywasm.message_view import Outcome
 from mixer.proxywasm.metrics import MetricSnapshot, MetricStore, MetricType
+from mixer.proxywasm.pairs import deserialize
 from mixer.proxywasm.reads import ReadSet
-from mixer.proxywasm.scheduling import Cancel, ManualScheduler, Scheduler
+from mixer.proxywasm.scheduling import Cancel, LoopScheduler, ManualScheduler, Scheduler
 from mixer.proxywasm.services import LogSink, Services
 from mixer.proxywasm.stream_context import StreamContext
 from mixer.proxywasm.wasm_vm import WasmVm
@@ -26,12 +35,14 @@ __all__ = [
     "AbiVersion",
     "Action",
     "BufferType",
+    "Callbacks",
     "Cancel",
     "HttpMessage",
     "HttpStream",
     "LocalResponse",
     "LogLevel",
     "LogSink",
+    "LoopScheduler",
     "ManualScheduler",
     "MapType",
     "MetricSnapshot",
@@ -48,8 +59,10 @@ __all__ = [
     "Services",
     "Status",
     "StreamContext",
+    "StreamType",
     "WasmVm",
     "check_exports",
+    "deserialize",
     "detect_abi",
     "host_functions",
     "import_problems",

@@ -1,5 +1,6 @@
-"""Later: the one thing that the host asks of an event loop, and a loop without one."""
+"""Later: the one thing that the host asks of an event loop, and a clock in place of one."""
 
+import asyncio
 from collections.abc import Callable
 from itertools import count
 from typing import Protocol
@@ -16,6 +17,25 @@ class Scheduler(Protocol):
 
     def defer(self, callback: Callable[[], None]) -> None:
         """Call once, soon; in the order of the requests."""
+
+
+class LoopScheduler:
+    """`Scheduler` over an event loop.
+
+    Args:
+        loop: Runs in the thread of the VMs.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def schedule(self, delay: float, callback: Callable[[], None]) -> Cancel:
+        """See `Scheduler`."""
+        return self._loop.call_later(delay, callback).cancel
+
+    def defer(self, callback: Callable[[], None]) -> None:
+        """See `Scheduler`."""
+        self._loop.call_soon(callback)
 
 
 class ManualScheduler:
@@ -43,6 +63,10 @@ class ManualScheduler:
     def defer(self, callback: Callable[[], None]) -> None:
         """See `Scheduler`."""
         self.schedule(0.0, callback)
+
+    def next_due(self) -> float | None:
+        """When something is due next, on this clock; None if nothing is."""
+        return min(self._waiting)[0] if self._waiting else None
 
     def advance(self, seconds: float = 0.0) -> None:
         """Let time pass, and call what is due on the way, in order."""

@@ -1,12 +1,15 @@
 """One stream through one plugin, piece by piece, in Envoy's order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from mixer.attributes import HeaderMap
 from mixer.proxywasm import HttpMessage, HttpStream, Outcome, StreamContext, local_reply
 
 TextPairs = tuple[tuple[str, str], ...]
+
+Pauses = Generator[None, None, Outcome]
+"""Gives control back wherever the stream waits; goes on with what has become of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Exchange:
         self._request = request
         self._response = response
 
-    def run(self) -> Outcome:
+    def run(self) -> Pauses:
         """Make the callbacks of the request, then those of its response.
 
         Returns:
@@ -67,26 +70,26 @@ class Exchange:
         """
         context, message = self._context, self._stream.request
         outcome = context.on_request_headers(end_of_stream=not self._request.follow())
-        outcome = _follow(
+        outcome = yield from self._follow(
             outcome, message, self._request, context.on_request_body, context.on_request_trailers
         )
         if outcome is Outcome.RESPOND:
-            return self._answer()
+            return (yield from self._answer())
         if outcome is Outcome.CONTINUE and self._response is not None:
             headers = HeaderMap.of(*self._response.headers)
-            return self._respond(HttpMessage(headers), self._response.pieces)
+            return (yield from self._respond(HttpMessage(headers), self._response.pieces))
         return outcome
 
-    def _answer(self) -> Outcome:
+    def _answer(self) -> Pauses:
         reply = self._local_reply()
-        outcome = self._respond(reply, Pieces((reply.body,) if reply.body else ()))
+        outcome = yield from self._respond(reply, Pieces((reply.body,) if reply.body else ()))
         return Outcome.RESPOND if outcome is Outcome.CONTINUE else outcome
 
-    def _respond(self, message: HttpMessage, pieces: Pieces) -> Outcome:
+    def _respond(self, message: HttpMessage, pieces: Pieces) -> Pauses:
         context = self._context
         self._stream.response = message
         outcome = context.on_response_headers(end_of_stream=not pieces.follow())
-        outcome = _follow(
+        outcome = yield from self._follow(
             outcome, message, pieces, context.on_response_body, context.on_response_trailers
         )
         if outcome is Outcome.RESPOND:
@@ -98,30 +101,45 @@ class Exchange:
         assert local is not None
         return local_reply(local)
 
-
-def _follow(
-    outcome: Outcome,
-    message: HttpMessage,
-    pieces: Pieces,
-    on_body: Callable[..., Outcome],
-    on_trailers: Callable[[], Outcome],
-) -> Outcome:
-    """Go on after the headers; the message then has the whole body that goes on."""
-    if outcome not in (Outcome.CONTINUE, Outcome.HOLD):
-        return outcome
-    sent = []
-    for number, piece in enumerate(pieces.body, 1):
-        message.body = piece
-        message.received += len(piece)
-        last = number == len(pieces.body) and pieces.trailers is None
-        outcome = on_body(end_of_stream=last)
-        sent.append(message.body)
-        if outcome in (Outcome.RESPOND, Outcome.RESET):
+    def _follow(
+        self,
+        outcome: Outcome,
+        message: HttpMessage,
+        pieces: Pieces,
+        on_body: Callable[..., Outcome],
+        on_trailers: Callable[[], Outcome],
+    ) -> Pauses:
+        """Go on after the headers; the message then has the whole body that goes on."""
+        outcome = yield from self._waited(outcome)
+        if outcome not in (Outcome.CONTINUE, Outcome.HOLD):
             return outcome
-    if pieces.trailers is not None:
-        message.body, message.trailers = b"", HeaderMap.of(*pieces.trailers)
-        outcome = on_trailers()
-        sent.append(message.body)
-    message.body = b"".join(sent)
-    message.correct_content_length()
-    return outcome
+        sent = []
+        for number, piece in enumerate(pieces.body, 1):
+            message.body = piece
+            message.received += len(piece)
+            last = number == len(pieces.body) and pieces.trailers is None
+            outcome = on_body(end_of_stream=last)
+            if last:
+                outcome = yield from self._waited(outcome)
+            sent.append(message.body)
+            if outcome in (Outcome.RESPOND, Outcome.RESET):
+                return outcome
+        if pieces.trailers is not None:
+            message.body, message.trailers = b"", HeaderMap.of(*pieces.trailers)
+            outcome = yield from self._waited(on_trailers())
+            sent.append(message.body)
+        message.body = b"".join(sent)
+        message.correct_content_length()
+        return outcome
+
+    def _waited(self, outcome: Outcome) -> Pauses:
+        """Let whoever drives this wait while the stream is paused and something can resume it."""
+        while outcome is Outcome.PAUSE and self._context.vm.may_resume(self._context):
+            yield
+            if self._context.vm.closed:
+                return Outcome.RESET
+            resumed = self._context.on_resume()
+            if resumed is outcome:
+                break  # nobody resumed it in the time that there was
+            outcome = resumed
+        return outcome

@@ -25,6 +25,8 @@ from mixer.runner.attributes import attribute_bag
 from mixer.runner.exchange import Exchange, Pieces, RunResponse, TextPairs
 from mixer.runner.messages import TypedSource
 from mixer.runner.report import RunReport, path_text
+from mixer.runner.trace import Trace
+from mixer.runner.waiting import JumpingWaiter, Waiter
 from mixer.vm import CompileCache, Linker, TrapError, VmLimits, WasmEngine, make_linker
 
 _VERDICTS = {
@@ -73,6 +75,8 @@ class RunRequest:
         trailers: Request trailers, or None.
         response: What the upstream answers, or None to run the request's callbacks only.
         properties: Attributes beyond those of the headers.
+        advance: Seconds that pass between the start of the plugin and the request.
+        wait: Seconds that a paused stream may wait for what resumes it.
     """
 
     headers: tuple[tuple[str, str], ...]
@@ -81,10 +85,27 @@ class RunRequest:
     trailers: TextPairs | None = None
     response: RunResponse | None = None
     properties: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    advance: float = 0.0
+    wait: float = 15.0
 
 
-def run_request(code: bytes, request: RunRequest, cache: CompileCache | None = None) -> RunReport:
+def run_request(
+    code: bytes,
+    request: RunRequest,
+    cache: CompileCache | None = None,
+    *,
+    waiter: Waiter | None = None,
+    trace: Trace | None = None,
+) -> RunReport:
     """Run one request through a module.
+
+    Args:
+        code: The module's bytes.
+        request: What to run.
+        cache: Where compiled modules are kept.
+        waiter: How time passes, and what callouts there are; by default there are none, and time
+            costs nothing.
+        trace: Told of every callback and host call.
 
     Raises:
         ModuleError: The module cannot run here.
@@ -92,17 +113,24 @@ def run_request(code: bytes, request: RunRequest, cache: CompileCache | None = N
         TrapError: It trapped while it started.
     """
     with WasmEngine(cache) as engine:
-        linker = make_linker(engine, host_functions())
+        functions = host_functions() if trace is None else trace.functions(host_functions())
+        linker = make_linker(engine, functions)
         try:
-            return _Run(load_module(engine, code), request).execute(linker)
+            run = _Run(load_module(engine, code), request, waiter or JumpingWaiter(), trace)
+            return run.execute(linker)
         finally:
             linker.close()
 
 
 class _Run:
-    def __init__(self, module: ProxyWasmModule, request: RunRequest) -> None:
+    def __init__(
+        self, module: ProxyWasmModule, request: RunRequest, waiter: Waiter, trace: Trace | None
+    ) -> None:
         self._module = module
         self._request = request
+        self._waiter = waiter
+        self._trace = trace
+        self._trapped: list[TrapError] = []
         self._logs: list[tuple[LogLevel, str]] = []
         self._reads = ReadSet()
         headers = HeaderMap.of(*request.headers)
@@ -113,7 +141,11 @@ class _Run:
     def execute(self, linker: Linker) -> RunReport:
         plugin = self._request.plugin
         services = Services(
-            log=lambda level, line: self._logs.append((level, line)), log_level=plugin.log_level
+            log=lambda level, line: self._logs.append((level, line)),
+            log_level=plugin.log_level,
+            scheduler=self._waiter.scheduler,
+            callouts=self._waiter.callouts,
+            failed=self._trapped.append,
         )
         began = time.perf_counter()
         with WasmVm(
@@ -125,19 +157,26 @@ class _Run:
             vm_id=plugin.vm_id,
             environment=plugin.environment,
         ) as vm:
+            if self._trace is not None:
+                vm.callbacks = self._trace.callbacks(vm.callbacks)
             root = vm.start_plugin(plugin.settings)
             vm.started()
             started = time.perf_counter()
+            if self._request.advance:
+                self._waiter.pass_time(self._request.advance)
             verdict, trap = self._drive(root)
             ended = time.perf_counter()
-            return self._report(
-                verdict, trap, started - began, ended - started, vm.instance.memory.size()
-            )
+            memory = 0 if vm.closed else vm.instance.memory.size()
+            return self._report(verdict, trap, started - began, ended - started, memory)
 
     def _drive(self, root: RootContext) -> tuple[str, str]:
         try:
+            if self._trapped:
+                return "trap", str(self._trapped[0])
             context = StreamContext(root, self._stream, self._reads)
-            outcome = Exchange(context, self._pieces(), self._request.response).run()
+            outcome = self._exchange(context)
+            if self._trapped:
+                return "trap", str(self._trapped[0])
             self._source.finished = True
             context.log_stream()
             self._source.logged = True
@@ -145,6 +184,16 @@ class _Run:
         except TrapError as trap:
             return "trap", str(trap)
         return _VERDICTS[outcome], ""
+
+    def _exchange(self, context: StreamContext) -> Outcome:
+        steps = Exchange(context, self._pieces(), self._request.response).run()
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                return outcome
+            self._waiter.wait_for(context, self._request.wait)
 
     def _pieces(self) -> Pieces:
         body = self._request.body

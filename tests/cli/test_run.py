@@ -286,3 +286,14 @@ def test_a_bad_response_header_ends_with_2(responses: str) -> None:
     result = _mixer("run", responses, "--response-header", "nocolon")
     assert result.exit_code == 2
     assert "write NAME: VALUE" in result.stderr
+
+
+def test_trace_prints_each_call(module: str) -> None:
+    """With --trace the calls come first, then the report; in JSON they are part of it."""
+    result = _mixer("run", module, "--trace")
+    lines = result.output.splitlines()
+    assert lines[0].startswith("proxy_on_context_create(1, 0)  [")
+    assert any(line.startswith("proxy_on_request_headers(2, 4, 1) = ") for line in lines)
+    document = json.loads(_mixer("run", module, "--trace", "--json").output)
+    assert document["trace"][0]["name"] == "proxy_on_context_create"
+    assert "trace" not in json.loads(_mixer("run", module, "--json").output)

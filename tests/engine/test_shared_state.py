@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from mixer.engine import AdapterState, Engine, Verdict
-from mixer.engine.scheduling import LoopScheduler
-from mixer.proxywasm import ManualScheduler
+from mixer.proxywasm import LoopScheduler, ManualScheduler
 from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.engine.test_adapters import policy
 from tests.support import adapters as do

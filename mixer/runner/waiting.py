@@ -1,0 +1,82 @@
+"""How a run waits: with a clock that jumps to what is due next, or in an event loop."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from mixer.callouts.ports import Callouts, NoCallouts
+from mixer.proxywasm import LoopScheduler, ManualScheduler, Scheduler, StreamContext
+
+
+class Waiter(Protocol):
+    """Lets happen what a module waits for.
+
+    Attributes:
+        scheduler: What calls back later.
+        callouts: What modules may ask of the network.
+    """
+
+    scheduler: Scheduler
+    callouts: Callouts
+
+    def wait_for(self, context: StreamContext, seconds: float) -> None:
+        """Wait until a paused stream is woken, so many seconds at the most."""
+
+    def pass_time(self, seconds: float) -> None:
+        """Let so much time pass."""
+
+
+class JumpingWaiter:
+    """Without a network, time costs nothing."""
+
+    def __init__(self) -> None:
+        self._time = ManualScheduler()
+        self.scheduler: Scheduler = self._time
+        self.callouts: Callouts = NoCallouts()
+
+    def wait_for(self, context: StreamContext, seconds: float) -> None:
+        """See `Waiter`."""
+        woken: list[bool] = []
+        context.wait(lambda: woken.append(True))
+        end = self._time.now + seconds
+        while not woken and (due := self._time.next_due()) is not None and due <= end:
+            self._time.advance(due - self._time.now)
+
+    def pass_time(self, seconds: float) -> None:
+        """See `Waiter`."""
+        self._time.advance(seconds)
+
+
+class LoopWaiter:
+    """With real callouts, time is what it is.
+
+    Args:
+        runner: Has the event loop, which runs only while something is waited for.
+        callouts: Belong to that loop.
+    """
+
+    def __init__(self, runner: asyncio.Runner, callouts: Callouts) -> None:
+        self._runner = runner
+        self.scheduler: Scheduler = LoopScheduler(runner.get_loop())
+        self.callouts = callouts
+
+    def wait_for(self, context: StreamContext, seconds: float) -> None:
+        """See `Waiter`."""
+        self._run(_woken(context.wait, seconds))
+
+    def pass_time(self, seconds: float) -> None:
+        """See `Waiter`."""
+        self._run(asyncio.sleep(seconds))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        self._runner.run(work)
+
+
+async def _woken(wait: Callable[[Callable[[], None]], None], seconds: float) -> None:
+    woken = asyncio.Event()
+    wait(woken.set)
+    try:
+        async with asyncio.timeout(seconds):
+            await woken.wait()
+    except TimeoutError:
+        return
