@@ -13,7 +13,7 @@ from rich.table import Table
 
 from mixer.demo.credentials import new_credentials
 from mixer.vm import wasmtime_version
-from tests.benchmarks import engine_cpu, latency, server_cpu, start
+from tests.benchmarks import engine_cpu, host_calls, latency, server_cpu, start
 from tests.benchmarks.variants import variants
 
 _console = Console(width=100, highlight=False)
@@ -80,6 +80,14 @@ def _print_engine(figures: list[tuple[str, float]]) -> None:
     )
 
 
+def _print_host_calls(costs: list[host_calls.HostCallCost]) -> None:
+    _table(
+        "One host call, as the module measures it",
+        ("", "here us", "Envoy's V8 us", "ratio"),
+        [(c.name, f"{c.here:.2f}", f"{c.envoy:.2f}", f"{c.here / c.envoy:.0f}") for c in costs],
+    )
+
+
 def _print_latency(latencies: list[latency.Latency]) -> None:
     plain = {e.request: e.p50 for e in latencies if e.listener == latency.PLAIN}
     _table(
@@ -116,6 +124,8 @@ def main() -> None:
         _progress("start")
         seconds = asyncio.run(start.measure(compared[3], 5))
         _console.print(f"Start to SERVING with auth, warm compile cache: {seconds:.2f} s\n")
+        _progress("host calls")
+        _print_host_calls(asyncio.run(host_calls.measure(Path(folder))))
     _print_latency(asyncio.run(latency.measure(credentials, options.exchanges, _progress)))
 
 
