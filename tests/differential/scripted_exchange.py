@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from mixer.proxywasm.pairs import serialize
 from tests.support.adapters import Texts
 
 _IMPORTS = """
@@ -16,6 +17,10 @@ _IMPORTS = """
 (import "env" "proxy_get_buffer_bytes" (func $body (param i32 i32 i32 i32 i32) (result i32)))
 (import "env" "proxy_set_buffer_bytes" (func $set (param i32 i32 i32 i32 i32) (result i32)))
 (import "env" "proxy_get_property" (func $property (param i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_http_call" (func $http_call
+  (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_set_effective_context" (func $effective (param i32) (result i32)))
+(import "env" "proxy_get_status" (func $code (param i32 i32 i32) (result i32)))
 (import "env" "proxy_send_local_response"
   (func $respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))"""
 _SINCE_ABI_0_2 = """
@@ -28,6 +33,7 @@ _BASE = """
 (func (export "ABI"))
 (global $heap (mut i32) (i32.const 131072))
 (global $end (mut i32) (i32.const 4096))
+(global $stream (mut i32) (i32.const 0))
 (func (export "malloc") (param i32) (result i32)
   (global.get $heap) (global.set $heap (i32.add (global.get $heap) (local.get 0))))
 (func $text (param i32 i32)
@@ -69,8 +75,11 @@ _BASE = """
 _CALLBACKS = {
     "request_headers": 3, "request_body": 3, "request_trailers": 2,
     "response_headers": 3, "response_body": 3, "response_trailers": 2,
-    "log": 1, "done": 1, "delete": 1,
+    "log": 1, "done": 1, "delete": 1, "http_call_response": 5,
 }  # fmt: skip
+_VOID = {"log", "delete", "http_call_response"}
+# How many headers a request has is up to Envoy, which adds some; so it is with those of a callout.
+_TOLD = {"request_headers": (2,), "http_call_response": (1, 3, 4)}
 _DATA = 1 << 16
 
 Step = Callable[[Texts], str]
@@ -201,6 +210,40 @@ def close(kind: int) -> Step:
     return _noted(f"close {kind}", lambda _: f"(call $status (call $close (i32.const {kind})))")
 
 
+def callout(
+    cluster: str,
+    headers: Sequence[tuple[bytes, bytes]],
+    text: str = "",
+    trailers: Sequence[tuple[bytes, bytes]] = (),
+    timeout: int = 0,
+) -> Step:
+    """Make an HTTP callout from a stream, which is noted; the token is told."""
+    maps = serialize(list(headers)).decode(), serialize(list(trailers)).decode() if trailers else ""
+    return _noted(
+        f"callout {cluster}",
+        lambda t: (
+            "(global.set $stream (local.get 0))"
+            f"(call $status (call $http_call {t.place(cluster)} {t.place(maps[0])} {t.place(text)}"
+            f" {t.place(maps[1])} (i32.const {timeout}) (i32.const 0)))"
+            "(call $status (i32.load (i32.const 0)))"
+        ),
+    )
+
+
+effective = _noted("effective", lambda _: "(call $status (call $effective (global.get $stream)))")
+"""Act for the stream that made the last callout."""
+
+status = _noted(
+    "status",
+    lambda _: (
+        "(call $status (call $code (i32.const 8) (i32.const 0) (i32.const 4)))"
+        "(call $status (i32.load (i32.const 8)))"
+        "(call $byte (i32.const 32)) (call $text (i32.load (i32.const 0)) (i32.load (i32.const 4)))"
+    ),
+)
+"""Ask how the callout ended."""
+
+
 def answer(action: int) -> Step:
     """Return this from the callback."""
     return lambda _: f"(return (i32.const {action}))"
@@ -233,10 +276,9 @@ def module_text(script: Script, abi: str = "0_2_1") -> str:
 
 
 def _callback(texts: Texts, name: str, params: int, code: str) -> str:
-    # How many headers a request has is up to Envoy, which adds some.
-    told = range(2 if name == "request_headers" else 1, params)
+    told = (i for i in _TOLD.get(name, range(1, params)) if i < params)
     arguments = " ".join(f"(call $status (local.get {i}))" for i in told)
-    result = "" if name in {"log", "delete"} else "(result i32)"
-    default = "" if name in {"log", "delete"} else f"(i32.const {int(name == 'done')})"
+    result = "" if name in _VOID else "(result i32)"
+    default = "" if name in _VOID else f"(i32.const {int(name == 'done')})"
     return f"""(func (export "proxy_on_{name}") {"(param i32) " * params} {result}
       (call $text {texts.place(f"on_{name}")}) {arguments} (call $flush) {code} {default})"""
