@@ -116,8 +116,9 @@ def run_request(
         functions = host_functions() if trace is None else trace.functions(host_functions())
         linker = make_linker(engine, functions)
         try:
-            run = _Run(load_module(engine, code), request, waiter or JumpingWaiter(), trace)
-            return run.execute(linker)
+            waiter = waiter or JumpingWaiter()
+            run = _Run(load_module(engine, code), request, waiter, trace)
+            return waiter.run(run.execute(linker))
         finally:
             linker.close()
 
@@ -138,7 +139,7 @@ class _Run:
         self._stream = HttpStream(self._source.request, attribute_bag(self._source))
         self._source.stream = self._stream
 
-    def execute(self, linker: Linker) -> RunReport:
+    async def execute(self, linker: Linker) -> RunReport:
         plugin = self._request.plugin
         services = Services(
             log=lambda level, line: self._logs.append((level, line)),
@@ -163,18 +164,18 @@ class _Run:
             vm.started()
             started = time.perf_counter()
             if self._request.advance:
-                self._waiter.pass_time(self._request.advance)
-            verdict, trap = self._drive(root)
+                await self._waiter.pass_time(self._request.advance)
+            verdict, trap = await self._drive(root)
             ended = time.perf_counter()
             memory = 0 if vm.closed else vm.instance.memory.size()
             return self._report(verdict, trap, started - began, ended - started, memory)
 
-    def _drive(self, root: RootContext) -> tuple[str, str]:
+    async def _drive(self, root: RootContext) -> tuple[str, str]:
         try:
             if self._trapped:
                 return "trap", str(self._trapped[0])
             context = StreamContext(root, self._stream, self._reads)
-            outcome = self._exchange(context)
+            outcome = await self._exchange(context)
             if self._trapped:
                 return "trap", str(self._trapped[0])
             self._source.finished = True
@@ -185,7 +186,7 @@ class _Run:
             return "trap", str(trap)
         return _VERDICTS[outcome], ""
 
-    def _exchange(self, context: StreamContext) -> Outcome:
+    async def _exchange(self, context: StreamContext) -> Outcome:
         steps = Exchange(context, self._pieces(), self._request.response).run()
         while True:
             try:
@@ -193,7 +194,7 @@ class _Run:
             except StopIteration as end:
                 outcome: Outcome = end.value
                 return outcome
-            self._waiter.wait_for(context, self._request.wait)
+            await self._waiter.wait_for(context, self._request.wait)
 
     def _pieces(self) -> Pieces:
         body = self._request.body

@@ -1,11 +1,13 @@
 """How a run waits: with a clock that jumps to what is due next, or in an event loop."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
 
 from mixer.callouts.ports import Callouts, NoCallouts
 from mixer.proxywasm import LoopScheduler, ManualScheduler, Scheduler, StreamContext
+
+T = TypeVar("T")
 
 
 class Waiter(Protocol):
@@ -19,10 +21,13 @@ class Waiter(Protocol):
     scheduler: Scheduler
     callouts: Callouts
 
-    def wait_for(self, context: StreamContext, seconds: float) -> None:
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run to the end what waits by the following two."""
+
+    async def wait_for(self, context: StreamContext, seconds: float) -> None:
         """Wait until a paused stream is woken, so many seconds at the most."""
 
-    def pass_time(self, seconds: float) -> None:
+    async def pass_time(self, seconds: float) -> None:
         """Let so much time pass."""
 
 
@@ -34,7 +39,16 @@ class JumpingWaiter:
         self.scheduler: Scheduler = self._time
         self.callouts: Callouts = NoCallouts()
 
-    def wait_for(self, context: StreamContext, seconds: float) -> None:
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """See `Waiter`; nothing here suspends, so that no event loop is needed."""
+        try:
+            work.send(None)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        raise RuntimeError("the run waits for something else than its waiter")
+
+    async def wait_for(self, context: StreamContext, seconds: float) -> None:
         """See `Waiter`."""
         woken: list[bool] = []
         context.wait(lambda: woken.append(True))
@@ -42,7 +56,7 @@ class JumpingWaiter:
         while not woken and (due := self._time.next_due()) is not None and due <= end:
             self._time.advance(due - self._time.now)
 
-    def pass_time(self, seconds: float) -> None:
+    async def pass_time(self, seconds: float) -> None:
         """See `Waiter`."""
         self._time.advance(seconds)
 
@@ -51,7 +65,7 @@ class LoopWaiter:
     """With real callouts, time is what it is.
 
     Args:
-        runner: Has the event loop, which runs only while something is waited for.
+        runner: Has the event loop.
         callouts: Belong to that loop.
     """
 
@@ -60,23 +74,20 @@ class LoopWaiter:
         self.scheduler: Scheduler = LoopScheduler(runner.get_loop())
         self.callouts = callouts
 
-    def wait_for(self, context: StreamContext, seconds: float) -> None:
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
         """See `Waiter`."""
-        self._run(_woken(context.wait, seconds))
+        return self._runner.run(work)
 
-    def pass_time(self, seconds: float) -> None:
+    async def wait_for(self, context: StreamContext, seconds: float) -> None:
         """See `Waiter`."""
-        self._run(asyncio.sleep(seconds))
+        woken = asyncio.Event()
+        context.wait(woken.set)
+        try:
+            async with asyncio.timeout(seconds):
+                await woken.wait()
+        except TimeoutError:
+            return
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        self._runner.run(work)
-
-
-async def _woken(wait: Callable[[Callable[[], None]], None], seconds: float) -> None:
-    woken = asyncio.Event()
-    wait(woken.set)
-    try:
-        async with asyncio.timeout(seconds):
-            await woken.wait()
-    except TimeoutError:
-        return
+    async def pass_time(self, seconds: float) -> None:
+        """See `Waiter`."""
+        await asyncio.sleep(seconds)
