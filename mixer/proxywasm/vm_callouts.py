@@ -41,7 +41,7 @@ MAX_REDIS = 64
 """Logins at Redis servers that one VM may have."""
 
 _KIND_BITS = 2
-_MAX_NUMBER = 1 << 30
+_MAX_NUMBER = (1 << 30) - 1
 
 
 class CalloutKind(IntEnum):
@@ -169,7 +169,7 @@ class VmCallouts:
             raise NotSentError(f"the open callouts of the VM have over {MAX_OPEN_BYTES} bytes")
         while True:
             self._numbers[kind] = self._numbers[kind] % _MAX_NUMBER + 1
-            token = (self._numbers[kind] - 1) << _KIND_BITS | kind
+            token = self._numbers[kind] << _KIND_BITS | kind
             if token not in self._open:
                 return token
 

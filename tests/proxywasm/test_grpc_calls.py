@@ -10,7 +10,7 @@ NOT_FOUND, BAD_ARGUMENT, PARSE_FAILURE, INTERNAL = 1, 2, 4, 10
 METADATA = serialize([(b"A", b"1")])
 UNARY = call("proxy_grpc_call", b"c", b"pkg.Svc", b"Do", METADATA, b"message", 250, WORD)
 STREAM = call("proxy_grpc_stream", b"c", b"pkg.Svc", b"Chat", METADATA, WORD)
-CALL_TOKEN, STREAM_TOKEN, HTTP_TOKEN = 1, 2, 0
+CALL_TOKEN, STREAM_TOKEN, HTTP_TOKEN = 5, 6, 4
 
 
 def opened(*calls: Call) -> tuple[Guest, list[Answer]]:

@@ -42,7 +42,7 @@ def test_what_is_sent() -> None:
     )
     guest, answer = from_configure(one)
     (seen,) = guest.callouts.http_calls
-    assert answer == Answer(OK, 0)
+    assert answer == Answer(OK, 4)
     assert seen.call.cluster == "auth"
     assert seen.call.headers == (
         (b":method", b"POST"), *HEADERS[1:], (b"x-a", b"1"), (b"content-length", b"4"),
@@ -55,7 +55,7 @@ def test_what_is_sent() -> None:
 def test_tokens_are_those_of_envoy() -> None:
     """The low two bits say what a token is for; the rest counts."""
     guest = Guest(script=[http_call(), http_call()])
-    assert [a.data for a in guest.answers()] == [0, 4]
+    assert [a.data for a in guest.answers()] == [4, 8]
     guest.close()
 
 
@@ -80,7 +80,7 @@ def test_the_answer_is_told_to_the_plugin() -> None:
     assert deserialize(trailers.data) == [(b"t", b"2")]
     assert [w.status for w in writes] == [BAD_ARGUMENT] * 3
     assert guest.root is not None
-    assert guest.events()[-1] == (Phase.HTTP_CALL_RESPONSE, guest.root.id, 0, 2)
+    assert guest.events()[-1] == (Phase.HTTP_CALL_RESPONSE, guest.root.id, 4, 2)
     guest.close()
 
 

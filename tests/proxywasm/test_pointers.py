@@ -53,7 +53,7 @@ GOOD: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "proxy_http_call": ((0x310, 4, 0x340, len(HEADERS), 0, 4, 0, 4, 0, 8), (0, 2, 4, 6, 9)),
     "proxy_grpc_call": ((0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 8), (0, 2, 4, 6, 8, 11)),
     "proxy_grpc_stream": ((0, 4, 0, 4, 0, 4, 0, 4, 8), (0, 2, 4, 6, 8)),
-    "proxy_grpc_send": ((2, 8, 4, 0), (1,)),
+    "proxy_grpc_send": ((6, 8, 4, 0), (1,)),
     "proxy_redis_init": ((0x310, 4, 0, 4, 0, 4, 100), (0, 2, 4)),
     "proxy_redis_call": ((0x310, 4, 0, 4, 8), (0, 2, 4)),
 }
@@ -92,7 +92,7 @@ def keep(guest: Guest) -> None:
     guest.vm.metrics.define(MetricType.COUNTER, "kept")
     guest.vm.callouts.redis_init(RedisTarget("kept"))
     assert guest.root is not None
-    assert OpenStream(guest.root, GrpcMethod(b"kept", "service", "method")).token == 2
+    assert OpenStream(guest.root, GrpcMethod(b"kept", "service", "method")).token == 6
 
 
 def run(one: Call) -> int | None:

@@ -8,7 +8,7 @@ from tests.support.guest import BYTES, OK, WORD, Answer, Call, Guest, Phase, cal
 
 BAD_ARGUMENT, INTERNAL = 2, 10
 PING = b"*1\r\n$4\r\nPING\r\n"
-TOKEN = 3
+TOKEN = 7
 
 
 def init(service: bytes = b"redis", timeout: int = 250) -> Call:
