@@ -12,7 +12,7 @@ from enum import IntEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mixer.callouts.ports import NotSentError
+from mixer.callouts.ports import NotSentError, UnknownClusterError
 from mixer.proxywasm.abi import BufferType
 from mixer.proxywasm.callout_view import CalloutView, of_buffer, of_http
 from mixer.vm import TrapError
@@ -88,12 +88,22 @@ class VmCallouts:
         """How many are not answered yet."""
         return len(self._open)
 
+    @property
+    def awaited(self) -> bool:
+        """Whether one of them will be answered once; a gRPC stream may go on for ever."""
+        return any(CalloutKind.of(token) is not CalloutKind.GRPC_STREAM for token in self._open)
+
     def http_call(self, root: RootContext, call: HttpCall) -> int:
         """Send an HTTP request; its token. Raises UnknownClusterError, NotSentError."""
         size = len(call.body) + sum(len(n) + len(v) for n, v in (*call.headers, *call.trailers))
         token = self._number(CalloutKind.HTTP, size)
         done = partial(self._http_done, root, token)
-        self.keep(token, size, self._vm.services.callouts.http_call(call, done))
+        try:
+            cancel = self._vm.services.callouts.http_call(call, done)
+        except UnknownClusterError:  # Envoy numbers what it sends
+            self._numbers[CalloutKind.HTTP] -= 1
+            raise
+        self.keep(token, size, cancel)
         return token
 
     def _http_done(self, root: RootContext, token: int, reply: HttpReply | None) -> None:

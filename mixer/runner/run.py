@@ -182,6 +182,7 @@ class _Run:
             context.log_stream()
             self._source.logged = True
             context.delete()
+            await self._waiter.drain(context.vm, self._request.wait)
         except TrapError as trap:
             return "trap", str(trap)
         return _VERDICTS[outcome], ""

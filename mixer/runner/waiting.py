@@ -5,9 +5,10 @@ from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
 from mixer.callouts.ports import Callouts, NoCallouts
-from mixer.proxywasm import LoopScheduler, ManualScheduler, Scheduler, StreamContext
+from mixer.proxywasm import LoopScheduler, ManualScheduler, Scheduler, StreamContext, WasmVm
 
 T = TypeVar("T")
+_POLL_S = 0.005
 
 
 class Waiter(Protocol):
@@ -29,6 +30,9 @@ class Waiter(Protocol):
 
     async def pass_time(self, seconds: float) -> None:
         """Let so much time pass."""
+
+    async def drain(self, vm: WasmVm, seconds: float) -> None:
+        """Wait until the callouts of a VM are answered, so many seconds at the most."""
 
 
 class JumpingWaiter:
@@ -59,6 +63,9 @@ class JumpingWaiter:
     async def pass_time(self, seconds: float) -> None:
         """See `Waiter`."""
         self._time.advance(seconds)
+
+    async def drain(self, vm: WasmVm, seconds: float) -> None:
+        """See `Waiter`; without a network no callout is under way."""
 
 
 class LoopWaiter:
@@ -91,3 +98,9 @@ class LoopWaiter:
     async def pass_time(self, seconds: float) -> None:
         """See `Waiter`."""
         await asyncio.sleep(seconds)
+
+    async def drain(self, vm: WasmVm, seconds: float) -> None:
+        """See `Waiter`."""
+        end = self._runner.get_loop().time() + seconds
+        while vm.callouts.awaited and self._runner.get_loop().time() < end:
+            await asyncio.sleep(_POLL_S)
