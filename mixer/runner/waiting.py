@@ -103,4 +103,4 @@ class LoopWaiter:
         """See `Waiter`."""
         end = self._runner.get_loop().time() + seconds
         while vm.callouts.awaited and self._runner.get_loop().time() < end:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(_POLL_S)  # noqa: ASYNC110 - nobody is told of the last one

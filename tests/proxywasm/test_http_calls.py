@@ -250,6 +250,21 @@ def test_what_an_answer_makes_of_a_paused_stream(calls: list[Call], outcome: Out
         assert paused.context.on_resume() is outcome
 
 
+def test_the_first_answer_counts() -> None:
+    """A second local response changes nothing, nor does continuing a response that is not there."""
+    with Guest() as guest:
+        paused = Paused(guest)
+        paused.answered(
+            call("proxy_continue_stream", 1),
+            call("proxy_send_local_response", 403, b"", b"one", b"", -1),
+            call("proxy_send_local_response", 404, b"", b"two", b"", -1),
+        )
+        assert paused.context.on_resume() is Outcome.RESPOND
+        local = paused.context.stream.local_response
+        assert local is not None
+        assert (local.status, local.body) == (403, b"one")
+
+
 def test_an_answer_that_changes_nothing_wakes_nobody() -> None:
     """A stream stays paused until the module resumes it."""
     with Guest() as guest:
