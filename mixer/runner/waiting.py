@@ -102,5 +102,5 @@ class LoopWaiter:
     async def drain(self, vm: WasmVm, seconds: float) -> None:
         """See `Waiter`."""
         end = self._runner.get_loop().time() + seconds
-        while vm.callouts.awaited and self._runner.get_loop().time() < end:
-            await asyncio.sleep(_POLL_S)  # noqa: ASYNC110 - nobody is told of the last one
+        while vm.callouts.awaited and self._runner.get_loop().time() < end:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)
