@@ -4,9 +4,11 @@ As in Envoy a VM gets a new id for each definition, with the type in the lowest 
 one type and name count into the same value.
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import islice
+from math import floor, log10
 
 MAX_METRICS = 65_536
 """In one store."""
@@ -22,9 +24,13 @@ BUCKETS = (
 )  # fmt: skip
 """Upper bounds of a histogram's buckets, those of Envoy; one more takes what is above."""
 
+_EDGES = tuple(bound + 10.0 ** (floor(log10(bound)) - 1) for bound in BUCKETS)
+"""Where each bucket ends: Envoy keeps two digits of a value, so that 109 is not above 100."""
+
 _TYPE_BITS = 2
 _TYPE_MASK = 3
 _U64 = (1 << 64) - 1
+_SIGN = 1 << 63
 
 
 class MetricType(IntEnum):
@@ -47,10 +53,10 @@ class Metric:
 
     Attributes:
         type: What it is.
-        name: As the module gave it.
+        name: As the module gave it, without dots at its end.
         value: Of a counter or gauge, from 0 to 2**64 - 1, around which it wraps; the number of
             records of a histogram.
-        total: Sum of what a histogram recorded.
+        total: Sum of what a histogram recorded, taken as signed numbers of 64 bits.
         buckets: How many records fell into each of a histogram's `BUCKETS`, and above.
     """
 
@@ -71,9 +77,10 @@ class Metric:
         elif self.type is MetricType.COUNTER:
             self.add(value)
         else:
+            signed = value - 2 * _SIGN if value & _SIGN else value
             self.value += 1
-            self.total += value
-            self.buckets[bisect_left(BUCKETS, value)] += 1
+            self.total += signed
+            self.buckets[bisect_right(_EDGES, signed)] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,11 @@ class MetricStore:
         self.refused = 0
 
     def define(self, kind: MetricType, name: str) -> Metric | None:
-        """The metric of a type and name, made if it is new; None where there are too many."""
+        """The metric of a type and name, made if it is new; None where there are too many.
+
+        Dots at the end of a name are none of it, as in Envoy.
+        """
+        name = name.rstrip(".")
         known = self._metrics.get((kind, name))
         if known is not None:
             return known
@@ -110,6 +121,13 @@ class MetricStore:
         if kind is MetricType.HISTOGRAM:
             metric.buckets = [0] * (len(BUCKETS) + 1)
         return metric
+
+    def since(self, number: int, most: int) -> list[Metric]:
+        """So many of the metrics themselves, but for the first ones, in order of definition.
+
+        None ever goes away: who has seen some needs to look only at those after them.
+        """
+        return list(islice(self._metrics.values(), number, number + most))
 
     def snapshot(self) -> list[MetricSnapshot]:
         """Every metric, in the order of their definition."""
