@@ -45,12 +45,23 @@ class AdapterState(StrEnum):
 
 @dataclass(slots=True)
 class AdapterStats:
-    """Counts since the start of the service."""
+    """Counts since the start of the service.
+
+    Attributes:
+        requests: Streams that were opened in it.
+        denied: Requests that it answered.
+        failures: Traps, and other ways to let a request down.
+        starts: Of its VM, failed ones included.
+        failed_starts: Those that failed.
+        lost_notifications: Messages of queues that VMs which are gone were not told of.
+    """
 
     requests: int = 0
     denied: int = 0
     failures: int = 0
     starts: int = 0
+    failed_starts: int = 0
+    lost_notifications: int = 0
 
     def __str__(self) -> str:
         return (
@@ -156,6 +167,7 @@ class Adapter:
 
     def _start_failed(self, failure: LoadFailure) -> None:
         first = self.stats.starts == 0
+        self.stats.failed_starts += self.module is not None
         self._restart.start_failed(self._clock())
         self._failed_field = failure.field
         self._enter(AdapterState.BROKEN if first else AdapterState.FAILED, failure.reason)
@@ -214,8 +226,14 @@ class Adapter:
         """Linear memory in use."""
         return self._vm.instance.memory.size() if self._vm else 0
 
+    @property
+    def lost_notifications(self) -> int:
+        """Messages of queues that its VMs were not told of, since too many waited."""
+        return self.stats.lost_notifications + (self._vm.events.dropped if self._vm else 0)
+
     def _close_vm(self) -> None:
         if self._vm is not None:
+            self.stats.lost_notifications += self._vm.events.dropped
             self._vm.close()
         self._vm = self._root = None
 

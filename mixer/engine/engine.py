@@ -9,7 +9,7 @@ from mixer.callouts.ports import Callouts, NoCallouts
 from mixer.config import Configuration, WasmPlugin
 from mixer.engine.adapter import Adapter, AdapterState
 from mixer.engine.chain import Chain
-from mixer.engine.decision import Decision
+from mixer.engine.decision import Decision, VerdictCounts
 from mixer.engine.failure import DIGEST, URL, LoadFailure
 from mixer.engine.pending import PendingDecision, decide
 from mixer.engine.request import Request
@@ -46,6 +46,7 @@ class Engine:
         adapters: In the order in which they run.
         decisions: How many were made or begun.
         decision_timeout: Seconds that a front end waits for a pending decision at the most.
+        verdicts: How many of them came to which verdict.
         services: What the adapters share: data, queues, metrics. It outlives their VMs.
     """
 
@@ -80,6 +81,7 @@ class Engine:
         )
         self.decisions = 0
         self.decision_timeout = configuration.mixer.limits.decision_timeout
+        self.verdicts = VerdictCounts()
         for adapter in self.adapters:
             adapter.start()
 
@@ -111,7 +113,7 @@ class Engine:
             The decision; a pending one only where an adapter waits for a callout.
         """
         self.decisions += 1
-        return decide(Chain(self.adapters, request))
+        return decide(Chain(self.adapters, request), self.verdicts)
 
     def close(self) -> None:
         """Free every VM."""

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from mixer.engine.chain import Chain, Steps
-from mixer.engine.decision import Decision
+from mixer.engine.decision import Decision, VerdictCounts
 from mixer.engine.failure import misled
 from mixer.engine.pausing import Paused
 
@@ -18,15 +18,17 @@ class PendingDecision:
         chain: What decides.
         steps: What is left of it.
         paused: Where it waits now.
+        verdicts: Counts what comes of it.
 
     Attributes:
         decision: None until it is made.
     """
 
-    __slots__ = ("_chain", "_done", "_paused", "_steps", "decision")
+    __slots__ = ("_chain", "_done", "_paused", "_steps", "_verdicts", "decision")
 
-    def __init__(self, chain: Chain, steps: Steps, paused: Paused) -> None:
+    def __init__(self, chain: Chain, steps: Steps, paused: Paused, verdicts: VerdictCounts) -> None:
         self._chain = chain
+        self._verdicts = verdicts
         self._steps = steps
         self._done: Callable[[Decision], None] | None = None
         self.decision: Decision | None = None
@@ -49,6 +51,7 @@ class PendingDecision:
 
     def _settle(self, decision: Decision) -> None:
         self.decision = decision
+        self._verdicts.add(decision.verdict)
         if self._done is not None:
             self._done(decision)
 
@@ -72,15 +75,17 @@ class PendingDecision:
             self._paused.adapter.note_failure(reason)
             self._steps.close()
             self.decision = self._failed(reason)
+            self._verdicts.add(self.decision.verdict)
         return self.decision
 
 
-def decide(chain: Chain) -> Decision | PendingDecision:
-    """Run a chain until it has decided, or has to wait."""
+def decide(chain: Chain, verdicts: VerdictCounts) -> Decision | PendingDecision:
+    """Run a chain until it has decided, or has to wait; a decision is counted once it is made."""
     steps = chain.run()
     try:
         paused = next(steps)
     except StopIteration as end:
         decision: Decision = end.value
+        verdicts.add(decision.verdict)
         return decision
-    return PendingDecision(chain, steps, paused)
+    return PendingDecision(chain, steps, paused, verdicts)

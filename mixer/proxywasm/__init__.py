@@ -21,7 +21,7 @@ from mixer.proxywasm.loading import (
 )
 from mixer.proxywasm.local_reply import local_reply
 from mixer.proxywasm.message_view import Outcome
-from mixer.proxywasm.metrics import MetricSnapshot, MetricStore, MetricType
+from mixer.proxywasm.metrics import BUCKETS, Metric, MetricSnapshot, MetricStore, MetricType
 from mixer.proxywasm.pairs import deserialize
 from mixer.proxywasm.reads import ReadSet
 from mixer.proxywasm.scheduling import Cancel, LoopScheduler, ManualScheduler, Scheduler
@@ -30,6 +30,7 @@ from mixer.proxywasm.stream_context import StreamContext
 from mixer.proxywasm.wasm_vm import WasmVm
 
 __all__ = [
+    "BUCKETS",
     "LATER",
     "UNSUPPORTED",
     "AbiVersion",
@@ -45,6 +46,7 @@ __all__ = [
     "LoopScheduler",
     "ManualScheduler",
     "MapType",
+    "Metric",
     "MetricSnapshot",
     "MetricStore",
     "MetricType",

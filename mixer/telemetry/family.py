@@ -1,0 +1,62 @@
+"""Metrics as values: what every format and exporter is made from."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Labels = tuple[tuple[str, str], ...]
+"""Names and values; the values are any text."""
+
+
+class Kind(StrEnum):
+    """What a metric is, by Prometheus' name."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """What a histogram counted.
+
+    Attributes:
+        counts: Records in each of `mixer.proxywasm.BUCKETS`, and above; each once.
+        total: Sum of what was recorded.
+    """
+
+    counts: tuple[int, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of a metric.
+
+    Attributes:
+        labels: Distinguish it from the others of its family.
+        value: A number, or the bins of a histogram.
+    """
+
+    labels: Labels
+    value: int | Bins
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Every value of one name.
+
+    Attributes:
+        name: As Prometheus gets it.
+        kind: What it is.
+        samples: With the same label names, except in metrics of modules.
+        otel_name: As OpenTelemetry gets it.
+        help: What it means; empty for metrics of modules.
+        unit: In UCUM's notation, as OpenTelemetry wants it; empty where none is known.
+    """
+
+    name: str
+    kind: Kind
+    samples: tuple[Sample, ...]
+    otel_name: str
+    help: str = ""
+    unit: str = ""

@@ -1,0 +1,41 @@
+"""All metrics, read in pieces: what reads them has to let requests go on in between."""
+
+from collections.abc import Iterator
+
+from mixer.engine import Engine
+from mixer.telemetry.family import Family
+from mixer.telemetry.modules import ModuleMetrics
+from mixer.telemetry.own import OWN, Observed
+
+_NAMED_AT_ONCE = 250
+_READ_AT_ONCE = 25
+
+
+class Metrics:
+    """The metrics of one engine; belongs to its thread.
+
+    Args:
+        engine: Counts.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._modules = ModuleMetrics(engine.services.metrics, (one.name for one in OWN))
+        self._observed = Observed(engine, self._modules)
+
+    def pieces(self) -> Iterator[list[Family]]:
+        """Every family once, some at a time, at most a few milliseconds' work for each step.
+
+        A step reads what is true when it is taken. A family that comes up meanwhile is left for
+        the next time.
+        """
+        while self._modules.take_over(_NAMED_AT_ONCE):
+            yield []
+        last = len(self._modules)
+        yield [one.family(self._observed) for one in OWN]
+        for first in range(0, last, _READ_AT_ONCE):
+            numbers = range(first, min(first + _READ_AT_ONCE, last))
+            yield [self._modules.read(number) for number in numbers]
+
+    def is_taken(self, name: str) -> bool:
+        """Whether a sample of any family has the name."""
+        return name in self._modules.taken

@@ -1,0 +1,116 @@
+"""The metrics of modules, named and put into families.
+
+A metric is never taken back, so that each is named once, and a scrape costs only what it reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from mixer.proxywasm import Metric, MetricType
+from mixer.telemetry.family import Bins, Family, Kind, Labels, Sample
+from mixer.telemetry.naming import exposed_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mixer.proxywasm import MetricStore
+
+_KINDS = {
+    MetricType.COUNTER: Kind.COUNTER,
+    MetricType.GAUGE: Kind.GAUGE,
+    MetricType.HISTOGRAM: Kind.HISTOGRAM,
+}
+_HISTOGRAM_SUFFIXES = ("", "_bucket", "_sum", "_count", "_created")
+
+
+class Hidden(StrEnum):
+    """Why a metric is not told."""
+
+    NAME_TAKEN = "name_taken"
+    """Another metric has the name in Prometheus' notation. Envoy tells both, as nobody can read."""
+    STARTS_WITH_DIGIT = "starts_with_digit"
+    """Prometheus has no such names; Envoy leaves them out too."""
+
+
+@dataclass(slots=True)
+class _Members:
+    """The metrics of one family."""
+
+    name: str
+    otel_name: str
+    kind: Kind
+    metrics: dict[Labels, Metric]
+
+    def read(self) -> Family:
+        samples = tuple(Sample(labels, _value(one)) for labels, one in self.metrics.items())
+        return Family(self.name, self.kind, samples, self.otel_name)
+
+
+class ModuleMetrics:
+    """Families over a store.
+
+    Args:
+        store: Where modules count.
+        reserved: Names that are not theirs.
+
+    Attributes:
+        hidden: How many metrics are not told, by reason.
+        taken: Every name of a sample.
+    """
+
+    def __init__(self, store: MetricStore, reserved: Iterable[str]) -> None:
+        self._store = store
+        self._seen = 0
+        self._families: list[_Members] = []
+        self._by_name: dict[str, _Members] = {}
+        self.taken = set(reserved)
+        self.hidden = dict.fromkeys(Hidden, 0)
+
+    def __len__(self) -> int:
+        """How many families there are."""
+        return len(self._families)
+
+    def take_over(self, most: int) -> bool:
+        """Name so many metrics that are new in the store; whether there may be more."""
+        new = self._store.since(self._seen, most)
+        for metric in new:
+            self._add(metric)
+        self._seen += len(new)
+        return len(new) == most
+
+    def read(self, number: int) -> Family:
+        """One family as it is now, by its number from 0."""
+        return self._families[number].read()
+
+    def _add(self, metric: Metric) -> None:
+        exposed, kind = exposed_name(metric.name), _KINDS[metric.type]
+        if exposed.prometheus is None:
+            self.hidden[Hidden.STARTS_WITH_DIGIT] += 1
+            return
+        family = self._by_name.get(exposed.prometheus)
+        if family is None:
+            family = self._new_family(exposed.prometheus, exposed.otel, kind)
+        if family is None or family.otel_name != exposed.otel or family.kind is not kind:
+            self.hidden[Hidden.NAME_TAKEN] += 1
+            return
+        family.metrics[exposed.labels] = metric
+
+    def _new_family(self, name: str, otel_name: str, kind: Kind) -> _Members | None:
+        names = {name}
+        if kind is Kind.HISTOGRAM:
+            names = {name + suffix for suffix in _HISTOGRAM_SUFFIXES}
+        if not self.taken.isdisjoint(names):
+            return None
+        self.taken |= names
+        family = self._by_name[name] = _Members(name, otel_name, kind, {})
+        self._families.append(family)
+        return family
+
+
+def _value(metric: Metric) -> int | Bins:
+    if metric.type is MetricType.HISTOGRAM:
+        return Bins(tuple(metric.buckets), metric.total)
+    return metric.value

@@ -1,0 +1,165 @@
+"""The service's own metrics: one table, read from what is counted anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from mixer.engine import AdapterState, Verdict
+from mixer.telemetry.family import Family, Kind, Sample
+from mixer.vm import wasmtime_version
+
+if TYPE_CHECKING:
+    from mixer.engine import Adapter, Engine
+    from mixer.state import DataUsage, QueueUsage
+    from mixer.telemetry.modules import ModuleMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the service's own metrics are read from.
+
+    Attributes:
+        engine: Adapters, decisions, and what is shared.
+        modules: What became of the metrics of modules.
+    """
+
+    engine: Engine
+    modules: ModuleMetrics
+
+
+Read = Callable[[Observed], Iterable[Sample]]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMetric:
+    """A row of the table.
+
+    Attributes:
+        name: As Prometheus gets it.
+        otel_name: As OpenTelemetry gets it.
+        kind: Counter or gauge.
+        unit: In UCUM's notation.
+        help: What it means, with its unit.
+        read: Its values now.
+    """
+
+    name: str
+    otel_name: str
+    kind: Kind
+    unit: str
+    help: str
+    read: Read
+
+    def family(self, observed: Observed) -> Family:
+        """Its values now, with their names."""
+        samples = tuple(self.read(observed))
+        return Family(self.name, self.kind, samples, self.otel_name, self.help, self.unit)
+
+
+def _one(value: Callable[[Observed], int]) -> Read:
+    return lambda observed: (Sample((), value(observed)),)
+
+
+def _adapters(value: Callable[[Adapter], int]) -> Read:
+    return lambda observed: (
+        Sample((("adapter", one.name),), value(one)) for one in observed.engine.adapters
+    )
+
+
+def _data(value: Callable[[DataUsage], int]) -> Read:
+    return lambda observed: (
+        Sample((("vm_id", vm_id),), value(usage))
+        for vm_id, usage in observed.engine.services.shared_data.usage().items()
+    )
+
+
+def _queues(value: Callable[[QueueUsage], int]) -> Read:
+    def read(observed: Observed) -> Iterator[Sample]:
+        found = {}  # two names that are no text may look alike, and no series may come twice
+        for one in observed.engine.services.shared_queues.usage().values():
+            name = one.name.decode(errors="backslashreplace")
+            found[one.vm_id, name] = value(one)
+        for (vm_id, name), number in found.items():
+            yield Sample((("vm_id", vm_id), ("queue", name)), number)
+
+    return read
+
+
+def _verdicts(observed: Observed) -> Iterator[Sample]:
+    counts = observed.engine.verdicts
+    for verdict in Verdict:
+        yield Sample((("verdict", verdict.value),), counts.of(verdict))
+
+
+def _states(observed: Observed) -> Iterator[Sample]:
+    for adapter in observed.engine.adapters:
+        for state in AdapterState:
+            labels = (("adapter", adapter.name), ("state", state.value))
+            yield Sample(labels, int(adapter.state is state))
+
+
+def _hidden(observed: Observed) -> Iterator[Sample]:
+    for reason, count in observed.modules.hidden.items():
+        yield Sample((("reason", reason.value),), count)
+
+
+def _build(_observed: Observed) -> Iterator[Sample]:
+    versions = (("version", version("wasm-mixer")), ("wasmtime", wasmtime_version()))
+    yield Sample(versions, 1)
+
+
+_C, _G = Kind.COUNTER, Kind.GAUGE
+
+OWN = (
+    OwnMetric("mixer_build_info", "mixer.build.info", _G, "1",
+              "Always 1; the labels tell the versions.", _build),
+    OwnMetric("mixer_decisions_total", "mixer.decisions", _C, "{decision}",
+              "Decisions, by verdict.", _verdicts),
+    OwnMetric("mixer_decisions_pending", "mixer.decisions.pending", _G, "{decision}",
+              "Decisions that are begun and not made: an adapter waits for a callout.",
+              _one(lambda o: o.engine.decisions - o.engine.verdicts.total)),
+    OwnMetric("mixer_adapter_requests_total", "mixer.adapter.requests", _C, "{request}",
+              "Requests that an adapter was asked about.", _adapters(lambda a: a.stats.requests)),
+    OwnMetric("mixer_adapter_denied_total", "mixer.adapter.denied", _C, "{request}",
+              "Requests that an adapter answered itself.", _adapters(lambda a: a.stats.denied)),
+    OwnMetric("mixer_adapter_failures_total", "mixer.adapter.failures", _C, "{failure}",
+              "Traps of an adapter, and requests that it left without an outcome.",
+              _adapters(lambda a: a.stats.failures)),
+    OwnMetric("mixer_adapter_vm_starts_total", "mixer.adapter.vm.starts", _C, "{start}",
+              "Starts of an adapter's VM, failed ones included.",
+              _adapters(lambda a: a.stats.starts)),
+    OwnMetric("mixer_adapter_vm_failed_starts_total", "mixer.adapter.vm.failed_starts", _C,
+              "{start}", "Starts of an adapter's VM that failed.",
+              _adapters(lambda a: a.stats.failed_starts)),
+    OwnMetric("mixer_adapter_state", "mixer.adapter.state", _G, "1",
+              "1 for the state that an adapter is in, else 0.", _states),
+    OwnMetric("mixer_adapter_memory_bytes", "mixer.adapter.memory", _G, "By",
+              "Bytes of linear memory of an adapter's VM.", _adapters(lambda a: a.memory_bytes)),
+    OwnMetric("mixer_adapter_lost_notifications_total", "mixer.adapter.lost_notifications", _C,
+              "{message}", "Messages of queues that an adapter was not told of: too many waited.",
+              _adapters(lambda a: a.lost_notifications)),
+    OwnMetric("mixer_shared_data_keys", "mixer.shared_data.keys", _G, "{key}",
+              "Keys of shared data.", _data(lambda u: u.keys)),
+    OwnMetric("mixer_shared_data_bytes", "mixer.shared_data.size", _G, "By",
+              "Bytes of the keys and values of shared data.", _data(lambda u: u.size)),
+    OwnMetric("mixer_shared_data_refused_total", "mixer.shared_data.refused", _C, "{set}",
+              "Sets of shared data that a bound refused.", _data(lambda u: u.refused)),
+    OwnMetric("mixer_shared_queue_messages", "mixer.shared_queue.messages", _G, "{message}",
+              "Messages in a shared queue.", _queues(lambda u: u.length)),
+    OwnMetric("mixer_shared_queue_bytes", "mixer.shared_queue.size", _G, "By",
+              "Bytes of the messages in a shared queue.", _queues(lambda u: u.size)),
+    OwnMetric("mixer_shared_queue_refused_total", "mixer.shared_queue.refused", _C, "{message}",
+              "Messages that a bound of a shared queue refused.", _queues(lambda u: u.refused)),
+    OwnMetric("mixer_module_metrics_families", "mixer.module_metrics.families", _G, "{family}",
+              "Names under which the metrics of modules are told.",
+              _one(lambda o: len(o.modules))),
+    OwnMetric("mixer_module_metrics_hidden", "mixer.module_metrics.hidden", _G, "{metric}",
+              "Metrics of modules that are not told, by reason.", _hidden),
+    OwnMetric("mixer_module_metrics_refused_total", "mixer.module_metrics.refused", _C, "{call}",
+              "Definitions of metrics that a bound refused.",
+              _one(lambda o: o.engine.services.metrics.refused)),
+)  # fmt: skip
+"""Every metric of the service itself, in the order in which it is told."""

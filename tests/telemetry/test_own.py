@@ -1,0 +1,200 @@
+"""What the service tells of itself."""
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixer.engine import AdapterState, Engine, Verdict
+from mixer.proxywasm import ManualScheduler
+from mixer.telemetry import OWN, OpenMetrics, PrometheusText, negotiate
+from mixer.telemetry.family import Family, Kind, Sample
+from mixer.vm import wasmtime_version
+from tests.engine.conftest import MakeEngine, Plugins, request
+from tests.engine.test_pending import World, asking
+from tests.support import adapters as do
+from tests.support.adapters import adapter
+from tests.telemetry.reading import Series, open_series_of, scrape, series_of
+
+PAGE = 65_536
+
+
+def value(found: Series, name: str, **labels: str) -> float:
+    return found[name, tuple(sorted(labels.items()))]
+
+
+def ask(engine: Engine, *headers: str) -> Verdict:
+    return engine.decide(request(*((name, "1") for name in headers))).verdict
+
+
+def ask_until_up(engine: Engine) -> None:
+    """One request that gets through: a VM that failed is not started again at once."""
+    deadline = time.monotonic() + 30.0
+    while ask(engine) is not Verdict.ALLOW:
+        assert time.monotonic() < deadline
+
+
+def test_requests_denials_and_failures(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Each adapter's counts are its own, and decisions are counted by their verdict."""
+    engine = make_engine(
+        plugins.plugin("first", adapter(do.when("x-deny", do.deny(403, "no")))),
+        plugins.plugin("second", adapter(do.when("x-trap", do.trap))),
+    )
+    assert [ask(engine), ask(engine), ask(engine, "x-deny"), ask(engine, "x-trap")] == [
+        Verdict.ALLOW, Verdict.ALLOW, Verdict.DENY, Verdict.ERROR
+    ]  # fmt: skip
+    found = scrape(engine)
+    for verdict, count in (("allow", 2), ("deny", 1), ("error", 1)):
+        assert value(found, "mixer_decisions_total", verdict=verdict) == count
+    for name, requests, denied, failures in (("first", 4, 1, 0), ("second", 3, 0, 1)):
+        assert value(found, "mixer_adapter_requests_total", adapter=name) == requests
+        assert value(found, "mixer_adapter_denied_total", adapter=name) == denied
+        assert value(found, "mixer_adapter_failures_total", adapter=name) == failures
+
+
+def test_the_life_of_a_vm(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Starts, state and memory tell that a VM went down, and came back for the next request."""
+    engine = make_engine(
+        plugins.plugin("traps", adapter(do.when("x-trap", do.trap))),
+        plugins.plugin("refuses", adapter(configure=[do.answer(0)]), failStrategy="FAIL_OPEN"),
+        plugins.document("absent", failStrategy="FAIL_OPEN"),
+    )
+
+    def states(found: Series, name: str) -> set[str]:
+        labels = {
+            s: value(found, "mixer_adapter_state", adapter=name, state=s) for s in AdapterState
+        }
+        return {state for state, is_it in labels.items() if is_it}
+
+    ask(engine, "x-trap")
+    down = scrape(engine)
+    assert states(down, "traps") == {"failed"}
+    assert value(down, "mixer_adapter_memory_bytes", adapter="traps") == 0
+    assert states(down, "refuses") == states(down, "absent") == {"broken"}
+    ask_until_up(engine)
+    up = scrape(engine)
+    assert states(up, "traps") == {"ready"}
+    assert value(up, "mixer_adapter_memory_bytes", adapter="traps") == PAGE
+    for name, starts, failed in (("traps", 2, 0), ("refuses", 1, 1), ("absent", 0, 0)):
+        assert value(up, "mixer_adapter_vm_starts_total", adapter=name) == starts
+        assert value(up, "mixer_adapter_vm_failed_starts_total", adapter=name) == failed
+
+
+def test_what_is_shared(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Keys, bytes and messages are told for each vm_id and queue."""
+    configure = [do.register_queue("q"), do.set_shared("key", "value"), do.enqueue(1, "hello")]
+    engine = make_engine(
+        plugins.plugin("a", adapter(configure=configure), {"vm-id": "one"}),
+        plugins.plugin("b", adapter(configure=[do.set_shared("k", "v")]), {"vm-id": "two"}),
+        scheduler=ManualScheduler(),
+    )
+    found = scrape(engine)
+    assert value(found, "mixer_shared_data_keys", vm_id="one") == 1
+    assert value(found, "mixer_shared_data_bytes", vm_id="one") == len("key" + "value")
+    assert value(found, "mixer_shared_data_bytes", vm_id="two") == len("k" + "v")
+    assert value(found, "mixer_shared_data_refused_total", vm_id="two") == 0
+    assert value(found, "mixer_shared_queue_messages", vm_id="one", queue="q") == 1
+    assert value(found, "mixer_shared_queue_bytes", vm_id="one", queue="q") == len("hello")
+    assert value(found, "mixer_shared_queue_refused_total", vm_id="one", queue="q") == 0
+
+
+def test_queues_whose_names_are_no_text(make_engine: MakeEngine) -> None:
+    """Names of any bytes are shown, and two that look alike do not spoil the whole text."""
+    engine = make_engine()
+    for name in (b"\xff", rb"\xff", b'a\nb"c\\'):
+        engine.services.shared_queues.register("", name, lambda _queue: None)
+    found = scrape(engine)
+    queues = {dict(labels)["queue"] for name, labels in found if name.endswith("queue_messages")}
+    assert queues == {r"\xff", 'a\nb"c\\'}
+
+
+def test_lost_notifications_outlive_the_vm(
+    make_engine: MakeEngine, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages that an adapter was not told of are counted over all of its VMs."""
+    monkeypatch.setattr("mixer.proxywasm.events.MAX_WAITING", 1)
+    module = adapter(
+        *[do.enqueue(1, "m")] * 3,
+        do.when("x-trap", do.trap),
+        configure=[do.register_queue("q")],
+    )
+    engine = make_engine(plugins.plugin("a", module), scheduler=ManualScheduler())
+    name = "mixer_adapter_lost_notifications_total"
+    ask(engine)
+    assert value(scrape(engine), name, adapter="a") == 2
+    ask(engine, "x-trap")
+    ask_until_up(engine)
+    assert value(scrape(engine), name, adapter="a") == 2 + 3 + 2
+
+
+def test_build(make_engine: MakeEngine) -> None:
+    """The versions are labels of a constant."""
+    [labels] = [dict(labels) for name, labels in scrape(make_engine()) if "build" in name]
+    assert labels["wasmtime"] == wasmtime_version()
+    assert labels["version"]
+
+
+def test_names_follow_the_conventions() -> None:
+    """Counters end in _total, sizes in their unit, and everything has a help text and a unit."""
+    names = [one.name for one in OWN]
+    assert len(set(names)) == len(names) == len({one.otel_name for one in OWN})
+    for one in OWN:
+        assert re.fullmatch("mixer_[a-z_]+", one.name)
+        assert one.name.endswith("_total") == (one.kind is Kind.COUNTER)
+        assert one.name.endswith("_bytes") == (one.unit == "By")
+        assert one.unit
+        assert one.help.endswith(".")
+
+
+@given(st.text(), st.text(max_size=30))
+def test_any_text_may_be_a_label_or_a_help(label: str, help_text: str) -> None:
+    """Quotes, line breaks and whatever else arrive as they were."""
+    samples = (Sample((("a", label),), 1), Sample((("a", label + "x"),), 2))
+    family = Family("m", Kind.GAUGE, samples, "m", help_text)
+    for format_, read in (
+        (PrometheusText(), series_of),
+        (OpenMetrics(lambda _: False), open_series_of),
+    ):
+        found = read(format_.write([family]) + format_.end)
+        assert found == {("m", (("a", label),)): 1, ("m", (("a", label + "x"),)): 2}
+
+
+@pytest.mark.parametrize(
+    ("accept", "newer"),
+    [
+        ("", False),
+        ("*/*", False),
+        ("text/plain", False),
+        ("text/html,*/*;q=0.8", False),
+        ("application/openmetrics-text", True),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+            True,
+        ),
+        ("application/openmetrics-text; q=0.3, text/plain; q=0.7", False),
+        ("application/openmetrics-text;q=0", False),
+        ("application/openmetrics-text;q=nonsense", False),
+        ("APPLICATION/OpenMetrics-Text , */*;q=0.1", True),
+        (",;,;q=,", False),
+    ],
+)
+def test_negotiation(accept: str, newer: bool) -> None:
+    """OpenMetrics goes to who prefers it, and the older format to everybody else."""
+    open_metrics = OpenMetrics(lambda _: False)
+    assert (negotiate(accept, open_metrics) is open_metrics) == newer
+
+
+def test_decisions_that_wait(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """A decision counts once it is made, by its callout's answer or because its caller gave up."""
+    world = World(make_engine, plugins.plugin("waits", asking()))
+    _, given_up, _ = [world.ask() for _ in range(3)]
+    assert value(scrape(world.engine), "mixer_decisions_pending") == 3
+    given_up.give_up("late")
+    given_up.give_up("later")
+    world.answer(0)
+    found = scrape(world.engine)
+    assert value(found, "mixer_decisions_pending") == 1
+    assert value(found, "mixer_decisions_total", verdict="allow") == 1
+    assert value(found, "mixer_decisions_total", verdict="error") == 1
