@@ -54,12 +54,14 @@ def serve(
         fail(f"mixer serve: {error}")
 
 
-def _announce(engine: "Engine", addresses: tuple[str, ...]) -> None:
+def _announce(engine: "Engine", addresses: tuple[str, ...], metrics_address: str | None) -> None:
     from mixer.api.ext_authz import SERVICE
 
     lines = [_describe(adapter) for adapter in engine.adapters] or [
         "no adapters: every request is allowed"
     ]
+    if metrics_address is not None:
+        lines.append(f"serving /metrics on {metrics_address}")
     print("\n".join([*lines, f"serving {SERVICE} on {', '.join(addresses)}"]), file=sys.stderr)
 
 

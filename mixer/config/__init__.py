@@ -19,6 +19,7 @@ from mixer.config.service import (
     SharedState,
     Shutdown,
 )
+from mixer.config.telemetry import MetricsEndpoint, Otlp, Telemetry
 from mixer.config.wasmplugin import FailStrategy, Phase, WasmPluginSpec
 
 __all__ = [
@@ -32,13 +33,16 @@ __all__ = [
     "FailStrategy",
     "Listener",
     "LogLevel",
+    "MetricsEndpoint",
     "MixerSpec",
+    "Otlp",
     "Phase",
     "Problem",
     "Protocol",
     "ServiceLimits",
     "SharedState",
     "Shutdown",
+    "Telemetry",
     "WasmPlugin",
     "WasmPluginSpec",
     "load",

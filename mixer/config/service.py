@@ -22,6 +22,7 @@ from pydantic import (
 from mixer.config.address import check_address, is_any_port
 from mixer.config.metadata import ObjectMeta
 from mixer.config.model import Choice, DnsLabel, Items, Model, Origin, printable
+from mixer.config.telemetry import Telemetry
 from mixer.config.units import CpuLimit, MemoryLimit, duration_between, quantity_between
 
 MIB = 1 << 20
@@ -170,6 +171,7 @@ class MixerSpec(Model):
         adapter_defaults: Limits of an adapter that has no annotation for them.
         compile_cache: Where compiled modules are kept.
         state: Bounds of what adapters share.
+        telemetry: Who is told what the service counts.
     """
 
     listeners: Items[Listener] = (Listener(name="grpc", address="127.0.0.1:9000"),)
@@ -178,6 +180,7 @@ class MixerSpec(Model):
     adapter_defaults: AdapterDefaults = AdapterDefaults()
     compile_cache: CompileCache = Field(default_factory=CompileCache)
     state: SharedState = SharedState()
+    telemetry: Telemetry = Telemetry()
 
     @field_validator("listeners")
     @classmethod
@@ -189,6 +192,15 @@ class MixerSpec(Model):
         fixed = (one.address for one in listeners if not is_any_port(one.address))
         _check_unique("address", fixed)
         return listeners
+
+    @field_validator("telemetry")
+    @classmethod
+    def _of_its_own(cls, telemetry: Telemetry, info: ValidationInfo) -> Telemetry:
+        address = telemetry.metrics.address
+        used = {one.address for one in info.data.get("listeners", ())}
+        if address is not None and not is_any_port(address) and address in used:
+            raise ValueError(f"metrics.address: {address!r} is the address of a listener")
+        return telemetry
 
 
 def _check_unique(what: str, values: Iterable[str]) -> None:

@@ -25,11 +25,24 @@ def check_listeners(listeners: Iterable[Listener]) -> None:
         ListenError: One cannot be listened on; the message has the system's reason.
     """
     for listener in listeners:
-        try:
-            _check(listener.address)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise ListenError(f"listener {listener.name}: {listener.address}: {reason}") from error
+        check_free(f"listener {listener.name}", listener.address)
+
+
+def check_free(what: str, address: str) -> None:
+    """Bind an address for a moment.
+
+    Raises:
+        ListenError: It cannot be listened on; the message begins with what it is for.
+    """
+    try:
+        _check(address)
+    except OSError as error:
+        raise listen_error(what, address, error) from error
+
+
+def listen_error(what: str, address: str, error: OSError) -> ListenError:
+    """Say what the system refused."""
+    return ListenError(f"{what}: {address}: {error.strerror or error}")
 
 
 def _check(address: str) -> None:

@@ -2,19 +2,23 @@
 
 import asyncio
 import logging
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from mixer.config import Configuration
+from mixer.config import Configuration, Telemetry
 from mixer.engine import Engine
+from mixer.telemetry import Metrics
 from mixer.transport.health import Health
-from mixer.transport.listening import check_listeners
+from mixer.transport.listening import check_free, check_listeners
+from mixer.transport.metrics_push import push_settings
 from mixer.transport.server import Server
 
 _log = logging.getLogger(__name__)
 
-Announce = Callable[[Engine, tuple[str, ...]], None]
-"""Told the engine and the addresses once the service answers."""
+Announce = Callable[[Engine, tuple[str, ...], str | None], None]
+"""Told the engine, the addresses, and that of the metrics, once the service answers."""
 
 
 _NO_RELOAD = "SIGHUP is ignored: the configuration is read at the start; restart to change it"
@@ -43,16 +47,39 @@ async def serve(
         ListenError: An address cannot be listened on.
     """
     check_listeners(configuration.mixer.listeners)
+    metrics_address = configuration.mixer.telemetry.metrics.address
+    if metrics_address is not None:
+        check_free("spec.telemetry.metrics", metrics_address)
     health = Health()
     with Engine(configuration, on_change=health.adapter_changed) as engine:
         _check(engine, continue_on_errors=continue_on_errors)
-        async with Server(engine, configuration.mixer, health) as server:
+        async with (
+            _telling(Metrics(engine), configuration.mixer.telemetry) as metrics_address,
+            Server(engine, configuration.mixer, health) as server,
+        ):
             stop = _stop_signal()
-            announce(engine, server.addresses)
+            announce(engine, server.addresses, metrics_address)
             await stop.wait()
             _log.info("stopping: what is in flight has %g s", configuration.mixer.shutdown.grace)
         for adapter in engine.adapters:
             _log.info("adapter %s: %s", adapter.name, adapter.stats)
+
+
+@asynccontextmanager
+async def _telling(metrics: Metrics, telemetry: Telemetry) -> AsyncIterator[str | None]:
+    """Tell metrics to whom the configuration says; the address where they can be fetched."""
+    async with AsyncExitStack() as stack:
+        address = telemetry.metrics.address
+        if address is not None:
+            from mixer.transport.metrics_server import MetricsServer
+
+            address = await stack.enter_async_context(MetricsServer(metrics).listening(address))
+        settings = push_settings(telemetry.otlp, os.environ)
+        if settings is not None:
+            from mixer.transport.otlp import OtlpPush
+
+            await stack.enter_async_context(OtlpPush(metrics, settings))
+        yield address
 
 
 def _stop_signal() -> asyncio.Event:

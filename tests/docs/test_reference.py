@@ -8,6 +8,7 @@ import yaml
 
 from mixer.config import AdapterAnnotations, MixerSpec, WasmPluginSpec, loads
 from mixer.proxywasm import UNSUPPORTED, host_functions
+from mixer.telemetry import OWN
 
 _DOCS = Path(__file__).parents[2] / "docs"
 
@@ -40,6 +41,18 @@ def test_the_example_of_the_service_is_its_defaults() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     assert yaml.safe_load(example)["kind"] == "Mixer"
     assert loads(example).mixer == MixerSpec()
+
+
+def test_every_metric_of_the_service_is_documented() -> None:
+    """The telemetry page lists the metrics of the service as the code has them."""
+    page = (_DOCS / "telemetry.md").read_text()
+    rows = [
+        re.split(r" ?\| ?", line)[1:-1]
+        for line in page.splitlines()
+        if line.startswith("| `mixer_")
+    ]
+    documented = [(name, otel, kind, told) for name, otel, kind, _, told in rows]
+    assert documented == [(f"`{m.name}`", f"`{m.otel_name}`", m.kind.value, m.help) for m in OWN]
 
 
 def test_every_host_call_is_in_the_right_list() -> None:

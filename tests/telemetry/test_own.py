@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -82,6 +83,14 @@ def test_the_life_of_a_vm(make_engine: MakeEngine, plugins: Plugins) -> None:
         assert value(up, "mixer_adapter_vm_failed_starts_total", adapter=name) == failed
 
 
+def documented_labels() -> dict[str, set[str]]:
+    """The labels in the table of the telemetry page; what they may be is told after a colon."""
+    page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text()
+    rows = [re.split(r" ?\| ?", line) for line in page.splitlines() if line.startswith("| `mixer_")]
+    names = {row[1].strip("`"): re.sub(": .*", "", row[4]) for row in rows}
+    return {name: set(re.findall("`([a-z_]+)`", text)) for name, text in names.items()}
+
+
 def test_what_is_shared(make_engine: MakeEngine, plugins: Plugins) -> None:
     """Keys, bytes and messages are told for each vm_id and queue."""
     configure = [do.register_queue("q"), do.set_shared("key", "value"), do.enqueue(1, "hello")]
@@ -91,6 +100,9 @@ def test_what_is_shared(make_engine: MakeEngine, plugins: Plugins) -> None:
         scheduler=ManualScheduler(),
     )
     found = scrape(engine)
+    assert documented_labels() == {
+        name: set(dict(labels)) for name, labels in found if name.startswith("mixer_")
+    }
     assert value(found, "mixer_shared_data_keys", vm_id="one") == 1
     assert value(found, "mixer_shared_data_bytes", vm_id="one") == len("key" + "value")
     assert value(found, "mixer_shared_data_bytes", vm_id="two") == len("k" + "v")

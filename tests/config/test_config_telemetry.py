@@ -1,0 +1,62 @@
+"""``spec.telemetry`` of the Mixer document."""
+
+import pytest
+
+
+def test_nobody_is_told_unless_configured(mixer):
+    """Without the group, and with an empty one, nothing is offered and nothing is sent."""
+    for text in ("", "telemetry: {}", "telemetry: {metrics: {}, otlp: null}"):
+        found = mixer(text).telemetry
+        assert (found.metrics.address, found.otlp) == (None, None)
+
+
+def test_settings_are_read_in_their_units(mixer):
+    """Addresses get one notation, durations become seconds."""
+    found = mixer(
+        "telemetry:\n  metrics: {address: 'LocalHost:09102'}\n"
+        "  otlp: {endpoint: 'http://collector:4317/', interval: 15s, timeout: 500ms,\n"
+        "         resourceAttributes: {zone: a}}"
+    ).telemetry
+    assert found.metrics.address == "localhost:9102"
+    assert found.otlp is not None
+    assert found.otlp.endpoint == "http://collector:4317"
+    assert (found.otlp.interval, found.otlp.timeout) == (15.0, 0.5)
+    assert dict(found.otlp.resource_attributes) == {"zone": "a"}
+
+
+def test_defaults_of_what_is_sent(mixer):
+    """Only the endpoint is needed."""
+    found = mixer("telemetry: {otlp: {endpoint: 'https://[::1]:4317'}}").telemetry.otlp
+    assert (found.endpoint, found.interval, found.timeout) == ("https://[::1]:4317", 60.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "field", "message"),
+    [
+        ("metrics: {address: '9102'}", "metrics.address", "must be host:port"),
+        ("metrics: {address: 'a:1', path: /m}", "metrics.path", "unknown field"),
+        ("otlp: {}", "otlp.endpoint", "is required"),
+        ("otlp: {endpoint: 'a:4317'}", "otlp.endpoint", "must be http://host:port"),
+        ("otlp: {endpoint: 'http://a'}", "otlp.endpoint", "must be http://host:port"),
+        ("otlp: {endpoint: 'http://a:99999'}", "otlp.endpoint", "must be http://host:port"),
+        ("otlp: {endpoint: 'http://[a:1'}", "otlp.endpoint", "must be http://host:port"),
+        ("otlp: {endpoint: 'http://a:1/v1/metrics'}", "otlp.endpoint", "must end after the port"),
+        ("otlp: {endpoint: 'http://u:hush@a:1'}", "otlp.endpoint", "must hold no password"),
+        ("otlp: {endpoint: 'http://a:1', interval: 10ms}", "otlp.interval", "must be from 1s"),
+        ("otlp: {endpoint: 'http://a:1', timeout: 2m}", "otlp.timeout", "must be from 100ms"),
+    ],
+)
+def test_what_is_refused(mixer_refused, telemetry, field, message):
+    """Each problem is told with its field, and without what may be a secret."""
+    [found] = mixer_refused(f"telemetry:\n  {telemetry}")
+    assert f"spec.telemetry.{field}: {message}" in found
+    assert "hush" not in found
+
+
+def test_metrics_have_an_address_of_their_own(mixer, mixer_refused):
+    """The address of a listener is taken; any free port is not."""
+    taken = "listeners: [{name: a, address: '127.0.0.1:9000'}]\n"
+    [found] = mixer_refused(f"{taken}telemetry: {{metrics: {{address: '127.0.0.1:9000'}}}}")
+    assert "spec.telemetry: metrics.address: '127.0.0.1:9000' is the address of a listener" in found
+    free = "listeners: [{name: a, address: '127.0.0.1:0'}]\n"
+    mixer(f"{free}telemetry: {{metrics: {{address: '127.0.0.1:0'}}}}")
