@@ -90,7 +90,8 @@ async def test_a_slow_reader(engine: Engine) -> None:
 async def test_leaving_ends_what_is_going_on(engine: Engine) -> None:
     """The end of the service does not wait for a slow reader."""
     server = MetricsServer(Metrics(engine))
-    async with asyncio.timeout(10.0):
-        async with server.listening("127.0.0.1:0") as address, slow_reader(address):
+    async with contextlib.AsyncExitStack() as clients, asyncio.timeout(10.0):
+        async with server.listening("127.0.0.1:0") as address:
+            await clients.enter_async_context(slow_reader(address))
             await until(lambda: server.connections == 1)
-    assert not server.connections
+        assert not server.connections
