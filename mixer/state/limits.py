@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 MIB = 1 << 20
 
+CLEARED_AT_ONCE = 64
+"""Expired keys that one set clears away, if it needs no more room: no call takes long."""
+
 
 @dataclass(frozen=True, slots=True)
 class StateLimits:
@@ -15,6 +18,8 @@ class StateLimits:
         max_queues: Queues.
         max_queue_length: Messages in one queue.
         max_queue_bytes: Bytes of the messages of one queue together.
+        ttl: Seconds after its last set at which a key of shared data is no longer there; None
+            keeps it.
     """
 
     max_keys: int = 65_536
@@ -22,3 +27,4 @@ class StateLimits:
     max_queues: int = 256
     max_queue_length: int = 16_384
     max_queue_bytes: int = 16 * MIB
+    ttl: float | None = None

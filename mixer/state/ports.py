@@ -46,19 +46,29 @@ class UnknownQueueError(LookupError):
     """No queue has this id."""
 
 
+class StoreError(Exception):
+    """A store cannot be opened; the message names it and the reason, and no password."""
+
+
+class StoreUnavailableError(Exception):
+    """A store that was open does not answer now. What was asked may or may not have been done."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataUsage:
     """How much shared data one ``vm_id`` has.
 
     Attributes:
-        keys: Keys.
+        keys: Keys; those that expired count until they are cleared away, as in ``size``.
         size: Bytes of keys and values.
-        refused: Sets that a bound refused.
+        refused: Sets of this process that a bound refused.
+        expired: Keys that expired and that this process cleared away.
     """
 
     keys: int
     size: int
     refused: int
+    expired: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ class QueueUsage:
         name: Its name.
         length: Messages.
         size: Bytes of the messages.
-        refused: Messages that a bound refused.
+        refused: Messages of this process that a bound refused.
     """
 
     vm_id: str
@@ -81,7 +91,10 @@ class QueueUsage:
 
 
 class SharedData(Protocol):
-    """Keys and values, apart for each ``vm_id``."""
+    """Keys and values, apart for each ``vm_id``.
+
+    Every method may raise StoreUnavailableError, as those of `SharedQueues`.
+    """
 
     def get(self, vm_id: str, key: bytes) -> Entry | None:
         """The value of a key and the number to compare it by, or None."""
@@ -104,6 +117,9 @@ class SharedData(Protocol):
 Notify = Callable[[int], None]
 """Told the id of a queue, once for each message; returns at once and enters no module."""
 
+Post = Callable[[Callable[[], None]], None]
+"""Takes, from any thread, what is to be called soon in the thread of the store's user."""
+
 
 class SharedQueues(Protocol):
     """First in, first out; a queue belongs to a ``vm_id`` and may be used from any other."""
@@ -111,8 +127,11 @@ class SharedQueues(Protocol):
     def register(self, vm_id: str, name: bytes, notify: Notify) -> int | None:
         """Make a queue, or take it over with what is in it; the last one to register is notified.
 
+        The last one of all processes that share the store, and of later messages only.
+
         Returns:
-            Its id, above 0 and the same for the same queue; None where the ``vm_id`` has too many.
+            Its id, above 0 and the same for the same queue in each process; None where the
+            ``vm_id`` has too many.
         """
 
     def resolve(self, vm_id: str, name: bytes) -> int | None:
@@ -126,3 +145,18 @@ class SharedQueues(Protocol):
 
     def usage(self) -> Mapping[int, QueueUsage]:
         """By id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What one engine's adapters share, opened.
+
+    Attributes:
+        data: Shared data.
+        queues: Shared queues.
+        close: Gives back what both hold; neither is asked after it.
+    """
+
+    data: SharedData
+    queues: SharedQueues
+    close: Callable[[], None]

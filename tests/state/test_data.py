@@ -3,7 +3,7 @@
 import pytest
 
 from mixer.state import DataUsage, Entry, SetResult, SharedData, StateLimits
-from tests.state.conftest import MakeData
+from tests.state.conftest import MakeData, wait_until
 
 KEY = b"key"
 
@@ -111,3 +111,59 @@ def test_reading_makes_nothing(data: SharedData) -> None:
     """Only what was set has a use."""
     data.get("vm", KEY)
     assert data.usage() == {}
+
+
+def test_keys_stay_by_default(data: SharedData) -> None:
+    """Without a time to live nothing expires."""
+    data.set("vm", KEY, b"v")
+    assert data.usage()["vm"].expired == 0
+    assert data.get("vm", KEY) is not None
+
+
+def test_a_key_lives_for_its_time(make_data: MakeData) -> None:
+    """A key is not there any more once its time is over, and can be set as a new one."""
+    data = make_data(StateLimits(ttl=0.02))
+    data.set("vm", KEY, b"old")
+    wait_until(lambda: data.get("vm", KEY) is None)
+    assert data.set("vm", KEY, b"new", 77) is SetResult.OK
+    assert data.usage() == {"vm": DataUsage(1, 6, 0, 1)}
+
+
+def test_a_set_begins_the_time_anew(make_data: MakeData) -> None:
+    """A key that is set again lives from then on; the others go."""
+    data = make_data(StateLimits(ttl=0.5))
+    for key in (b"again", b"once"):
+        data.set("vm", key, b"1")
+
+    def set_again() -> bool:
+        data.set("vm", b"again", b"2")
+        return data.get("vm", b"once") is None
+
+    wait_until(set_again)
+    found = data.get("vm", b"again")
+    assert found is not None
+    assert found.value == b"2"
+
+
+def test_what_expired_makes_room(make_data: MakeData) -> None:
+    """Keys that expired stand in nobody's way, however many there are."""
+    data = make_data(StateLimits(ttl=0.05, max_keys=200, max_data_bytes=4000))
+    numbers = range(200)
+    for number in numbers:
+        data.set("vm", b"%03d" % number, bytes(10))
+    wait_until(lambda: all(data.get("vm", b"%03d" % n) is None for n in numbers))
+    assert data.set("vm", b"large", bytes(3990)) is SetResult.OK
+    usage = data.usage()["vm"]
+    assert usage.size <= 4000
+    assert usage.expired >= 199
+
+
+def test_one_set_clears_a_bounded_number_away(make_data: MakeData) -> None:
+    """No set pays for everything that expired."""
+    data = make_data(StateLimits(ttl=0.3))
+    for number in range(100):
+        data.set("vm", b"%03d" % number, b"")
+    wait_until(lambda: data.get("vm", b"099") is None)
+    before = data.usage()["vm"]
+    data.set("vm", KEY, b"")
+    assert data.usage()["vm"].expired - before.expired == min(64, before.keys)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from mixer.state import EnqueueResult, SetResult, StateLimits, UnknownQueueError
-from tests.state.conftest import DATA, QUEUES, MakeData, MakeQueues
+from tests.state.conftest import MakeStores
 
 LIMITS = StateLimits(
     max_keys=3, max_data_bytes=24, max_queues=2, max_queue_length=3, max_queue_bytes=12
@@ -19,13 +19,17 @@ VALUES = st.binary(max_size=12)
 class DataMachine(RuleBasedStateMachine):
     """Sets and gets against a dictionary of values and of the numbers seen."""
 
-    make: MakeData
+    make: MakeStores
 
     def __init__(self) -> None:
         super().__init__()
-        self.store = type(self).make(LIMITS)
+        self.stores = type(self).make(LIMITS)
+        self.store = self.stores.data
         self.model: dict[str, dict[bytes, bytes]] = {}
         self.numbers: dict[tuple[str, bytes], int] = {}
+
+    def teardown(self) -> None:
+        self.stores.close()
 
     def size(self, vm_id: str) -> int:
         return sum(len(k) + len(v) for k, v in self.model.get(vm_id, {}).items())
@@ -62,17 +66,25 @@ class DataMachine(RuleBasedStateMachine):
 class QueueMachine(RuleBasedStateMachine):
     """Queues against lists, and whom each message was told."""
 
-    make: MakeQueues
+    make: MakeStores
 
     def __init__(self) -> None:
         super().__init__()
-        self.store = type(self).make(LIMITS)
+        self.stores = type(self).make(LIMITS)
+        self.store = self.stores.queues
         self.ids: dict[tuple[str, bytes], int] = {}
         self.messages: dict[int, list[bytes]] = {}
         self.owner: dict[int, int] = {}
         self.expected: list[tuple[int, int]] = []
         self.told: list[tuple[int, int]] = []
         self.registrants = 0
+
+    def teardown(self) -> None:
+        self.stores.close()
+
+    def id_of(self, choice: int) -> int:
+        """One of the queues, in the order of their making, or none."""
+        return [*self.messages, 0, 2**32 - 1][min(choice, len(self.messages) + 1)]
 
     @rule(vm_id=VM_IDS, name=NAMES)
     def register(self, vm_id: str, name: bytes) -> None:
@@ -92,8 +104,9 @@ class QueueMachine(RuleBasedStateMachine):
     def resolve(self, vm_id: str, name: bytes) -> None:
         assert self.store.resolve(vm_id, name) == self.ids.get((vm_id, name))
 
-    @rule(queue=st.integers(0, 7), message=st.binary(max_size=6))
-    def enqueue(self, queue: int, message: bytes) -> None:
+    @rule(choice=st.integers(0, 7), message=st.binary(max_size=6))
+    def enqueue(self, choice: int, message: bytes) -> None:
+        queue = self.id_of(choice)
         result = self.store.enqueue(queue, message)
         if queue not in self.messages:
             assert result is EnqueueResult.NOT_FOUND
@@ -106,8 +119,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.messages[queue] = after
         self.expected.append((self.owner[queue], queue))
 
-    @rule(queue=st.integers(0, 7))
-    def dequeue(self, queue: int) -> None:
+    @rule(choice=st.integers(0, 7))
+    def dequeue(self, choice: int) -> None:
+        queue = self.id_of(choice)
         if queue not in self.messages:
             with pytest.raises(UnknownQueueError):
                 self.store.dequeue(queue)
@@ -124,15 +138,13 @@ class QueueMachine(RuleBasedStateMachine):
             assert (usage.length, usage.size) == (len(waiting), sum(map(len, waiting)))
 
 
-@pytest.mark.parametrize("implementation", DATA)
-def test_data_is_as_its_model(implementation: str) -> None:
+def test_data_is_as_its_model(implementation: MakeStores) -> None:
     """Whatever is set and read in whatever order, the store and its model agree."""
-    machine = type("Machine", (DataMachine,), {"make": staticmethod(DATA[implementation])})
-    run_state_machine_as_test(machine, settings=settings(max_examples=60, deadline=None))
+    machine = type("Machine", (DataMachine,), {"make": staticmethod(implementation)})
+    run_state_machine_as_test(machine, settings=settings(max_examples=40, deadline=None))
 
 
-@pytest.mark.parametrize("implementation", QUEUES)
-def test_queues_are_as_their_model(implementation: str) -> None:
+def test_queues_are_as_their_model(implementation: MakeStores) -> None:
     """Whatever is registered, put in and taken in whatever order, the two agree."""
-    machine = type("Machine", (QueueMachine,), {"make": staticmethod(QUEUES[implementation])})
-    run_state_machine_as_test(machine, settings=settings(max_examples=60, deadline=None))
+    machine = type("Machine", (QueueMachine,), {"make": staticmethod(implementation)})
+    run_state_machine_as_test(machine, settings=settings(max_examples=40, deadline=None))
