@@ -38,6 +38,7 @@ def serve(
     import uvloop
 
     from mixer.cli.configuration import load_or_fail
+    from mixer.state import StoreError
     from mixer.transport import BrokenAdaptersError, ListenError
     from mixer.transport import serve as serve_until_stopped
 
@@ -50,7 +51,7 @@ def serve(
         uvloop.run(
             serve_until_stopped(configuration, _announce, continue_on_errors=continue_on_errors)
         )
-    except (BrokenAdaptersError, ListenError) as error:
+    except (BrokenAdaptersError, ListenError, StoreError) as error:
         fail(f"mixer serve: {error}")
 
 

@@ -44,7 +44,7 @@ def _start_adapters(configuration: "Configuration") -> None:
 
     logging.getLogger("mixer").addHandler(logging.NullHandler())  # the errors are printed below
     logging.getLogger("mixer").propagate = False
-    with Engine(configuration) as engine:
+    with Engine(configuration.in_memory()) as engine:
         broken = [str(adapter.problem) for adapter in engine.broken]
     if broken:
         fail("\n".join((*broken, _count(len(broken), "problem"))))

@@ -19,6 +19,7 @@ from mixer.config.service import (
     SharedState,
     Shutdown,
 )
+from mixer.config.store import LmdbStore, MemoryStore, RedisStore, StateStore
 from mixer.config.telemetry import MetricsEndpoint, Otlp, Telemetry
 from mixer.config.wasmplugin import FailStrategy, Phase, WasmPluginSpec
 
@@ -32,16 +33,20 @@ __all__ = [
     "Configuration",
     "FailStrategy",
     "Listener",
+    "LmdbStore",
     "LogLevel",
+    "MemoryStore",
     "MetricsEndpoint",
     "MixerSpec",
     "Otlp",
     "Phase",
     "Problem",
     "Protocol",
+    "RedisStore",
     "ServiceLimits",
     "SharedState",
     "Shutdown",
+    "StateStore",
     "Telemetry",
     "WasmPlugin",
     "WasmPluginSpec",

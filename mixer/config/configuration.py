@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mixer.config.assembly import Assembly
@@ -10,6 +10,7 @@ from mixer.config.plugin import WasmPlugin
 from mixer.config.problem import ConfigError, Problem
 from mixer.config.service import MixerSpec
 from mixer.config.source import decode_source, read_source, yaml_files
+from mixer.config.store import MemoryStore, StateStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,12 @@ class Configuration:
     plugins: tuple[WasmPlugin, ...]
     notices: tuple[Problem, ...]
     files: tuple[Path, ...]
+
+    def in_memory(self) -> "Configuration":
+        """The same with shared state of its own, to be tried beside a service that runs it."""
+        own = StateStore(memory=MemoryStore())
+        state = self.mixer.state.model_copy(update={"store": own})
+        return replace(self, mixer=self.mixer.model_copy(update={"state": state}))
 
 
 def load(path: Path, *, environ: Mapping[str, str] | None = None) -> Configuration:

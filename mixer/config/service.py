@@ -21,7 +21,9 @@ from pydantic import (
 
 from mixer.config.address import check_address, is_any_port
 from mixer.config.metadata import ObjectMeta
-from mixer.config.model import Choice, DnsLabel, Items, Model, Origin, printable
+from mixer.config.model import Choice, DnsLabel, Items, Model
+from mixer.config.secret import located
+from mixer.config.store import MemoryStore, StateStore
 from mixer.config.telemetry import Telemetry
 from mixer.config.units import CpuLimit, MemoryLimit, duration_between, quantity_between
 
@@ -30,6 +32,7 @@ MIB = 1 << 20
 MessageSize = Annotated[int, BeforeValidator(quantity_between("64Ki", "256Mi"))]
 StateSize = Annotated[int, BeforeValidator(quantity_between("64Ki", "16Gi"))]
 DecisionTimeout = Annotated[float, BeforeValidator(duration_between("10ms", "10m"))]
+TimeToLive = Annotated[float, BeforeValidator(duration_between("1ms", "8760h"))]
 Grace = Annotated[float, BeforeValidator(duration_between("0s", "10m"))]
 
 
@@ -136,17 +139,16 @@ class CompileCache(Model):
     @field_validator("directory", mode="before")
     @classmethod
     def _locate(cls, value: object, info: ValidationInfo) -> object:
-        if not isinstance(value, str) or not isinstance(info.context, Origin):
-            return value
-        if not value:
-            raise ValueError("must not be empty")
-        return info.context.base / printable(value)
+        return located(value, info)
 
 
 class SharedState(Model):
-    """Bounds of what adapters share, for each ``mixer.dev/vm-id``.
+    """What adapters share: where it is kept, and its bounds for each ``mixer.dev/vm-id``.
 
     Attributes:
+        store: Where; in the memory of the process unless configured.
+        ttl: Seconds that a key of shared data lives after its last set, 1ms to 8760h; a duration
+            in YAML. None keeps it.
         max_keys: Keys of shared data, 1 to 10000000.
         max_data_bytes: Bytes of its keys and values together, 64Ki to 16Gi; a quantity in YAML.
         max_queues: Shared queues, 1 to 65536.
@@ -154,6 +156,8 @@ class SharedState(Model):
         max_queue_bytes: Bytes of the messages of one queue together, 64Ki to 16Gi.
     """
 
+    store: StateStore = StateStore(memory=MemoryStore())
+    ttl: TimeToLive | None = None
     max_keys: Annotated[int, Field(ge=1, le=10_000_000)] = 65_536
     max_data_bytes: StateSize = 64 * MIB
     max_queues: Annotated[int, Field(ge=1, le=65_536)] = 256
@@ -170,7 +174,7 @@ class MixerSpec(Model):
         shutdown: How it ends.
         adapter_defaults: Limits of an adapter that has no annotation for them.
         compile_cache: Where compiled modules are kept.
-        state: Bounds of what adapters share.
+        state: What adapters share.
         telemetry: Who is told what the service counts.
     """
 

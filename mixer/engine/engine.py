@@ -14,7 +14,7 @@ from mixer.engine.failure import DIGEST, URL, LoadFailure
 from mixer.engine.pending import PendingDecision, decide
 from mixer.engine.request import Request
 from mixer.engine.scheduling import scheduler_of_this_thread
-from mixer.engine.sharing import shared_services
+from mixer.engine.sharing import open_stores, shared_services
 from mixer.proxywasm import (
     ProxyWasmModule,
     Scheduler,
@@ -48,6 +48,9 @@ class Engine:
         decision_timeout: Seconds that a front end waits for a pending decision at the most.
         verdicts: How many of them came to which verdict.
         services: What the adapters share: data, queues, metrics. It outlives their VMs.
+
+    Raises:
+        StoreError: The configured store of shared state cannot be opened.
     """
 
     def __init__(
@@ -59,16 +62,14 @@ class Engine:
         scheduler: Scheduler | None = None,
         callouts: Callouts | None = None,
     ) -> None:
+        scheduler = scheduler or scheduler_of_this_thread()
+        self._stores = open_stores(configuration.mixer.state, scheduler)
         directory = configuration.mixer.compile_cache.directory
         self._wasm = WasmEngine(CompileCache(directory) if directory else None)
         self._linker = make_linker(self._wasm, host_functions())
         self._progress = progress
         self._modules: dict[str, ProxyWasmModule] = {}
-        self.services = shared_services(
-            configuration.mixer.state,
-            scheduler or scheduler_of_this_thread(),
-            callouts or NoCallouts(),
-        )
+        self.services = shared_services(self._stores, scheduler, callouts or NoCallouts())
         self.adapters = tuple(
             Adapter(
                 plugin,
@@ -116,9 +117,10 @@ class Engine:
         return decide(Chain(self.adapters, request), self.verdicts)
 
     def close(self) -> None:
-        """Free every VM."""
+        """Free every VM, and give back what they shared."""
         for adapter in self.adapters:
             adapter.close()
+        self._stores.close()
         self._linker.close()
         self._wasm.close()
 

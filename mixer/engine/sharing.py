@@ -1,23 +1,57 @@
 """What the adapters of one engine share."""
 
 from mixer.callouts.ports import Callouts
-from mixer.config import SharedState
+from mixer.config import LmdbStore, RedisStore, SharedState
 from mixer.proxywasm import Scheduler, Services
-from mixer.state import MemorySharedData, MemorySharedQueues, StateLimits
+from mixer.state import Post, StateLimits, Stores, memory_stores
 
 
-def shared_services(bounds: SharedState, scheduler: Scheduler, callouts: Callouts) -> Services:
-    """Make the stores, within the configured bounds."""
+def open_stores(state: SharedState, scheduler: Scheduler) -> Stores:
+    """Open the configured stores.
+
+    Raises:
+        StoreError: They cannot be opened.
+    """
     limits = StateLimits(
-        max_keys=bounds.max_keys,
-        max_data_bytes=bounds.max_data_bytes,
-        max_queues=bounds.max_queues,
-        max_queue_length=bounds.max_queue_length,
-        max_queue_bytes=bounds.max_queue_bytes,
+        max_keys=state.max_keys,
+        max_data_bytes=state.max_data_bytes,
+        max_queues=state.max_queues,
+        max_queue_length=state.max_queue_length,
+        max_queue_bytes=state.max_queue_bytes,
+        ttl=state.ttl,
     )
+    if (lmdb := state.store.lmdb) is not None:
+        return _lmdb(lmdb, limits, scheduler.post)
+    if (redis := state.store.redis) is not None:
+        return _redis(redis, limits, scheduler.post)
+    return memory_stores(limits)
+
+
+def _lmdb(store: LmdbStore, limits: StateLimits, post: Post) -> Stores:
+    from mixer.state.lmdb_store import lmdb_stores
+
+    return lmdb_stores(store.path, store.map_size, limits, post)
+
+
+def _redis(store: RedisStore, limits: StateLimits, post: Post) -> Stores:
+    from mixer.state.redis_store import RedisOptions, redis_stores
+
+    options = RedisOptions(
+        url=store.location,
+        password=store.password,
+        prefix=store.prefix,
+        timeout=store.timeout,
+        start_timeout=store.start_timeout,
+        ca_file=None if store.ca_file is None else str(store.ca_file),
+    )
+    return redis_stores(options, limits, post)
+
+
+def shared_services(stores: Stores, scheduler: Scheduler, callouts: Callouts) -> Services:
+    """Make what every adapter of an engine is given."""
     return Services(
         scheduler=scheduler,
         callouts=callouts,
-        shared_data=MemorySharedData(limits),
-        shared_queues=MemorySharedQueues(limits),
+        shared_data=stores.data,
+        shared_queues=stores.queues,
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from itertools import count
+from queue import SimpleQueue
 from typing import Protocol
 
 Cancel = Callable[[], None]
@@ -17,6 +18,9 @@ class Scheduler(Protocol):
 
     def defer(self, callback: Callable[[], None]) -> None:
         """Call once, soon; in the order of the requests."""
+
+    def post(self, callback: Callable[[], None]) -> None:
+        """`defer` for other threads; raises RuntimeError where nothing is called any more."""
 
 
 class LoopScheduler:
@@ -37,6 +41,10 @@ class LoopScheduler:
         """See `Scheduler`."""
         self._loop.call_soon(callback)
 
+    def post(self, callback: Callable[[], None]) -> None:
+        """See `Scheduler`."""
+        self._loop.call_soon_threadsafe(callback)
+
 
 class ManualScheduler:
     """A clock that moves when it is told to; without that, nothing is ever called.
@@ -49,6 +57,7 @@ class ManualScheduler:
         self.now = 0.0
         self._order = count()
         self._waiting: dict[tuple[float, int], Callable[[], None]] = {}
+        self._posted: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def schedule(self, delay: float, callback: Callable[[], None]) -> Cancel:
         """See `Scheduler`."""
@@ -68,8 +77,14 @@ class ManualScheduler:
         """When something is due next, on this clock; None if nothing is."""
         return min(self._waiting)[0] if self._waiting else None
 
+    def post(self, callback: Callable[[], None]) -> None:
+        """See `Scheduler`."""
+        self._posted.put(callback)
+
     def advance(self, seconds: float = 0.0) -> None:
         """Let time pass, and call what is due on the way, in order."""
+        while not self._posted.empty():
+            self.defer(self._posted.get())
         end = self.now + seconds
         while self._waiting and (key := min(self._waiting))[0] <= end:
             self.now = key[0]

@@ -45,6 +45,7 @@ async def serve(
     Raises:
         BrokenAdaptersError: Such an adapter did not load.
         ListenError: An address cannot be listened on.
+        StoreError: The store of shared state cannot be opened.
     """
     check_listeners(configuration.mixer.listeners)
     metrics_address = configuration.mixer.telemetry.metrics.address

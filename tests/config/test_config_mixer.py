@@ -182,11 +182,10 @@ def test_bounds_of_shared_state(mixer):
 
 def test_defaults_of_shared_state_are_those_of_the_store(mixer):
     """A store that is made without limits has those of a service without configuration."""
-    from mixer.callouts.ports import NoCallouts
-    from mixer.engine.sharing import shared_services
+    from mixer.engine.sharing import open_stores
     from mixer.proxywasm import ManualScheduler
     from mixer.state import MemorySharedData, StateLimits
 
-    services = shared_services(mixer("").state, ManualScheduler(), NoCallouts())
-    assert isinstance(services.shared_data, MemorySharedData)
-    assert services.shared_data._limits == StateLimits()
+    stores = open_stores(mixer("").state, ManualScheduler())
+    assert isinstance(stores.data, MemorySharedData)
+    assert stores.data._limits == StateLimits()

@@ -59,9 +59,11 @@ IMPLEMENTATIONS: dict[str, Implementation] = {"memory": _memory, "lmdb": _lmdb, 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A server that keeps nothing; tests have prefixes of their own."""
-    with tempfile.TemporaryDirectory(prefix="mixer-redis-") as folder:
-        with RedisServer(Path(folder)) as server:
-            yield server
+    with (
+        tempfile.TemporaryDirectory(prefix="mixer-redis-") as folder,
+        RedisServer(Path(folder)) as server,
+    ):
+        yield server
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)

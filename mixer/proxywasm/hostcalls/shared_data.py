@@ -5,7 +5,7 @@ from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.hostcalls.refusal import refuse
 from mixer.proxywasm.hostcalls.signature import HostCall
 from mixer.proxywasm.hostcalls.taking import note_volatile, take
-from mixer.state import SetResult
+from mixer.state import SetResult, StoreUnavailableError
 
 _STATUSES = {SetResult.OK: Status.OK, SetResult.CAS_MISMATCH: Status.CAS_MISMATCH}
 
@@ -18,7 +18,10 @@ def get_shared_data(
     vm = context.vm
     name = vm.instance.memory.read(key, key_size)
     note_volatile(context)
-    found = vm.services.shared_data.get(vm.vm_id, name)
+    try:
+        found = vm.services.shared_data.get(vm.vm_id, name)
+    except StoreUnavailableError:  # the store logs why, once for each outage
+        return Status.INTERNAL_FAILURE
     if found is None:
         return Status.NOT_FOUND
     status = vm.give(found.value, value, value_size)
@@ -37,7 +40,10 @@ def set_shared_data(
         return Status.INTERNAL_FAILURE
     note_volatile(context)
     name, content = taken
-    result = context.vm.services.shared_data.set(context.vm.vm_id, name, content, cas)
+    try:
+        result = context.vm.services.shared_data.set(context.vm.vm_id, name, content, cas)
+    except StoreUnavailableError:
+        return Status.INTERNAL_FAILURE
     if result is SetResult.FULL:
         return refuse(context, "proxy_set_shared_data", "the shared data of this vm_id is full")
     return _STATUSES[result]

@@ -5,7 +5,7 @@ from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.hostcalls.refusal import refuse
 from mixer.proxywasm.hostcalls.signature import HostCall
 from mixer.proxywasm.hostcalls.taking import note_volatile, take
-from mixer.state import EnqueueResult, UnknownQueueError
+from mixer.state import EnqueueResult, StoreUnavailableError, UnknownQueueError
 
 MAX_NAME_BYTES = 4096
 """Of a queue's name: it is kept for as long as the service runs."""
@@ -25,7 +25,10 @@ def register_shared_queue(context: Context, name: int, name_size: int, queue: in
     text = vm.instance.memory.read(name, name_size)
     note_volatile(context)
     notify = vm.events.notifier(context.root)
-    number = vm.services.shared_queues.register(vm.vm_id, text, notify)
+    try:
+        number = vm.services.shared_queues.register(vm.vm_id, text, notify)
+    except StoreUnavailableError:  # the store logs why, once for each outage
+        return Status.INTERNAL_FAILURE
     if number is None:
         return refuse(context, _REGISTER, "this vm_id has too many queues")
     vm.instance.memory.write_u32(queue, number)
@@ -41,7 +44,10 @@ def resolve_shared_queue(
     owner = vm.instance.memory.read(vm_id, vm_id_size).decode("utf-8", "replace") or vm.vm_id
     text = vm.instance.memory.read(name, name_size)
     note_volatile(context)
-    number = vm.services.shared_queues.resolve(owner, text)
+    try:
+        number = vm.services.shared_queues.resolve(owner, text)
+    except StoreUnavailableError:
+        return Status.INTERNAL_FAILURE
     if number is None:
         return Status.NOT_FOUND
     vm.instance.memory.write_u32(queue, number)
@@ -55,7 +61,10 @@ def enqueue_shared_queue(context: Context, queue: int, message: int, size: int) 
     if taken is None:
         return Status.INTERNAL_FAILURE
     note_volatile(context)
-    result = context.vm.services.shared_queues.enqueue(queue, *taken)
+    try:
+        result = context.vm.services.shared_queues.enqueue(queue, *taken)
+    except StoreUnavailableError:
+        return Status.INTERNAL_FAILURE
     if result is EnqueueResult.FULL:
         return refuse(context, "proxy_enqueue_shared_queue", "the queue is full")
     return _STATUSES[result]
@@ -69,6 +78,8 @@ def dequeue_shared_queue(context: Context, queue: int, data: int, size: int) -> 
         message = context.vm.services.shared_queues.dequeue(queue)
     except UnknownQueueError:
         return Status.NOT_FOUND
+    except StoreUnavailableError:
+        return Status.INTERNAL_FAILURE
     if message is None:
         return Status.EMPTY
     return context.vm.give(message, data, size)
