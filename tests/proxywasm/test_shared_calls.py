@@ -5,7 +5,12 @@ import struct
 import pytest
 
 from mixer.proxywasm import LogLevel, ManualScheduler, ReadSet
-from mixer.state import MemorySharedData, MemorySharedQueues, StateLimits
+from mixer.state import (
+    MemorySharedData,
+    MemorySharedQueues,
+    StateLimits,
+    StoreUnavailableError,
+)
 from tests.support.guest import BYTES, OK, WORD, Answer, Guest, Phase, call
 
 NOT_FOUND, EMPTY, CAS_MISMATCH, INTERNAL_FAILURE = 1, 7, 8, 10
@@ -271,3 +276,25 @@ def test_the_name_of_a_queue_is_bounded() -> None:
     with Guest() as guest:
         long, short = guest.in_headers(register(b"x" * 4097), register(b"x" * 4096))
     assert (long.status, short.status) == (10, OK)
+
+
+class _Down:
+    """A store that does not answer."""
+
+    def _fail(self, *_: object) -> None:
+        raise StoreUnavailableError("it is down")
+
+    get = set = usage = register = resolve = enqueue = dequeue = _fail
+
+
+def test_a_store_that_is_down_is_a_failure() -> None:
+    """Every call answers INTERNAL_FAILURE and writes nothing; the module lives on."""
+    with Guest(services={"shared_data": _Down(), "shared_queues": _Down()}) as guest:
+        guest.memory.write_u32(CAS_AT, 77)
+        answers = guest.in_headers(
+            get(b"k"), put(b"k", b"v"), register(), enqueue(1, b"m"), dequeue(1),
+            call("proxy_resolve_shared_queue", b"", b"q", WORD),
+        )  # fmt: skip
+        assert [answer.status for answer in answers] == [INTERNAL_FAILURE] * 6
+        assert cas(guest) == 77
+        assert guest.failures == []

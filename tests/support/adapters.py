@@ -23,6 +23,8 @@ _IMPORTS = """
 (import "env" "proxy_set_shared_data"
   (func $share (param i32 i32 i32 i32 i32) (result i32)))
 (import "env" "proxy_register_shared_queue" (func $register (param i32 i32 i32) (result i32)))
+(import "env" "proxy_resolve_shared_queue"
+  (func $resolve (param i32 i32 i32 i32 i32) (result i32)))
 (import "env" "proxy_enqueue_shared_queue" (func $enqueue (param i32 i32 i32) (result i32)))
 (import "env" "proxy_dequeue_shared_queue" (func $dequeue (param i32 i32 i32) (result i32)))
 (import "env" "proxy_define_metric" (func $define (param i32 i32 i32 i32) (result i32)))
@@ -165,14 +167,23 @@ def register_queue(name: str) -> Step:
     return lambda t: f"(drop (call $register {t.place(name)} (i32.const 12)))"
 
 
-def enqueue(queue: int, message: str) -> Step:
-    """Put a message into a queue."""
-    return lambda t: f"(drop (call $enqueue (i32.const {queue}) {t.place(message)}))"
+def resolve_queue(vm_id: str, name: str) -> Step:
+    """Find a queue."""
+    return lambda t: f"(drop (call $resolve {t.place(vm_id)} {t.place(name)} (i32.const 12)))"
 
 
-def dequeue(queue: int) -> Step:
-    """Take a message from a queue."""
-    return lambda _: f"(drop (call $dequeue (i32.const {queue}) (i32.const 16) (i32.const 20)))"
+def _queue(number: int | None) -> str:
+    return f"(i32.const {number})" if number else "(i32.load (i32.const 12))"
+
+
+def enqueue(queue: int | None, message: str) -> Step:
+    """Put a message into a queue; None is the one registered or resolved last."""
+    return lambda t: f"(drop (call $enqueue {_queue(queue)} {t.place(message)}))"
+
+
+def dequeue(queue: int | None) -> Step:
+    """Take a message from a queue, likewise."""
+    return lambda _: f"(drop (call $dequeue {_queue(queue)} (i32.const 16) (i32.const 20)))"
 
 
 def count(name: str, delta: int) -> Step:

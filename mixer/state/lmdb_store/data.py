@@ -141,7 +141,8 @@ class _Set:
         more = size if old is None else len(value) - (len(old) - _RECORD.size)
         self._clear_due(more, is_new=old is None)
         done = SetResult.FULL
-        if self._fits(more, is_new=old is None) and self._env.has_room(self._txn, size):
+        has_room = more <= 0 or self._env.has_room(self._txn, size)
+        if has_room and self._fits(more, is_new=old is None):
             self._put(name, old, key, value)
             self._space.keys += old is None
             self._space.size += more
