@@ -7,6 +7,9 @@ MIB = 1 << 20
 CLEARED_AT_ONCE = 64
 """Expired keys that one set clears away, if it needs no more room: no call takes long."""
 
+TOLD_AT_ONCE = 65_536
+"""Messages of one queue that another process is told of at once; there may be more."""
+
 
 @dataclass(frozen=True, slots=True)
 class StateLimits:

@@ -184,8 +184,8 @@ def test_a_full_pipe_loses_no_notification(folder: Path) -> None:
     place = Place(folder, limits=StateLimits(max_queue_length=100_000))
     with Peer(place) as other, closing(Member(place)) as here:
         queue = here.register("vm", b"q")
-        other.ask("enqueue_many", queue, [b""] * 80_000)
-        assert here.told(80_000) == [queue] * 80_000
+        other.ask("enqueue_many", queue, [b""] * 60_000)
+        assert here.told(60_000) == [queue] * 60_000
 
 
 def test_closing_leaves_no_thread(folder: Path) -> None:

@@ -97,6 +97,23 @@ def test_what_a_server_lost_is_made_again(forgetful: RedisServer) -> None:
         assert here.take_all(queue) == [b"m"]
 
 
+def test_the_last_registrant_is_so_on_a_server_that_lost_all(forgetful: RedisServer) -> None:
+    """Whichever process comes back first, the one that registered a queue last is told."""
+    where = place(forgetful)
+    with closing(Member(where)) as first, closing(Member(where)) as last:
+        queue = first.register("vm", b"q")
+        assert last.register("vm", b"q") == queue
+        for order in ((first, last), (last, first)):
+            with closing(RedisOptions(forgetful.url).connect()) as client:
+                client.flushall()
+            for one in order:
+                assert one.queues.dequeue(queue) is None
+                one.queues._worker.restore(queue)
+            assert first.queues.enqueue(queue, b"m") is EnqueueResult.OK
+        assert last.told(2) == [queue] * 2
+        assert first.told_by_now() == []
+
+
 def test_one_does_not_wait_for_a_queue_to_be_made_again(forgetful: RedisServer) -> None:
     """Whoever registered a queue can use it at once on a server that lost it."""
     with closing(Member(place(forgetful))) as one:

@@ -92,6 +92,7 @@ class LmdbSharedData:
                 result = one.run(key, value, cas)
             self._expired[vm_id] += one.cleared
         except lmdb.MapFullError:
+            self._env.is_full()
             result = SetResult.FULL
         except lmdb.Error as error:
             raise self._env.unavailable(error) from error

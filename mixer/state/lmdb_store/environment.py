@@ -91,12 +91,18 @@ class LmdbEnvironment:
         stats = (txn.stat(table) for table in self._growing)
         return sum(s["branch_pages"] + s["leaf_pages"] + s["overflow_pages"] for s in stats)
 
+    def is_full(self) -> None:
+        """Free what killed processes were reading: their snapshots keep pages from being used."""
+        self._env.reader_check()
+
     def unavailable(self, error: lmdb.Error) -> StoreUnavailableError:
         """What to raise for an error of the file; it is logged, if none was a moment ago."""
         now = time.monotonic()
         if now >= self._next_complaint:
             self._next_complaint = now + _COMPLAINT_SECONDS
             _log.warning("shared state in %s: %s", self._folder, error)
+        if isinstance(error, lmdb.MapFullError):
+            self.is_full()
         return StoreUnavailableError(f"{self._folder}: {error}")
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from itertools import takewhile
 
 import lmdb
 
-from mixer.state.limits import StateLimits
+from mixer.state.limits import TOLD_AT_ONCE, StateLimits
 from mixer.state.lmdb_store.data import space_id
 from mixer.state.lmdb_store.environment import LmdbEnvironment, digest, stored
 from mixer.state.ports import EnqueueResult, Notify, Post, QueueUsage, UnknownQueueError
@@ -88,6 +88,7 @@ class LmdbSharedQueues:
                     queue.owner = self._env.worker
                     self._write(txn, number, queue)
         except lmdb.MapFullError:
+            self._env.is_full()
             return None
         except lmdb.Error as error:
             raise self._env.unavailable(error) from error
@@ -142,6 +143,7 @@ class LmdbSharedQueues:
                     owner = found.owner
                     self._append(txn, queue, found, message)
         except lmdb.MapFullError:
+            self._env.is_full()
             result = EnqueueResult.FULL
         except lmdb.Error as error:
             raise self._env.unavailable(error) from error
@@ -220,7 +222,7 @@ class LmdbSharedQueues:
             self._env.unavailable(error)
             return
         for queue, times in rows:
-            for _ in range(min(times, self._limits.max_queue_length)):
+            for _ in range(min(times, TOLD_AT_ONCE)):
                 self._told[queue](queue)
 
     def _take_mail(self, txn: lmdb.Transaction, worker: int) -> list[tuple[int, int]]:

@@ -131,9 +131,10 @@ class RedisClient:
         except (RedisConnectionError, RedisTimeoutError) as error:
             raise self._breaker.trip(str(error)) from error
         except RedisError as error:
-            raise self._refused(error) from error
+            raise self.refused(error) from error
 
-    def _refused(self, error: RedisError) -> StoreUnavailableError:
+    def refused(self, error: RedisError) -> StoreUnavailableError:
+        """What to raise for a call that the server refused; logged, if none was a moment ago."""
         now = time.monotonic()
         if now >= self._next_complaint:
             self._next_complaint = now + _COMPLAINT_SECONDS

@@ -1,7 +1,7 @@
--- Makes a queue or takes it over, and answers its id; nothing where there are too many.
--- KEYS: names, queues, counts, owners.
+-- Makes a queue or takes it over; its id and the time in microseconds, or nothing where there are
+-- too many. KEYS: names, queues, counts, owners, since.
 -- ARGV: label (length of the vm_id, colon, vm_id, name), vm_id, wanted id, most queues, worker.
-local names, queues, counts, owners = unpack(KEYS)
+local names, queues, counts, owners, since = unpack(KEYS)
 local label, vm, worker = ARGV[1], ARGV[2], ARGV[5]
 local id = redis.call('HGET', names, label)
 if not id then
@@ -16,5 +16,8 @@ if not id then
   redis.call('HSET', queues, id, label)
   redis.call('HINCRBY', counts, vm, 1)
 end
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
 redis.call('HSET', owners, id, worker)
-return tonumber(id)
+redis.call('HSET', since, id, string.format('%.0f', now))
+return {tonumber(id), now}

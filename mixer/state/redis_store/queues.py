@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from mixer.state.limits import StateLimits
+from mixer.state.limits import TOLD_AT_ONCE, StateLimits
 from mixer.state.ports import EnqueueResult, Notify, Post, QueueUsage, UnknownQueueError
 from mixer.state.redis_store.client import RedisClient
 from mixer.state.redis_store.scripts import script
@@ -45,15 +45,17 @@ class RedisSharedQueues:
     def register(self, vm_id: str, name: bytes, notify: Notify) -> int | None:
         """See `mixer.state.SharedQueues`."""
         label = _label(vm_id, name)
-        queue: int | None = self._client.run(
+        made = self._client.run(
             _REGISTER,
-            [self._client.key(one) for one in ("names", "queues", "counts", "owners")],
+            self._worker.tables,
             *(label, vm_id, _wanted_id(label), self._limits.max_queues, self._worker.id),
         )
-        if queue is not None:
-            self._told[queue] = notify
-            self._worker.registered(queue, label, vm_id)
-        return queue
+        if made is None:
+            return None
+        queue, since = made
+        self._told[queue] = notify
+        self._worker.registered(queue, label, vm_id, since)
+        return int(queue)
 
     def resolve(self, vm_id: str, name: bytes) -> int | None:
         """See `mixer.state.SharedQueues`."""
@@ -109,7 +111,7 @@ class RedisSharedQueues:
     def _tell(self, mail: Mapping[int, int]) -> None:
         """Tell this process' plugins what other processes put in."""
         for queue, times in mail.items():
-            for _ in range(min(times, self._limits.max_queue_length)):
+            for _ in range(min(times, TOLD_AT_ONCE)):
                 if not self._closed:
                     self._told[queue](queue)
 

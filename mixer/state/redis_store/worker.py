@@ -7,6 +7,8 @@ from functools import partial
 from uuid import uuid4
 
 from redis import Redis, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from mixer.state.ports import Post, StoreUnavailableError
 from mixer.state.redis_store.client import RedisClient
@@ -37,6 +39,7 @@ class RedisWorker:
 
     Attributes:
         id: Another one for each process and start.
+        tables: What the server knows of queues.
     """
 
     def __init__(self, client: RedisClient, post: Post, tell: Tell) -> None:
@@ -44,10 +47,11 @@ class RedisWorker:
         self._client = client
         self._post = post
         self._tell = tell
-        self._queues: dict[int, tuple[bytes, str]] = {}
+        self._queues: dict[int, tuple[bytes, str, int]] = {}
         self._mail, self._wake = client.key("mail", self.id), client.key("wake", self.id)
-        tables = ("names", "queues", "counts", "owners")
-        self._beat_keys = [self._mail, *(client.key(one) for one in tables)]
+        names = ("names", "queues", "counts", "owners", "since")
+        self.tables = [client.key(one) for one in names]
+        self._beat_keys = [self._mail, *self.tables]
         self._closing = threading.Event()
         self._thread = threading.Thread(
             target=self._listen,
@@ -57,9 +61,9 @@ class RedisWorker:
         )
         self._thread.start()
 
-    def registered(self, queue: int, label: bytes, vm_id: str) -> None:
-        """Note a queue that this process is to be told of."""
-        self._queues[queue] = label, vm_id
+    def registered(self, queue: int, label: bytes, vm_id: str, since: int) -> None:
+        """Note a queue that this process is to be told of since a time of the server."""
+        self._queues[queue] = label, vm_id, since
 
     def restore(self, queue: int) -> bool:
         """Make the queues of this process again, if the server lost one that it should have."""
@@ -70,7 +74,7 @@ class RedisWorker:
 
     def _beat_arguments(self) -> list[bytes | str | int]:
         queues = list(self._queues.items())
-        rows = (part for queue, (label, vm_id) in queues for part in (queue, label, vm_id))
+        rows = (part for queue, noted in queues for part in (queue, *noted))
         return [self.id, KEPT_MS, *rows]
 
     def _listen(self, redis: Redis) -> None:
@@ -81,7 +85,10 @@ class RedisWorker:
                 self._hand_over(take([self._mail, self._wake]))
                 while self._is_woken(redis):
                     self._hand_over(take([self._mail, self._wake]))
-            except RedisError:  # the breaker says so, when a call fails
+            except (RedisConnectionError, RedisTimeoutError):
+                self._closing.wait(_AGAIN_SECONDS)  # the breaker says so, when a call fails
+            except RedisError as error:
+                self._client.refused(error)
                 self._closing.wait(_AGAIN_SECONDS)
         redis.close()
 
