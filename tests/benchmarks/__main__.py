@@ -13,7 +13,7 @@ from rich.table import Table
 
 from mixer.demo.credentials import new_credentials
 from mixer.vm import wasmtime_version
-from tests.benchmarks import engine_cpu, host_calls, latency, server_cpu, start
+from tests.benchmarks import engine_cpu, host_calls, latency, server_cpu, start, stores
 from tests.benchmarks.variants import variants
 
 _console = Console(width=100, highlight=False)
@@ -107,6 +107,18 @@ def _print_latency(latencies: list[latency.Latency]) -> None:
     )
 
 
+def _print_stores(figures: list[tuple[str, stores.Figures]]) -> None:
+    base = figures[0][1]
+    _table(
+        "Stores of shared state: microseconds of a call with 100 bytes, and the ratio to memory",
+        ("", *stores.OPERATIONS),
+        [
+            (name, *(f"{us[one]:.2f} ({us[one] / base[one]:.1f})" for one in stores.OPERATIONS))
+            for name, us in figures
+        ],
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
@@ -121,6 +133,8 @@ def main() -> None:
         _print_server(asyncio.run(server_cpu.measure(compared, options.checks)))
         _progress("CPU without transport")
         _print_engine(engine_cpu.measure(compared, options.checks))
+        _progress("stores")
+        _print_stores(stores.measure(max(10, options.checks * 5)))
         _progress("start")
         seconds = asyncio.run(start.measure(compared[3], 5))
         _console.print(f"Start to SERVING with auth, warm compile cache: {seconds:.2f} s\n")

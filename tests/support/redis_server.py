@@ -17,9 +17,14 @@ PROGRAMS = ("valkey-server", "redis-server")
 _START_TIMEOUT_S = 30.0
 
 
+def installed() -> str | None:
+    """The server's program, or None."""
+    return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
 def program() -> str:
     """The server's program; a test without one is skipped, except in CI."""
-    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    found = installed()
     if found is None:
         if os.environ.get("CI") == "true":
             pytest.fail("neither valkey-server nor redis-server: install Debian's redis-server")
