@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mixer.config import AdapterAnnotations, MixerSpec, WasmPluginSpec, loads
+from mixer.config import (
+    AdapterAnnotations,
+    LmdbStore,
+    MixerSpec,
+    RedisStore,
+    SharedState,
+    WasmPluginSpec,
+    loads,
+)
 from mixer.proxywasm import UNSUPPORTED, host_functions
 from mixer.telemetry import OWN
 
@@ -38,7 +46,7 @@ def test_every_annotation_is_documented(name: str) -> None:
 def test_the_example_of_the_service_is_its_defaults() -> None:
     """The Mixer document that the page shows is valid, and changes nothing."""
     page = (_DOCS / "configuration.md").read_text()
-    (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    example, *_ = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     assert yaml.safe_load(example)["kind"] == "Mixer"
     assert loads(example).mixer == MixerSpec()
 
@@ -53,6 +61,26 @@ def test_every_metric_of_the_service_is_documented() -> None:
     ]
     documented = [(name, otel, kind, told) for name, otel, kind, _, told in rows]
     assert documented == [(f"`{m.name}`", f"`{m.otel_name}`", m.kind.value, m.help) for m in OWN]
+
+
+@pytest.mark.parametrize(
+    ("group", "model"), [("lmdb", LmdbStore), ("redis", RedisStore), ("", SharedState)]
+)
+def test_every_field_of_shared_state_is_documented(group: str, model: type) -> None:
+    """The configuration page tells every field of the stores and of their bounds."""
+    page = (_DOCS / "configuration.md").read_text()
+    for name in _fields(model):
+        path = f"store.{group}.{name}" if group else name
+        assert f"`spec.state.{path}`" in page
+
+
+def test_the_example_of_a_store_is_valid() -> None:
+    """The other document of the page can be used as it is."""
+    page = (_DOCS / "configuration.md").read_text()
+    _, example = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    state = loads(example, environ={"REDIS_PASSWORD": "secret"}).mixer.state
+    assert state.store.redis is not None
+    assert (state.store.redis.password, state.ttl) == ("secret", 3600.0)
 
 
 def test_every_host_call_is_in_the_right_list() -> None:
