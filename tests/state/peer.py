@@ -101,6 +101,10 @@ class Member:
             if number % 3:
                 self.queues.dequeue(queue)
 
+    def read_for_ever(self) -> None:
+        """Begin to read LMDB, and do not end."""
+        self.reading = self.data._env.begin()  # type: ignore[attr-defined]
+
     def close(self) -> None:
         """Close the store."""
         self.stores.close()

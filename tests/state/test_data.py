@@ -140,9 +140,11 @@ def test_a_set_begins_the_time_anew(make_data: MakeData) -> None:
         return data.get("vm", b"once") is None
 
     wait_until(set_again)
+    assert set_again()
     found = data.get("vm", b"again")
     assert found is not None
     assert found.value == b"2"
+    assert data.usage() == {"vm": DataUsage(1, 6, 0, 1)}
 
 
 def test_what_expired_makes_room(make_data: MakeData) -> None:

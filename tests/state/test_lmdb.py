@@ -165,6 +165,20 @@ def test_killed_while_it_writes(folder: Path) -> None:
             assert one.queues.dequeue(queue) == b"mine"
 
 
+def test_killed_while_it_reads(folder: Path) -> None:
+    """What a killed process was reading does not fill the file for ever."""
+    place = Place(folder, map_size=4 << 20)
+    with closing(Member(place)) as one, Peer(place) as other:
+        other.ask("read_for_ever")
+        other.kill()
+
+        def replaced() -> list[SetResult]:
+            return [one.data.set("vm", b"%d" % (n % 10), bytes(9000)) for n in range(1000)]
+
+        assert SetResult.FULL in replaced()
+        assert set(replaced()) == {SetResult.OK}
+
+
 def test_pipes_of_the_dead_are_removed(folder: Path) -> None:
     """The next one to open a store clears away what killed processes left."""
     place = Place(folder)
@@ -177,6 +191,25 @@ def test_pipes_of_the_dead_are_removed(folder: Path) -> None:
         one.queues.enqueue(queue, b"m")
         assert one.take_all(queue) == [b"m"]
     assert list(folder.glob("wake-*")) == []
+
+
+def test_the_dead_are_told_nothing(folder: Path) -> None:
+    """What a killed process was to be told is forgotten, and its messages are not."""
+    place = Place(folder)
+    with Peer(place) as other, closing(Member(place)) as one:
+        queue = other.ask("register", "vm", b"q")
+        other.kill()
+        one.queues.enqueue(queue, b"m")
+        assert rows_of_mail(one) == 1
+    with closing(Member(place)) as one:
+        assert rows_of_mail(one) == 0
+        assert one.take_all(queue) == [b"m"]
+
+
+def rows_of_mail(one: Member) -> int:
+    env = one.data._env  # type: ignore[attr-defined]
+    with env.begin() as txn:
+        return int(txn.stat(env.mail)["entries"])
 
 
 def test_a_full_pipe_loses_no_notification(folder: Path) -> None:

@@ -154,6 +154,16 @@ def test_the_last_to_register_is_told(place: Place, member: MakeMember, peer: Ma
     assert here.told_by_now() == [queue] * 4
 
 
+def test_each_of_many_messages_is_told(place: Place, member: MakeMember, peer: MakePeer) -> None:
+    """Messages that come faster than they are told are told all the same, each once."""
+    here, other = member(place), peer(place)
+    queue = here.register("vm", b"q")
+    assert other.ask("enqueue_many", queue, [b""] * 3000) == 3000
+    assert here.told(3000) == [queue] * 3000
+    assert other.ask("queues.enqueue", queue, b"") is EnqueueResult.OK
+    assert here.told(3001) == [queue] * 3001
+
+
 def test_messages_of_a_dead_process(place: Place, member: MakeMember, peer: MakePeer) -> None:
     """What nobody took before its registrant was killed is kept for the next one, untold."""
     here, other = member(place), peer(place)

@@ -37,14 +37,11 @@ class CircuitBreaker:
             raise StoreUnavailableError(f"Redis at {self._place} is down")
 
     def trip(self, reason: str) -> StoreUnavailableError:
-        """Let no more calls through, say so once, and return what to raise."""
-        if not self._open:
-            self._open = True
-            _log.warning("shared state: Redis at %s is down: %s", self._place, reason)
-            self._prober = threading.Thread(
-                target=self._probe, name="mixer-redis-probe", daemon=True
-            )
-            self._prober.start()
+        """Let no more calls through, say so, and return what to raise; for a call that was let."""
+        self._open = True
+        _log.warning("shared state: Redis at %s is down: %s", self._place, reason)
+        self._prober = threading.Thread(target=self._probe, name="mixer-redis-probe", daemon=True)
+        self._prober.start()
         return StoreUnavailableError(f"Redis at {self._place}: {reason}")
 
     def _probe(self) -> None:
