@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from mixer.engine import AdapterState, Verdict
+from mixer.state import StoreUnavailableError
 from mixer.telemetry.family import Family, Kind, Sample
 from mixer.vm import wasmtime_version
 
@@ -70,18 +72,21 @@ def _adapters(value: Callable[[Adapter], int]) -> Read:
 
 
 def _data(value: Callable[[DataUsage], int]) -> Read:
-    return lambda observed: (
-        Sample((("vm_id", vm_id),), value(usage))
-        for vm_id, usage in observed.engine.services.shared_data.usage().items()
-    )
+    def read(observed: Observed) -> Iterator[Sample]:
+        with suppress(StoreUnavailableError):  # the other metrics are told when the store is down
+            for vm_id, usage in observed.engine.services.shared_data.usage().items():
+                yield Sample((("vm_id", vm_id),), value(usage))
+
+    return read
 
 
 def _queues(value: Callable[[QueueUsage], int]) -> Read:
     def read(observed: Observed) -> Iterator[Sample]:
         found = {}  # two names that are no text may look alike, and no series may come twice
-        for one in observed.engine.services.shared_queues.usage().values():
-            name = one.name.decode(errors="backslashreplace")
-            found[one.vm_id, name] = value(one)
+        with suppress(StoreUnavailableError):
+            for one in observed.engine.services.shared_queues.usage().values():
+                name = one.name.decode(errors="backslashreplace")
+                found[one.vm_id, name] = value(one)
         for (vm_id, name), number in found.items():
             yield Sample((("vm_id", vm_id), ("queue", name)), number)
 
@@ -147,6 +152,9 @@ OWN = (
               "Bytes of the keys and values of shared data.", _data(lambda u: u.size)),
     OwnMetric("mixer_shared_data_refused_total", "mixer.shared_data.refused", _C, "{set}",
               "Sets of shared data that a bound refused.", _data(lambda u: u.refused)),
+    OwnMetric("mixer_shared_data_expired_total", "mixer.shared_data.expired", _C, "{key}",
+              "Keys of shared data that expired and were cleared away.",
+              _data(lambda u: u.expired)),
     OwnMetric("mixer_shared_queue_messages", "mixer.shared_queue.messages", _G, "{message}",
               "Messages in a shared queue.", _queues(lambda u: u.length)),
     OwnMetric("mixer_shared_queue_bytes", "mixer.shared_queue.size", _G, "By",

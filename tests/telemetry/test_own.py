@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mixer.engine import AdapterState, Engine, Verdict
 from mixer.proxywasm import ManualScheduler
+from mixer.state import StoreUnavailableError
 from mixer.telemetry import OWN, OpenMetrics, PrometheusText, negotiate
 from mixer.telemetry.family import Family, Kind, Sample
 from mixer.vm import wasmtime_version
@@ -110,6 +111,21 @@ def test_what_is_shared(make_engine: MakeEngine, plugins: Plugins) -> None:
     assert value(found, "mixer_shared_queue_messages", vm_id="one", queue="q") == 1
     assert value(found, "mixer_shared_queue_bytes", vm_id="one", queue="q") == len("hello")
     assert value(found, "mixer_shared_queue_refused_total", vm_id="one", queue="q") == 0
+
+
+def test_a_store_that_is_down(make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is shared is left out while its store does not answer; all else is told."""
+    engine = make_engine()
+    engine.services.shared_data.set("", b"k", b"v")
+
+    def down() -> None:
+        raise StoreUnavailableError("it is down")
+
+    for store in (engine.services.shared_data, engine.services.shared_queues):
+        monkeypatch.setattr(store, "usage", down)
+    names = {name for name, _ in scrape(engine)}
+    assert "mixer_decisions_total" in names
+    assert not any(name.startswith("mixer_shared_") for name in names)
 
 
 def test_queues_whose_names_are_no_text(make_engine: MakeEngine) -> None:
