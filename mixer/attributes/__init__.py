@@ -10,7 +10,8 @@ from mixer.attributes.headers import (
     SavedHeaders,
 )
 from mixer.attributes.http import HTTP_RESOLVERS
-from mixer.attributes.values import Duration, Kind, Message, Timestamp, Value
+from mixer.attributes.protobuf import message_value, plain_value
+from mixer.attributes.values import Duration, Kind, Message, Timestamp, Uint, Value
 from mixer.attributes.vocabulary import LEGACY_NAMES, VOCABULARY
 
 __all__ = [
@@ -29,5 +30,8 @@ __all__ = [
     "Resolver",
     "SavedHeaders",
     "Timestamp",
+    "Uint",
     "Value",
+    "message_value",
+    "plain_value",
 ]

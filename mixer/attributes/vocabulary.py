@@ -22,12 +22,14 @@ _NAMES: dict[Kind, str] = {
         connection.dns_san_local_certificate connection.dns_san_peer_certificate
         connection.uri_san_local_certificate connection.uri_san_peer_certificate
         connection.sha256_peer_certificate_digest
+        upstream.tls_version upstream.transport_failure_reason
         xds.cluster_name xds.route_name xds.virtual_host_name xds.filter_chain_name
         plugin_name plugin_root_id plugin_vm_id
     """,
     Kind.INT: """
         request.size request.total_size request.headers_bytes
         response.code response.flags response.grpc_status response.size response.total_size
+        response.headers_bytes
         source.port destination.port upstream.port xds.listener_direction
     """,
     Kind.UINT: "connection.id upstream.request_attempt_count upstream.num_endpoints connection_id",
@@ -35,13 +37,14 @@ _NAMES: dict[Kind, str] = {
     Kind.TIMESTAMP: "request.time",
     Kind.DURATION: "request.duration response.backend_latency upstream.cx_pool_ready_duration",
     Kind.MAP: """
-        request.headers request.trailers response.headers response.trailers
-        metadata filter_state upstream_filter_state xds.node source.labels destination.labels
+        request.headers response.headers response.trailers
+        filter_state upstream_filter_state source.labels destination.labels
         context_extensions
     """,
     Kind.MESSAGE: """
-        xds.cluster_metadata xds.route_metadata xds.virtual_host_metadata
-        xds.upstream_host_metadata xds.listener_metadata
+        metadata xds.node xds.cluster_metadata xds.route_metadata xds.virtual_host_metadata
+        xds.upstream_host_metadata xds.upstream_host_locality_metadata xds.listener_metadata
+        upstream.locality
     """,
 }
 
@@ -52,12 +55,15 @@ VOCABULARY = MappingProxyType(
 
 LEGACY_NAMES = MappingProxyType(
     {
-        name: f"xds.{name}"
-        for name in (
-            "node", "cluster_name", "cluster_metadata", "route_name", "route_metadata",
-            "upstream_host_metadata", "filter_chain_name", "listener_metadata",
-            "listener_direction",
-        )
+        **{
+            name: f"xds.{name}"
+            for name in (
+                "node", "cluster_name", "cluster_metadata", "route_name", "route_metadata",
+                "upstream_host_metadata", "filter_chain_name", "listener_metadata",
+                "listener_direction",
+            )
+        },
+        "x_request_id": "request.id",
     }
 )  # fmt: skip
-"""Names without ``xds.``, which older Envoys had and modules in the wild still ask for."""
+"""Names that older Envoys and Higress have, and modules in the wild ask for."""

@@ -1,0 +1,38 @@
+"""The Common Expression Language over attributes: parsed by Google's parser, run as closures.
+
+Source: https://github.com/cel-expr/cel-spec, as Envoy's Wasm filter evaluates it (untyped, with its
+standard functions).
+"""
+
+from mixer.cel.activation import (
+    ABSENT,
+    GROUPS,
+    Activation,
+    AttributeActivation,
+    AttributeGroup,
+)
+from mixer.cel.errors import (
+    BoundError,
+    BudgetError,
+    EvaluationError,
+    ExpressionError,
+    FunctionError,
+)
+from mixer.cel.parsing import MAX_EXPRESSION_BYTES
+from mixer.cel.program import MAX_COST, Program
+
+__all__ = [
+    "ABSENT",
+    "GROUPS",
+    "MAX_COST",
+    "MAX_EXPRESSION_BYTES",
+    "Activation",
+    "AttributeActivation",
+    "AttributeGroup",
+    "BoundError",
+    "BudgetError",
+    "EvaluationError",
+    "ExpressionError",
+    "FunctionError",
+    "Program",
+]
