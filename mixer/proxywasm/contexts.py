@@ -10,11 +10,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from mixer.proxywasm.abi import BufferType, LogLevel, MapType, Status, StreamType
+from mixer.proxywasm.expressions import Expressions, PluginActivation
+from mixer.proxywasm.property_codec import encode_known, split
 from mixer.vm import HostCallError
 
 if TYPE_CHECKING:
-    from mixer.attributes import HeaderMap
+    from collections.abc import Callable
+
+    from mixer.attributes import HeaderMap, Value
+    from mixer.cel import Activation
     from mixer.proxywasm.callout_view import CalloutView
+    from mixer.proxywasm.filter_state import Prototype
     from mixer.proxywasm.http_stream import LocalResponse
     from mixer.proxywasm.reads import ReadSet
     from mixer.proxywasm.wasm_vm import WasmVm
@@ -40,7 +46,7 @@ class Context:
         reads: Where reads are recorded, or None.
     """
 
-    __slots__ = ("id", "reads", "vm")
+    __slots__ = ("_prototypes", "id", "reads", "vm")
 
     root: RootContext
 
@@ -48,6 +54,14 @@ class Context:
         self.vm = vm
         self.id = context_id
         self.reads: ReadSet | None = None
+        self._prototypes: dict[bytes, Prototype] | None = None
+
+    @property
+    def prototypes(self) -> dict[bytes, Prototype]:
+        """What was declared in this context of properties, by path."""
+        if self._prototypes is None:
+            self._prototypes = {}
+        return self._prototypes
 
     def log(self, level: LogLevel, message: str) -> None:
         """``proxy_log``."""
@@ -98,11 +112,12 @@ class Context:
 
     def get_property(self, path: bytes) -> bytes | None:
         """The serialized property, or None. Raises NotALeaf."""
-        return self.plugin_property(path)
+        parts = split(path)
+        return encode_known(self.plugin_property(parts[0])) if len(parts) == 1 else None
 
-    def plugin_property(self, path: bytes) -> bytes | None:
+    def plugin_property(self, name: str) -> Value | None:
         """What a module can know of itself."""
-        del path
+        del name
         return None
 
     def set_property(self, path: bytes, value: bytes) -> Status:
@@ -112,6 +127,15 @@ class Context:
 
     def vm_closed(self) -> None:
         """Be told that no callback will be made any more."""
+
+    def set_filter_state_object(self, name: str, value: str, span: int) -> Status:
+        """Foreign function ``set_envoy_filter_state``, the value as it reads."""
+        del name, value, span
+        return Status.NOT_FOUND
+
+    def activation(self) -> Activation:
+        """What an expression can name."""
+        return PluginActivation(self.root)
 
     def send_local_response(self, response: LocalResponse) -> None:
         """``proxy_send_local_response``; nothing happens outside of a stream."""
@@ -156,6 +180,7 @@ class RootContext(Context):
         "allow_on_headers_stop_iteration",
         "callout",
         "configuration",
+        "expressions",
         "name",
         "root",
         "root_id",
@@ -169,6 +194,7 @@ class RootContext(Context):
         self.configuration = plugin.configuration
         self.allow_on_headers_stop_iteration = plugin.allow_on_headers_stop_iteration
         self.callout: CalloutView | None = None
+        self.expressions = Expressions()
         self._configuring = False
         vm.contexts[self.id] = self
 
@@ -197,19 +223,18 @@ class RootContext(Context):
             return self.configuration
         return super().buffer(buffer_type)
 
-    def plugin_property(self, path: bytes) -> bytes | None:
+    def plugin_property(self, name: str) -> Value | None:
         """See `Context.plugin_property`."""
-        match path.rstrip(b"\0"):
-            case b"plugin_name":
-                return self.name.encode()
-            case b"plugin_root_id":
-                return self.root_id.encode()
-            case b"plugin_vm_id":
-                return self.vm.vm_id.encode()
-            case b"plugin_vm_memory":
-                return self.vm.instance.memory.size().to_bytes(8, "little")
-            case _:
-                return None
+        find = _OF_PLUGIN.get(name)
+        return None if find is None else find(self)
+
+
+_OF_PLUGIN: dict[str, Callable[[RootContext], Value]] = {
+    "plugin_name": lambda root: root.name,
+    "plugin_root_id": lambda root: root.root_id,
+    "plugin_vm_id": lambda root: root.vm.vm_id,
+    "plugin_vm_memory": lambda root: root.vm.instance.memory.size(),
+}
 
 
 class PluginStartError(Exception):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from mixer.attributes import AttributeBag, HeaderMap, Pair, PairSource, SavedHeaders
+from mixer.proxywasm.filter_state import NOTHING_DECLARED, FilterState
 
 MAX_WRITTEN_BYTES = 16 << 20
 """What the modules of one request may hand to the host: headers, bodies, properties, responses."""
@@ -39,6 +40,7 @@ class HttpMessage:
             goes on. A front end that has the whole body drives one callback with all of it.
         trailers: None where there are none.
         received: How many bytes of the body came in so far, where that is counted.
+        sent: How many bytes of it went on so far, likewise.
         body_changed: Whether a module changed the body.
     """
 
@@ -46,6 +48,7 @@ class HttpMessage:
     body: bytes = b""
     trailers: HeaderMap | None = None
     received: int = 0
+    sent: int = 0
     body_changed: bool = False
 
     def add_trailers(self) -> HeaderMap:
@@ -63,7 +66,7 @@ class HttpMessage:
             self.headers.replace(_CONTENT_LENGTH, b"%d" % len(self.body))
 
 
-SavedStream = tuple[SavedHeaders, tuple[bytes, bool], dict[bytes, bytes], int]
+SavedStream = tuple[SavedHeaders, tuple[bytes, bool], dict[bytes, bytes], FilterState, int]
 """What `HttpStream.save` notes."""
 
 
@@ -76,6 +79,7 @@ class HttpStream:
         attributes: What the front end knows of the request.
         response: The response, once there is one.
         filter_state: What modules stored with ``proxy_set_property``, by path.
+        state: What else there is in the filter state.
         local_response: The one that answers the request.
         reset: Whether a module closed the stream without an answer.
     """
@@ -84,6 +88,7 @@ class HttpStream:
     attributes: AttributeBag
     response: HttpMessage | None = None
     filter_state: dict[bytes, bytes] = field(default_factory=dict)
+    state: FilterState = NOTHING_DECLARED
     local_response: LocalResponse | None = None
     reset: bool = False
     _written: int = 0
@@ -92,11 +97,11 @@ class HttpStream:
         """Note what adapters can change of a request, for `restore`."""
         request = self.request
         body = request.body, request.body_changed
-        return request.headers.save(), body, dict(self.filter_state), self._written
+        return request.headers.save(), body, dict(self.filter_state), self.state, self._written
 
     def restore(self, saved: SavedStream) -> None:
         """Forget what was changed or answered since `save`."""
-        headers, body, self.filter_state, self._written = saved
+        headers, body, self.filter_state, self.state, self._written = saved
         self.request.body, self.request.body_changed = body
         self.request.headers.restore(headers)
         self.local_response, self.reset = None, False

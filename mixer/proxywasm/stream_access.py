@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mixer.cel import GROUPS
 from mixer.proxywasm.abi import BufferType, MapType, Status, StreamType
 from mixer.proxywasm.contexts import Context, RootContext
+from mixer.proxywasm.expressions import StreamActivation
+from mixer.proxywasm.filter_state import UNDECLARED, FilterStateMap
 from mixer.proxywasm.lifecycle import NEW, End
 from mixer.proxywasm.message_view import MessageView, Pause
-from mixer.proxywasm.property_codec import encode, look_up
+from mixer.proxywasm.phases import PHASED
+from mixer.proxywasm.property_codec import (
+    NotALeaf,
+    encode_known,
+    look_up,
+    look_up_older,
+    split,
+    walk,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mixer.attributes import HeaderMap
+    from mixer.attributes import HeaderMap, Value
+    from mixer.cel import Activation
     from mixer.proxywasm.http_stream import HttpStream, LocalResponse
     from mixer.proxywasm.reads import ReadSet
 
-_FILTER_STATE = b"filter_state\0wasm."
+_FILTER_STATE = "filter_state"
 
 
 class StreamAccess(Context):
@@ -67,6 +79,21 @@ class StreamAccess(Context):
     def vm_closed(self) -> None:
         """See `Context.vm_closed`."""
         self._woken()
+
+    @property
+    def request_view(self) -> MessageView:
+        """The request as this plugin sees it now."""
+        return self._request
+
+    @property
+    def response_view(self) -> MessageView | None:
+        """The response as this plugin sees it now, once there is one."""
+        return self._response
+
+    @property
+    def end(self) -> End:
+        """How far the stream has come to its end."""
+        return self._state.end
 
     def charge(self, size: int) -> bool:
         """See `Context.charge`."""
@@ -145,21 +172,65 @@ class StreamAccess(Context):
 
     def get_property(self, path: bytes) -> bytes | None:
         """See `Context.get_property`."""
-        state = self.stream.filter_state
-        if path in state:
-            return state[path]
-        if path.startswith(_FILTER_STATE):
-            return state.get(path.removeprefix(_FILTER_STATE))
-        known = self.root.plugin_property(path)
-        if known is not None:
-            return known
-        value = look_up(self.stream.attributes, path)
-        return None if value is None else encode(value)
+        parts = split(path)
+        first = parts[0]
+        if first == _FILTER_STATE:
+            return self._filter_state(parts)
+        value = look_up(self.attribute, parts)
+        if value is not None or first in GROUPS:
+            return encode_known(value)
+        return encode_known(self._own_property(parts))
+
+    def attribute(self, name: str) -> Value | None:
+        """An attribute, as the current phase has it; None where it is absent."""
+        phased = PHASED.get(name)
+        return self.stream.attributes.get(name) if phased is None else phased(self)
+
+    def _own_property(self, parts: tuple[str, ...]) -> Value | None:
+        """What the plugin has, what modules set, and what older proxies had."""
+        first, rest = parts[0], parts[1:]
+        known = self.root.plugin_property(first)
+        if known is None:
+            known = self._set_property(first, whole=not rest)
+        if known is None:
+            return look_up_older(self.stream.attributes.get, parts)
+        return walk(known, rest)
+
+    def _set_property(self, name: str, *, whole: bool) -> Value | None:
+        path = name.encode(errors="surrogateescape")
+        content = self.stream.filter_state.get(path)
+        if content is None:
+            return None
+        prototype = self.stream.state.declared.get(path, UNDECLARED)
+        value: Value | None = prototype.value(content, whole=whole)
+        return value
+
+    def _filter_state(self, parts: tuple[str, ...]) -> bytes | None:
+        stream = self.stream
+        if len(parts) == 1:
+            raise NotALeaf
+        found = walk(FilterStateMap(stream.filter_state, stream.state), parts[1:])
+        return encode_known(look_up(self.attribute, parts) if found is None else found)
 
     def set_property(self, path: bytes, value: bytes) -> Status:
         """See `Context.set_property`."""
-        self.stream.filter_state[path] = value
+        stream = self.stream
+        if path in stream.filter_state:
+            if stream.state.declared.get(path, UNDECLARED).readonly:
+                return Status.BAD_ARGUMENT
+        elif path in self.root.prototypes:
+            stream.state = stream.state.declare(path, self.root.prototypes[path])
+        stream.filter_state[path] = value
         return Status.OK
+
+    def set_filter_state_object(self, name: str, value: str, span: int) -> Status:
+        """See `Context.set_filter_state_object`."""
+        self.stream.state = self.stream.state.put(name, value, span)
+        return Status.OK
+
+    def activation(self) -> Activation:
+        """See `Context.activation`."""
+        return StreamActivation(self)
 
     def send_local_response(self, response: LocalResponse) -> None:
         """See `Context.send_local_response`; the first one wins.

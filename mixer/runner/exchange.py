@@ -122,6 +122,7 @@ class Exchange:
             if last:
                 outcome = yield from self._waited(outcome)
             sent.append(message.body)
+            message.sent += len(message.body)
             if outcome in (Outcome.RESPOND, Outcome.RESET):
                 return outcome
         if pieces.trailers is not None:

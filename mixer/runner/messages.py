@@ -1,16 +1,14 @@
 """What the attributes of a typed request follow from, and those that follow from its messages."""
 
-import time
-from collections.abc import Callable, Mapping
+import time as clock
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from mixer.attributes import Duration, HeaderMap, Resolver, Value
-from mixer.proxywasm import HttpMessage, HttpStream
+from mixer.attributes import Duration, HeaderMap, Message, Resolver, Timestamp, Value
+from mixer.proxywasm import HttpMessage
 
-_UPSTREAM = "via_upstream"
-_GRPC_OF_HTTP = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
-_GRPC_UNKNOWN = 2
+_NO_METADATA = Message(b"", {"filter_metadata": {}})
 
 
 @dataclass(slots=True)
@@ -20,66 +18,25 @@ class TypedSource:
     Attributes:
         request: The request.
         properties: Attributes that were given.
-        stream: Its stream, with the response once there is one.
         finished: Whether the stream is over, so that its log is written.
-        logged: Whether that was written too.
         began: When it began, in nanoseconds of the monotonic clock.
+        time: When it began, in nanoseconds since the Unix epoch.
     """
 
     request: HttpMessage
     properties: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
-    stream: HttpStream | None = None
     finished: bool = False
-    logged: bool = False
-    began: int = field(default_factory=time.monotonic_ns)
+    began: int = field(default_factory=clock.monotonic_ns)
+    time: Timestamp = field(default_factory=lambda: Timestamp(clock.time_ns()))
 
     @property
     def headers(self) -> HeaderMap:
         """The request's headers."""
         return self.request.headers
 
-    @property
-    def response(self) -> HttpMessage | None:
-        """The response, once there is one."""
-        return None if self.stream is None else self.stream.response
-
-
-def _of_response(find: Callable[[HttpMessage], Value | None]) -> Resolver:
-    def resolve(source: TypedSource) -> Value | None:
-        return None if source.response is None else find(source.response)
-
-    return resolve
-
-
-def _until_logged(find: Callable[[HttpMessage], Value | None]) -> Resolver:
-    """In Envoy, the done callback does not find these any more."""
-    found = _of_response(find)
-    return lambda source: None if source.logged else found(source)
-
 
 def _duration(source: TypedSource) -> Value | None:
-    return Duration(time.monotonic_ns() - source.began) if source.finished else None
-
-
-def _code(response: HttpMessage) -> int | None:
-    status = response.headers.first(b":status")
-    return int(status) if status and status.isdigit() else None
-
-
-def _code_details(source: TypedSource) -> Value | None:
-    if source.response is None or source.stream is None:
-        return None
-    local = source.stream.local_response
-    return _UPSTREAM if local is None else local.details
-
-
-def _grpc_status(response: HttpMessage) -> int | None:
-    for headers in (response.trailers, response.headers):
-        status = None if headers is None else headers.first(b"grpc-status")
-        if status is not None and status.isdigit():
-            return int(status)
-    code = _code(response)
-    return None if code is None else _GRPC_OF_HTTP.get(code, _GRPC_UNKNOWN)
+    return Duration(clock.monotonic_ns() - source.began) if source.finished else None
 
 
 def _request_size(source: TypedSource) -> int:
@@ -87,36 +44,13 @@ def _request_size(source: TypedSource) -> int:
     return int(length) if length.isdigit() else source.request.received
 
 
-def _size(message: HttpMessage | None) -> int:
-    return len(message.body) if message else 0
-
-
-def _request_total_size(request: HttpMessage) -> int:
-    trailers = request.trailers.byte_size() if request.trailers is not None else 0
-    return request.headers.byte_size() + request.received + trailers
-
-
-def _total_size(message: HttpMessage | None) -> int:
-    if message is None:
-        return 0
-    trailers = message.trailers.byte_size() if message.trailers is not None else 0
-    return message.headers.byte_size() + len(message.body) + trailers
-
-
 MESSAGE_RESOLVERS = MappingProxyType[str, Resolver](
     {
         "request.size": _request_size,
-        "request.trailers": lambda s: s.request.trailers,
-        "request.total_size": lambda s: _request_total_size(s.request),
+        "request.time": lambda s: s.time,
+        "request.total_size": lambda s: s.headers.byte_size() + s.request.received,
         "request.duration": _duration,
-        "response.code": _of_response(_code),
-        "response.code_details": _code_details,
-        "response.headers": _until_logged(lambda r: r.headers),
-        "response.trailers": _until_logged(lambda r: r.trailers),
-        "response.grpc_status": _of_response(_grpc_status),
-        "response.flags": lambda _: 0,
-        "response.size": lambda s: _size(s.response) if s.finished else 0,
-        "response.total_size": lambda s: _total_size(s.response) if s.finished else 0,
+        "metadata": lambda _: _NO_METADATA,
     }
 )
-"""``request.*`` and ``response.*`` as far as the messages tell them; sizes are those sent."""
+"""What the messages tell beyond the headers of the request; sizes are those received."""

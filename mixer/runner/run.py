@@ -137,7 +137,6 @@ class _Run:
         headers = HeaderMap.of(*request.headers)
         self._source = TypedSource(HttpMessage(headers), request.properties)
         self._stream = HttpStream(self._source.request, attribute_bag(self._source))
-        self._source.stream = self._stream
 
     async def execute(self, linker: Linker) -> RunReport:
         plugin = self._request.plugin
@@ -180,7 +179,6 @@ class _Run:
                 return "trap", str(self._trapped[0])
             self._source.finished = True
             context.log_stream()
-            self._source.logged = True
             context.delete()
             await self._waiter.drain(context.vm, self._request.wait)
         except TrapError as trap:

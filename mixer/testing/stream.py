@@ -38,7 +38,6 @@ class Stream:
         self._root = root
         self._source = TypedSource(HttpMessage(HeaderMap.of()), properties)
         self._http = HttpStream(self._source.request, attribute_bag(self._source))
-        self._source.stream = self._http
         self._context: StreamContext | None = None
         self.outcome: Outcome | None = None
         self.passed_request_body = b""
@@ -171,7 +170,6 @@ class Stream:
         """End the stream: ``proxy_on_log``, ``proxy_on_done`` and ``proxy_on_delete``."""
         self._source.finished = True
         self.open().log_stream()
-        self._source.logged = True
         self.open().delete()
 
     def delete(self) -> None:

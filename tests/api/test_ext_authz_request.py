@@ -3,9 +3,15 @@
 import hashlib
 import math
 import ssl
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from envoy.service.auth.v3 import external_auth_pb2
 from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
@@ -14,7 +20,7 @@ from hypothesis import strategies as st
 from mixer.api import ext_authz
 from mixer.attributes import Timestamp
 from mixer.engine import Request
-from mixer.proxywasm.property_codec import look_up
+from mixer.proxywasm.property_codec import NotALeaf, encode, look_up, look_up_older, split
 
 _DER = b"not really a certificate, but bytes between two markers"
 _PEM = ssl.DER_cert_to_PEM_cert(_DER)
@@ -115,7 +121,9 @@ def test_an_ipv6_address_is_written_in_brackets() -> None:
 )
 def test_a_property_path_reaches_into_maps(path: bytes, value: object) -> None:
     """Metadata, labels and headers are reached by NUL-separated paths."""
-    assert look_up(_decode(_message()).attributes, path) == value
+    find, parts = _decode(_message()).attributes.get, split(path)
+    found = look_up(find, parts)
+    assert (look_up_older(find, parts) if found is None else found) == value
 
 
 def test_a_certificate_that_is_none_has_no_digest() -> None:
@@ -246,9 +254,66 @@ def test_a_number_that_json_lacks_is_read() -> None:
     message = _message()
     metadata = message.attributes.metadata_context.filter_metadata["x"]
     metadata.fields["n"].number_value = float("nan")
-    found = look_up(_decode(message).attributes, b"metadata\0filter_metadata\0x\0n")
+    parts = split(b"metadata\0filter_metadata\0x\0n")
+    found = look_up(_decode(message).attributes.get, parts)
     assert isinstance(found, float)
     assert math.isnan(found)
+
+
+def _certificate(*names: x509.GeneralName) -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "peer")])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2099, 1, 1, tzinfo=UTC))
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return quote(pem.decode())
+
+
+def test_a_certificate_tells_its_subject_and_names() -> None:
+    """With include_peer_certificate, what Envoy knows of the peer is known here."""
+    message = _message()
+    names = (x509.UniformResourceIdentifier("spiffe://a/b"), x509.DNSName("a.example"))
+    message.attributes.source.certificate = _certificate(*names)
+    bag = _decode(message).attributes
+    assert bag.get("connection.subject_peer_certificate") == "CN=peer"
+    assert bag.get("connection.dns_san_peer_certificate") == "a.example"
+    assert bag.get("connection.uri_san_peer_certificate") == "spiffe://a/b"
+
+
+def test_a_certificate_without_names_leaves_them_out() -> None:
+    """The principal is then what there is of a URI."""
+    message = _message()
+    message.attributes.source.certificate = _certificate()
+    bag = _decode(message).attributes
+    assert bag.get("connection.dns_san_peer_certificate") is None
+    assert bag.get("connection.uri_san_peer_certificate") == message.attributes.source.principal
+
+
+def test_messages_are_read_whole_or_by_field() -> None:
+    """Metadata is a message: its bytes, and its fields by path."""
+    message = _message()
+    route = message.attributes.route_metadata_context
+    route.filter_metadata["r"].update({"list": ["a", {"b": True}], "none": None})
+    find = _decode(message).attributes.get
+    whole = look_up(find, ("xds", "route_metadata"))
+    assert type(route).FromString(encode(whole)) == route
+    path = ("xds", "route_metadata", "filter_metadata", "r")
+    assert look_up(find, (*path, "list", "0")) == "a"
+    assert look_up(find, (*path, "list", "1", "b")) is True
+    assert look_up(find, (*path, "list", "2")) is None
+    with pytest.raises(NotALeaf):
+        look_up(find, (*path, "none"))
+    metadata = message.attributes.metadata_context
+    assert type(metadata).FromString(encode(look_up(find, ("metadata",)))) == metadata
 
 
 def test_a_principal_with_odd_brackets_is_no_trouble() -> None:

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import h11
 
-from mixer.attributes import HeaderMap
+from mixer.attributes import HeaderMap, Value
 from mixer.proxywasm import LogLevel, PluginSettings
 from mixer.runner import Pieces, RunPlugin, RunReport, RunRequest, RunResponse, run_request
 from mixer.study import bootstrap as build
@@ -75,6 +75,7 @@ class Scenario:
         stop_iteration: Envoy's option ``allow_on_headers_stop_iteration``.
         hangs: Whether the client is expected to wait in vain.
         abi: Of the module.
+        properties: What Envoy knows of the request and its connection, for the runner.
     """
 
     script: Script
@@ -83,6 +84,7 @@ class Scenario:
     stop_iteration: bool = False
     hangs: bool = False
     abi: str = "0_2_1"
+    properties: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass
@@ -110,10 +112,10 @@ def _own(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return sorted((n.lower(), v) for n, v in headers if n.lower() not in _OF_THE_HOP)
 
 
-def through_the_runner(scenario: Scenario) -> Seen:
-    """Run it here."""
+def through_the_runner(scenario: Scenario, name: str = "") -> Seen:
+    """Run it here, with the path that it has in Envoy if it is named."""
     request = (
-        (":authority", "a"), (":path", "/"), (":method", "POST"), (":scheme", "http"),
+        (":authority", "a"), (":path", f"/{name}"), (":method", "POST"), (":scheme", "http"),
         *scenario.request.fields,
     )  # fmt: skip
     pieces, response = scenario.request.pieces(), scenario.response
@@ -122,10 +124,13 @@ def through_the_runner(scenario: Scenario) -> Seen:
         RunRequest(
             headers=request,
             plugin=RunPlugin(
-                PluginSettings("run", allow_on_headers_stop_iteration=scenario.stop_iteration)
+                PluginSettings(
+                    name or "run", allow_on_headers_stop_iteration=scenario.stop_iteration
+                )
             ),
             body=pieces.body or None,
             trailers=pieces.trailers,
+            properties=scenario.properties,
             response=RunResponse(
                 ((":status", str(response.status)), *response.fields), response.pieces()
             ),

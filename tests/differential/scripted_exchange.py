@@ -21,6 +21,9 @@ _IMPORTS = """
   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
 (import "env" "proxy_set_effective_context" (func $effective (param i32) (result i32)))
 (import "env" "proxy_get_status" (func $code (param i32 i32 i32) (result i32)))
+(import "env" "proxy_set_property" (func $set_property (param i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_call_foreign_function"
+  (func $foreign (param i32 i32 i32 i32 i32 i32) (result i32)))
 (import "env" "proxy_send_local_response"
   (func $respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))"""
 _SINCE_ABI_0_2 = """
@@ -34,6 +37,8 @@ _BASE = """
 (global $heap (mut i32) (i32.const 131072))
 (global $end (mut i32) (i32.const 4096))
 (global $stream (mut i32) (i32.const 0))
+(global $told (mut i32) (i32.const 1))
+(global $kept (mut i32) (i32.const 0))
 (func (export "malloc") (param i32) (result i32)
   (global.get $heap) (global.set $heap (i32.add (global.get $heap) (local.get 0))))
 (func $text (param i32 i32)
@@ -47,7 +52,9 @@ _BASE = """
     (then (call $number (i32.div_u (local.get 0) (i32.const 10)))))
   (call $byte (i32.add (i32.const 48) (i32.rem_u (local.get 0) (i32.const 10)))))
 (func $flush
-  (drop (call $log (i32.const 3) (i32.const 4096) (i32.sub (global.get $end) (i32.const 4096))))
+  (if (global.get $told)
+    (then (drop
+      (call $log (i32.const 3) (i32.const 4096) (i32.sub (global.get $end) (i32.const 4096))))))
   (global.set $end (i32.const 4096)))
 (func $clear (i64.store (i32.const 0) (i64.const 0)))
 (func $status (param i32) (call $byte (i32.const 32)) (call $number (local.get 0)))
@@ -55,6 +62,20 @@ _BASE = """
   (call $status (local.get 0))
   (call $byte (i32.const 32))
   (call $text (i32.load (i32.const 0)) (i32.load (i32.const 4))))
+(func $digit (param i32)
+  (call $byte (i32.add (local.get 0)
+    (select (i32.const 87) (i32.const 48) (i32.ge_u (local.get 0) (i32.const 10))))))
+(func $hex (param i32) (local $at i32) (local $last i32)
+  (call $status (local.get 0))
+  (call $byte (i32.const 32))
+  (local.set $at (i32.load (i32.const 0)))
+  (local.set $last (i32.add (local.get $at) (i32.load (i32.const 4))))
+  (block $done (loop $next
+    (br_if $done (i32.ge_u (local.get $at) (local.get $last)))
+    (call $digit (i32.shr_u (i32.load8_u (local.get $at)) (i32.const 4)))
+    (call $digit (i32.and (i32.load8_u (local.get $at)) (i32.const 15)))
+    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+    (br $next))))
 (func $int (param i32)
   (call $status (local.get 0))
   (if (i32.load (i32.const 4)) (then (call $status (i32.load (i32.load (i32.const 0)))))))
@@ -187,6 +208,79 @@ def number(*path: str, told: bool = True) -> Step:
     )
 
 
+def _named(path: tuple[str | bytes, ...]) -> tuple[bytes, str]:
+    """The path as the call has it, and how the log calls it: with slashes."""
+    whole = b"\0".join(p.encode() if isinstance(p, str) else p for p in path)
+    return whole, whole.decode(errors="backslashreplace").replace("\0", "/")
+
+
+def raw(*path: str | bytes, told: bool = True) -> Step:
+    """Read a property, and tell its bytes or only the status."""
+    whole, label = _named(path)
+    teller = "$hex" if told else "$status"
+    return _noted(
+        f"property {label}",
+        lambda t: f"(call {teller} (call $property {t.place(whole)} (i32.const 0) (i32.const 4)))",
+    )
+
+
+def put(value: bytes, *path: str | bytes) -> Step:
+    """Set a property."""
+    whole, label = _named(path)
+    return _noted(
+        f"set {label}",
+        lambda t: f"(call $status (call $set_property {t.place(whole)} {t.place(value)}))",
+    )
+
+
+def foreign(name: str, arguments: bytes = b"", label: str = "", *, told: bool = True) -> Step:
+    """Call a foreign function, and tell its result or only the status."""
+    teller = "$hex" if told else "$status"
+    text = arguments.decode("ascii", "backslashreplace")
+    return _noted(
+        f"foreign {name} {label or (text if text.isprintable() else arguments.hex())}",
+        lambda t: (
+            # A null pointer means that no result is wanted: it cannot be written to address 0.
+            "(i64.store (i32.const 8) (i64.const 0))"
+            f"(global.set $kept (call $foreign {t.place(name)} {t.place(arguments)}"
+            " (i32.const 8) (i32.const 12)))"
+            "(i64.store (i32.const 0) (i64.load (i32.const 8)))"
+            f"(call {teller} (global.get $kept))"
+        ),
+    )
+
+
+def evaluated(expression: str) -> Step:
+    """Create an expression, evaluate it once, and tell both statuses and the value."""
+    return _noted(
+        f"cel {expression!a}",
+        lambda t: (
+            "(i64.store (i32.const 8) (i64.const 0)) (i64.store (i32.const 16) (i64.const 0))"
+            f"(call $status (call $foreign {t.place('expr_create')} {t.place(expression)}"
+            " (i32.const 8) (i32.const 12)))"
+            f"(global.set $kept (call $foreign {t.place('expr_evaluate')}"
+            " (i32.load (i32.const 8)) (i32.load (i32.const 12))"
+            " (i32.const 16) (i32.const 20)))"
+            "(i64.store (i32.const 0) (i64.load (i32.const 16)))"
+            "(call $hex (global.get $kept))"
+        ),
+    )
+
+
+def foreign_at(name: str, arguments: bytes, data: int, size: int) -> Step:
+    """Call a foreign function with these pointers for its result, and tell what it wrote."""
+    return _noted(
+        f"foreign {name} at {data} and {size}",
+        lambda t: (
+            "(i64.store (i32.const 8) (i64.const -1))"
+            f"(call $status (call $foreign {t.place(name)} {t.place(arguments)}"
+            f" (i32.const {data}) (i32.const {size})))"
+            "(call $status (i32.eq (i32.load (i32.const 8)) (i32.const -1)))"
+            "(call $status (i32.load (i32.const 12)))"
+        ),
+    )
+
+
 def respond(status: int, text: str = "", headers: bytes = b"", details: str = "") -> Step:
     """Send a local response."""
     return _noted(
@@ -270,9 +364,17 @@ def module_text(script: Script, abi: str = "0_2_1") -> str:
         count = params - (old and name.endswith("_headers"))
         code = " ".join(step(texts) for step in script.get(name, ()))
         functions.append(_callback(texts, name, count, code))
+    if "configure" in script:
+        functions.append(_configure(" ".join(step(texts) for step in script["configure"])))
     base = _BASE.replace("ABI", f"proxy_abi_version_{abi}")
     imports = _IMPORTS if old else _IMPORTS + _SINCE_ABI_0_2
     return f"(module {imports} {base} {' '.join(functions)} {texts.data})"
+
+
+def _configure(code: str) -> str:
+    """Tells nothing: Envoy starts a module several times."""
+    return f"""(func (export "proxy_on_configure") (param i32 i32) (result i32)
+      (global.set $told (i32.const 0)) {code} (global.set $told (i32.const 1)) (i32.const 1))"""
 
 
 def _callback(texts: Texts, name: str, params: int, code: str) -> str:

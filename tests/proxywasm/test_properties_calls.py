@@ -91,8 +91,11 @@ def test_root_has_no_request() -> None:
 
 
 def test_what_was_set_is_read_back() -> None:
-    """A property that was set is there under its path, and as part of the filter state."""
-    path = b"my\0own"
+    """A property that was set is there under its name, and as part of the filter state.
+
+    As in Envoy, it is not if the name has a NUL: a path with NULs goes from part to part.
+    """
+    path = b"my.own"
     with Guest() as guest:
         answers = guest.in_headers(
             put(path, b"\0value"),
@@ -101,6 +104,8 @@ def test_what_was_set_is_read_back() -> None:
             put(path, b""),
             get(path),
             get(b"filter_state\0wasm.none"),
+            put(b"a\0b", b"1"),
+            get(b"a\0b"),
         )
     assert answers == [
         Answer(OK),
@@ -108,6 +113,8 @@ def test_what_was_set_is_read_back() -> None:
         Answer(OK, b"\0value"),
         Answer(OK),
         Answer(OK, b""),
+        Answer(NOT_FOUND),
+        Answer(OK),
         Answer(NOT_FOUND),
     ]
 

@@ -15,8 +15,16 @@ from mixer.attributes import (
     PairSource,
     Timestamp,
 )
+from mixer.cel.values import TYPES
 from mixer.proxywasm.pairs import serialize
-from mixer.proxywasm.property_codec import NotALeaf, encode, look_up
+from mixer.proxywasm.property_codec import (
+    NotALeaf,
+    encode,
+    encode_known,
+    look_up,
+    look_up_older,
+    split,
+)
 
 
 def eight(value: int) -> bytes:
@@ -39,10 +47,8 @@ def eight(value: int) -> bytes:
         (Timestamp(1_700_000_000_123_456_789), eight(1_700_000_000_123_456_789)),
         (Duration(5), eight(5)),
         (Message(b"\x0a\x01a"), b"\x0a\x01a"),
-        (None, b""),
         ({}, serialize([])),
         ({"a": "1", "b": 2}, serialize([(b"a", b"1"), (b"b", eight(2))])),
-        ({"a": None}, serialize([(b"a", b"")])),
         (["a", "b"], serialize([(b"a", b""), (b"b", b"")])),
         ((), serialize([])),
         ({"a": ["x"]}, serialize([(b"a", serialize([(b"x", b"")]))])),
@@ -56,6 +62,20 @@ def eight(value: int) -> bytes:
 def test_encoding(value: Any, expected: bytes) -> None:
     """Each type of attribute has its own form."""
     assert encode(value) == expected
+
+
+@pytest.mark.parametrize("value", [None, {"a": None}, [None], {1: [None]}, TYPES["int"]])
+def test_what_has_no_form_is_told_apart(value: Any) -> None:
+    """Null has no serialized form, nor what holds one."""
+    with pytest.raises(NotALeaf):
+        encode(value)
+
+
+@pytest.mark.parametrize("year", [-1, 10_000])
+def test_times_out_of_range_are_at_its_end(year: int) -> None:
+    """A time that 64 bits of nanoseconds cannot tell is the first or the last one."""
+    edge = -(1 << 63) if year < 0 else (1 << 63) - 1
+    assert encode(Timestamp((year - 1970) * 31_556_952 * 10**9)) == eight(edge)
 
 
 @given(st.lists(st.tuples(st.binary(max_size=3), st.binary(max_size=3)), max_size=5))
@@ -80,8 +100,9 @@ ATTRIBUTES: dict[str, Any] = {
 BAG = AttributeBag({n: (lambda s, n=n: s[n]) for n in ATTRIBUTES}, ATTRIBUTES)
 
 
-def path(*parts: str) -> bytes:
-    return "\0".join(parts).encode()
+PARTS = [part.encode() for name in ATTRIBUTES for part in name.split(".")] + [
+    b"ns", b"key", b"deep", b"metadata", b"x-a", b"", b"0", b"1", b"-1", b"node", b"cluster_name",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -108,7 +129,7 @@ def path(*parts: str) -> bytes:
 )
 def test_look_up(parts: tuple[str, ...], expected: Any) -> None:
     """A path finds an attribute, or a part of one, or nothing."""
-    assert look_up(BAG, path(*parts)) == expected
+    assert look_up(BAG.get, parts) == expected
 
 
 @pytest.mark.parametrize(
@@ -123,21 +144,39 @@ def test_look_up(parts: tuple[str, ...], expected: Any) -> None:
 )
 def test_legacy_names(parts: tuple[str, ...], expected: Any) -> None:
     """Names from before ``xds`` find what they mean today."""
-    assert look_up(BAG, path(*parts)) == expected
+    assert look_up_older(BAG.get, parts) == expected
 
 
 @pytest.mark.parametrize("name", ["", "request", "connection", "xds"])
 def test_group_is_no_leaf(name: str) -> None:
     """The empty path, and one that names a group of attributes, are told apart from the unknown."""
     with pytest.raises(NotALeaf):
-        look_up(BAG, name.encode())
+        look_up(BAG.get, split(name.encode()))
 
 
-@given(st.binary(max_size=30))
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        (b"a", ("a",)),
+        (b"a\0", ("a",)),
+        (b"a\0b", ("a", "b")),
+        (b"a\0\0b\0", ("a", "", "b")),
+        (b"\0", ("",)),
+        (b"\xff", ("\udcff",)),
+        (b"x" * 5000, ("x" * 5000,)),
+    ],
+)
+def test_path_is_split(path: bytes, parts: tuple[str, ...]) -> None:
+    """Parts end with a NUL, the last one too where a module writes it."""
+    assert split(path) == parts
+
+
+@given(st.binary(max_size=30) | st.lists(st.sampled_from(PARTS), max_size=5).map(b"\0".join))
 def test_any_path_is_answered(data: bytes) -> None:
     """Whatever path a guest asks for, it finds something, nothing, or a group."""
     try:
-        found = look_up(BAG, data)
+        parts = split(data)
+        for found in (look_up(BAG.get, parts), look_up_older(BAG.get, parts)):
+            assert isinstance(encode_known(found), bytes | None)
     except NotALeaf:
         return
-    assert isinstance(encode(found), bytes)

@@ -123,29 +123,30 @@ def test_answer_and_close() -> None:
 
 def test_effective_context() -> None:
     """A module acts for another context until the callback returns, and 0 brings it back."""
-    path = call("proxy_get_property", b"request\0path", BYTES)
+    path = call("proxy_get_property", b"own", BYTES)
     with Guest() as guest:
         assert guest.root is not None
         root = call("proxy_set_effective_context", guest.root.id)
         back = call("proxy_set_effective_context", 0)
         with guest.open(headers=[(b":path", b"/p")], body=b"b") as context:
+            context.set_property(b"own", b"v")
             guest.script([path, root, path, back, path, root], Phase.REQUEST_HEADERS)
             context.on_request_headers(end_of_stream=False)
             assert [a.status for a in guest.answers()] == [0, 0, 1, 0, 0, 0]
             guest.script([path], Phase.REQUEST_BODY)
             context.on_request_body(end_of_stream=True)
-            assert guest.answers() == [Answer(OK, b"/p")]
+            assert guest.answers() == [Answer(OK, b"v")]
 
 
 def test_effective_context_of_another_stream() -> None:
     """A module may act for another of its streams as long as that one lives."""
-    path = call("proxy_get_property", b"request\0path", BYTES)
-    with Guest() as guest, guest.open(headers=[(b":path", b"/one")]) as one:
-        two = guest.stream(headers=[(b":path", b"/two")])
+    path = call("proxy_get_property", b"source\0address", BYTES)
+    with Guest() as guest, guest.open(attributes={"source.address": "one"}) as one:
+        two = guest.stream(attributes={"source.address": "two"})
         to_two = call("proxy_set_effective_context", two.id)
         guest.script([to_two, path], Phase.REQUEST_HEADERS)
         one.on_request_headers(end_of_stream=False)
-        assert guest.answers() == [Answer(OK), Answer(OK, b"/two")]
+        assert guest.answers() == [Answer(OK), Answer(OK, b"two")]
         guest.script([], Phase.DELETE)
         two.delete()
         guest.script([to_two], Phase.REQUEST_BODY)
@@ -165,18 +166,16 @@ def test_effective_context_that_is_not_there(context_id: int) -> None:
 
 
 def test_calls_with_one_answer() -> None:
-    """Nothing waits for ``done``, there are no foreign functions, and no callout has a status."""
+    """Nothing waits for ``done``, and no callout has a status."""
     with Guest() as guest:
         answers = guest.in_headers(
             call("proxy_done"),
-            call("proxy_call_foreign_function", b"compress", b"", BYTES),
             call("proxy_get_status", WORD, BYTES),
             call("proxy_clear_route_cache"),
             call("pthread_equal", 7, 7),
             call("pthread_equal", 7, 8),
         )
     assert answers == [
-        Answer(NOT_FOUND),
         Answer(NOT_FOUND),
         Answer(OK, 0),
         Answer(OK),

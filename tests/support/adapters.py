@@ -75,9 +75,9 @@ class Texts:
         self.data = ""
         self._end = start
 
-    def place(self, text: str) -> str:
+    def place(self, text: str | bytes) -> str:
         """Place a text in the memory, and give its address and size as two operands."""
-        encoded = text.encode()
+        encoded = text.encode() if isinstance(text, str) else text
         at, self._end = self._end, self._end + len(encoded)
         escaped = "".join(f"\\{byte:02x}" for byte in encoded)
         self.data += f'(data (i32.const {at}) "{escaped}")'

@@ -5,24 +5,22 @@ be given by the proxy's own configuration: a context extension under its name, s
 ``xds.route_name``.
 """
 
-import hashlib
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import unquote
 
+from mixer.api.ext_authz.certificate import Certificate, read_certificate
 from mixer.attributes import (
     HTTP_RESOLVERS,
     LEGACY_NAMES,
     VOCABULARY,
     HeaderMap,
     Kind,
-    Message,
     Resolver,
     Timestamp,
     Value,
+    message_value,
 )
 
 _NS = 1_000_000_000
@@ -105,47 +103,37 @@ def _mtls(source: CheckSource) -> bool:
     return bool(source.context.source.certificate or source.context.source.principal)
 
 
-def _certificate_digest(source: CheckSource) -> Value | None:
-    certificate = source.context.source.certificate
-    if not certificate:
-        return None
-    try:
-        der = ssl.PEM_cert_to_DER_cert(unquote(certificate))
-    except ValueError:
-        return None
-    return hashlib.sha256(der).hexdigest()
+def _certificate(source: CheckSource) -> Certificate | None:
+    return read_certificate(source.context.source.certificate)
 
 
-def _plain_struct(struct: Any) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in struct.fields.items()}
+def _of_certificate(field: Callable[[Certificate], Value | None]) -> Resolver:
+    def resolve(source: CheckSource) -> Value | None:
+        certificate = _certificate(source)
+        return None if certificate is None else field(certificate)
+
+    return resolve
 
 
-def _plain(value: Any) -> Any:
-    """A ``google.protobuf.Value`` as Python has it; unlike in JSON, numbers may be NaN."""
-    match value.WhichOneof("kind"):
-        case "struct_value":
-            return _plain_struct(value.struct_value)
-        case "list_value":
-            return [_plain(item) for item in value.list_value.values]
-        case None | "null_value":
-            return None
-        case kind:
-            return getattr(value, kind)
+def _uri_san_of_peer(source: CheckSource) -> Value | None:
+    certificate = _certificate(source)
+    found = None if certificate is None else certificate.uri_san
+    return _uri_san("source")(source) if found is None else found
 
 
 def _metadata(source: CheckSource) -> Value | None:
-    return {
-        "filter_metadata": {
-            name: _plain_struct(struct)
-            for name, struct in source.context.metadata_context.filter_metadata.items()
-        }
-    }
+    return message_value(source.context.metadata_context)
 
 
 def _route_metadata(source: CheckSource) -> Value | None:
     if not source.context.HasField("route_metadata_context"):
         return None
-    return Message(source.context.route_metadata_context.SerializeToString())
+    return message_value(source.context.route_metadata_context)
+
+
+def _total_size(source: CheckSource) -> int:
+    """The headers, and the part of the body that was sent along."""
+    return source.headers.byte_size() + len(source.http.raw_body or source.http.body.encode())
 
 
 _FROM_MESSAGE: dict[str, Resolver] = {
@@ -153,6 +141,7 @@ _FROM_MESSAGE: dict[str, Resolver] = {
     "request.protocol": lambda s: str(s.http.protocol) or None,
     "request.time": _time,
     "request.size": _size,
+    "request.total_size": _total_size,
     "source.address": _address("source"),
     "source.port": _port("source"),
     "source.principal": _peer("source", "principal"),
@@ -166,9 +155,11 @@ _FROM_MESSAGE: dict[str, Resolver] = {
     "destination.labels": _labels("destination"),
     "connection.mtls": _mtls,
     "connection.requested_server_name": lambda s: str(s.context.tls_session.sni),
-    "connection.uri_san_peer_certificate": _uri_san("source"),
+    "connection.uri_san_peer_certificate": _uri_san_of_peer,
+    "connection.dns_san_peer_certificate": _of_certificate(lambda c: c.dns_san),
+    "connection.subject_peer_certificate": _of_certificate(lambda c: c.subject),
     "connection.uri_san_local_certificate": _uri_san("destination"),
-    "connection.sha256_peer_certificate_digest": _certificate_digest,
+    "connection.sha256_peer_certificate_digest": _of_certificate(lambda c: c.sha256),
     "metadata": _metadata,
     "xds.route_metadata": _route_metadata,
     "context_extensions": lambda s: dict(s.context.context_extensions),
