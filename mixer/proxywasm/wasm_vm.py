@@ -81,7 +81,7 @@ class WasmVm:
     ) -> None:
         self.abi = module.abi
         self.services = services
-        self.vm_id = vm_id
+        self.vm_id: str = vm_id
         self.configuration = configuration
         self.environment = [f"{k}={v}".encode() + b"\0" for k, v in environment.items()]
         self.contexts: dict[int, Context] = {}
@@ -168,14 +168,20 @@ class WasmVm:
     def give(self, data: bytes, pointer: int, size: int) -> Status:
         """Hand bytes to the guest in memory that it allocates; nothing is allocated for none."""
         memory = self.instance.memory
-        target = self._allocate(len(data)) if data else 0
-        if data and not target:
+        target = self.place(data) if data else 0
+        if target is None:
             return Status.INVALID_MEMORY_ACCESS
-        if data:
-            memory.write(target, data)
         memory.write_u32(pointer, target)
         memory.write_u32(size, len(data))
         return Status.OK
+
+    def place(self, data: bytes) -> int | None:
+        """Put bytes into memory that the guest allocates; None where it has none."""
+        target = self._allocate(len(data))
+        if not target:
+            return None
+        self.instance.memory.write(target, data)
+        return target
 
     def _allocate(self, size: int) -> int:
         if self._allocating:

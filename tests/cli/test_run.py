@@ -18,7 +18,7 @@ _MODULE = """
   (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
   (import "env" "proxy_set_buffer_bytes"
     (func $set (param i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_get_upstream_hosts" (func (param i32 i32) (result i32)))
+  (import "env" "proxy_set_upstream_override_host" (func (param i32 i32) (result i32)))
   (memory (export "memory") 1)
   (data (i32.const 16) "source\\00port")
   (data (i32.const 32) "hello [red]")
@@ -126,7 +126,7 @@ def test_inspect_tells_what_is_supported(module: str) -> None:
     assert result.exit_code == 0
     assert "ABI        0.2.1" in result.output
     assert "supported      env.proxy_get_property(i32, i32, i32, i32) -> (i32)" in result.output
-    assert "not yet        env.proxy_get_upstream_hosts" in result.output
+    assert "not yet        env.proxy_set_upstream_override_host" in result.output
     assert "called         proxy_on_request_body" in result.output
     assert "called         proxy_on_response_headers" in result.output
     assert "not yet        proxy_on_new_connection" in result.output

@@ -16,7 +16,9 @@ from mixer.config import (
     loads,
 )
 from mixer.proxywasm import UNSUPPORTED, host_functions
+from mixer.proxywasm.foreign import FOREIGN_FUNCTIONS
 from mixer.telemetry import OWN
+from tests.differential.test_properties import DIFFERENT
 
 _DOCS = Path(__file__).parents[2] / "docs"
 
@@ -93,6 +95,20 @@ def test_every_host_call_is_in_the_right_list() -> None:
             there = supported if function.name in UNSUPPORTED else not_yet
             assert f"`{function.name}`" in here
             assert f"`{function.name}`" not in there
+
+
+@pytest.mark.parametrize("name", FOREIGN_FUNCTIONS)
+def test_every_foreign_function_is_documented(name: str) -> None:
+    """The Proxy-Wasm page tells every foreign function."""
+    page = (_DOCS / "proxy-wasm.md").read_text()
+    assert f"`{name}`" in page.partition("## Foreign functions")[2].partition("## Properties")[0]
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_every_property_that_differs_is_documented(name: str) -> None:
+    """The Proxy-Wasm page tells every property that the differential test leaves out."""
+    page = (_DOCS / "proxy-wasm.md").read_text().partition("| property | why it differs |")[2]
+    assert f"`{name}`" in page.partition("\n\n")[0]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ One file for each topic; each ends with the table of its calls.
 
 from mixer.proxywasm.hostcalls import (
     buffers,
+    foreign,
     grpc_calls,
     headers,
     http_calls,
@@ -17,6 +18,7 @@ from mixer.proxywasm.hostcalls import (
     streams,
     ticks,
     unsupported,
+    upstream,
 )
 from mixer.vm import I32, HostFunction, Signature
 
@@ -47,6 +49,8 @@ def host_calls() -> list[HostFunction]:
         http_calls,
         grpc_calls,
         redis_calls,
+        foreign,
+        upstream,
         unsupported,
     )
     return [

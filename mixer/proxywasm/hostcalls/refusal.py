@@ -1,4 +1,4 @@
-"""What a bound of this host refuses, where Envoy has none."""
+"""What this host refuses, where another has it or has no bound."""
 
 from mixer.proxywasm.abi import LogLevel, Status
 from mixer.proxywasm.contexts import Context
@@ -10,3 +10,11 @@ def refuse(context: Context, call: str, why: str) -> Status:
         context.vm.refused_calls.add(call)
         context.log(LogLevel.WARN, f"{call} answers INTERNAL_FAILURE: {why}")
     return Status.INTERNAL_FAILURE
+
+
+def unimplemented(context: Context, call: str) -> Status:
+    """Answer UNIMPLEMENTED, and say so once for each call and VM."""
+    if call not in context.vm.refused_calls:
+        context.vm.refused_calls.add(call)
+        context.log(LogLevel.WARN, f"{call} is not supported yet: it answers UNIMPLEMENTED")
+    return Status.UNIMPLEMENTED

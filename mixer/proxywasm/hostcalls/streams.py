@@ -100,15 +100,6 @@ def get_status(context: Context, code: int, data: int, size: int) -> int:
     return context.vm.give(message.encode(), data, size)
 
 
-def call_foreign_function(
-    context: Context, name: int, name_size: int, args: int, args_size: int, _data: int, _size: int
-) -> int:
-    """``proxy_call_foreign_function``: this host has none yet."""
-    context.vm.instance.memory.read(name, name_size)
-    context.vm.instance.memory.read(args, args_size)
-    return Status.NOT_FOUND
-
-
 CALLS = (
     HostCall("proxy_send_local_response", "iiiiiiii", send_local_response),
     HostCall("proxy_continue_stream", "i", continue_stream),
@@ -120,5 +111,4 @@ CALLS = (
     HostCall("proxy_done", "", done),
     HostCall("proxy_get_configuration", "ii", get_configuration),
     HostCall("proxy_get_status", "iii", get_status),
-    HostCall("proxy_call_foreign_function", "iiiiii", call_foreign_function),
 )

@@ -1,0 +1,35 @@
+"""``declare_property``: the type of a property that the plugin will set."""
+
+from mixer.proxywasm.abi import Status
+from mixer.proxywasm.contexts import Context
+from mixer.proxywasm.filter_state import Prototype, StateType
+from mixer.proxywasm.foreign.function import ForeignFunction
+from mixer.proxywasm.foreign.messages import DeclarePropertyArguments, parse
+from mixer.proxywasm.hostcalls.refusal import refuse
+
+MAX_PROPERTIES = 1024
+"""That one context declares."""
+
+_TYPES = {int(kind): kind for kind in StateType}
+
+
+def declare_property(context: Context, arguments: bytes) -> Status:
+    """Declare it once for each context; only what a plugin's root context declares has an effect.
+
+    How long the value would live matters not: nothing here outlives its request.
+    """
+    message = parse(DeclarePropertyArguments, arguments)
+    if message is None:
+        return Status.BAD_ARGUMENT
+    prototypes = context.vm.current.prototypes
+    name = message.name.encode()
+    if name in prototypes:
+        return Status.BAD_ARGUMENT
+    if len(prototypes) >= MAX_PROPERTIES:
+        return refuse(context, "declare_property", f"over {MAX_PROPERTIES} are declared")
+    kind = _TYPES.get(message.type, StateType.BYTES)
+    prototypes[name] = Prototype(kind, message.readonly, message.schema)
+    return Status.OK
+
+
+FUNCTIONS: dict[str, ForeignFunction] = {"declare_property": declare_property}

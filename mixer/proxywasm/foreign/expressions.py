@@ -1,0 +1,70 @@
+"""``expr_create``, ``expr_evaluate`` and ``expr_delete``: CEL over what the stream has."""
+
+from mixer.cel import (
+    BoundError,
+    BudgetError,
+    EvaluationError,
+    ExpressionError,
+    FunctionError,
+    Program,
+)
+from mixer.proxywasm.abi import Status
+from mixer.proxywasm.contexts import Context
+from mixer.proxywasm.foreign.function import ForeignFunction
+from mixer.proxywasm.hostcalls.refusal import refuse
+from mixer.proxywasm.property_codec import NotALeaf, encode
+
+MAX_EXPRESSIONS = 1024
+"""That one plugin has at a time."""
+
+_TOKEN_BYTES = 4
+
+
+def create(context: Context, text: bytes) -> bytes | Status:
+    """Parse an expression; its token is a u32."""
+    expressions = context.vm.current.root.expressions
+    if len(expressions.programs) >= MAX_EXPRESSIONS:
+        return refuse(context, "expr_create", f"there are {MAX_EXPRESSIONS} expressions")
+    try:
+        program = Program(text)
+    except BoundError as error:
+        return refuse(context, "expr_create", str(error))
+    except FunctionError:
+        expressions.take_token()  # as in Envoy, which finds out later
+        return Status.BAD_ARGUMENT
+    except ExpressionError:
+        return Status.BAD_ARGUMENT
+    return expressions.add(program).to_bytes(_TOKEN_BYTES, "little")
+
+
+def evaluate(context: Context, token: bytes) -> bytes | Status:
+    """Evaluate an expression for the callback's own context; the value is encoded as a property."""
+    if len(token) != _TOKEN_BYTES:
+        return Status.BAD_ARGUMENT
+    current = context.vm.current
+    program = current.root.expressions.programs.get(int.from_bytes(token, "little"))
+    if program is None:
+        return Status.NOT_FOUND
+    try:
+        return encode(program.evaluate(current.activation()))
+    except BudgetError as error:
+        return refuse(context, "expr_evaluate", str(error))
+    except EvaluationError:
+        return Status.INTERNAL_FAILURE
+    except NotALeaf:
+        return Status.SERIALIZATION_FAILURE
+
+
+def delete(context: Context, token: bytes) -> Status:
+    """Forget an expression; one that is not there is fine."""
+    if len(token) != _TOKEN_BYTES:
+        return Status.BAD_ARGUMENT
+    context.vm.current.root.expressions.programs.pop(int.from_bytes(token, "little"), None)
+    return Status.OK
+
+
+FUNCTIONS: dict[str, ForeignFunction] = {
+    "expr_create": create,
+    "expr_evaluate": evaluate,
+    "expr_delete": delete,
+}
