@@ -5,6 +5,14 @@ most one Mixer with the settings of the service; the fields are described at ``W
 ``AdapterAnnotations`` and ``MixerSpec``.
 """
 
+from mixer.config.cluster import (
+    Cluster,
+    ClusterLimits,
+    ClusterProtocol,
+    ClusterTls,
+    ClusterType,
+    DynamicUpstream,
+)
 from mixer.config.configuration import Configuration, load, loads
 from mixer.config.metadata import AdapterAnnotations, AdapterMeta, LogLevel
 from mixer.config.plugin import AdapterLimits, WasmPlugin
@@ -28,9 +36,15 @@ __all__ = [
     "AdapterDefaults",
     "AdapterLimits",
     "AdapterMeta",
+    "Cluster",
+    "ClusterLimits",
+    "ClusterProtocol",
+    "ClusterTls",
+    "ClusterType",
     "CompileCache",
     "ConfigError",
     "Configuration",
+    "DynamicUpstream",
     "FailStrategy",
     "Listener",
     "LmdbStore",

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from mixer.config.address import check_address, is_any_port
+from mixer.config.cluster import Cluster, DynamicUpstream, check_unique
 from mixer.config.metadata import ObjectMeta
 from mixer.config.model import Choice, DnsLabel, Items, Model
 from mixer.config.secret import located
@@ -176,6 +177,8 @@ class MixerSpec(Model):
         compile_cache: Where compiled modules are kept.
         state: What adapters share.
         telemetry: Who is told what the service counts.
+        clusters: What callouts may reach; names and aliases are unique.
+        dynamic_upstreams: What else they may reach, by host and port; the first that fits counts.
     """
 
     listeners: Items[Listener] = (Listener(name="grpc", address="127.0.0.1:9000"),)
@@ -185,6 +188,8 @@ class MixerSpec(Model):
     compile_cache: CompileCache = Field(default_factory=CompileCache)
     state: SharedState = SharedState()
     telemetry: Telemetry = Telemetry()
+    clusters: Annotated[Items[Cluster], AfterValidator(check_unique)] = ()
+    dynamic_upstreams: Items[DynamicUpstream] = ()
 
     @field_validator("listeners")
     @classmethod

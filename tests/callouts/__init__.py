@@ -1,0 +1,1 @@
+"""Clusters, and the clients of callouts over real sockets."""
