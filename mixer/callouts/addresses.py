@@ -1,0 +1,140 @@
+"""The addresses behind the endpoints of a cluster: literal, or as DNS tells them."""
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from mixer.callouts.clusters import Cluster, Discovery, Endpoint
+from mixer.callouts.naming import is_address
+
+_log = logging.getLogger(__name__)
+
+Lookup = Callable[[str], Awaitable[Sequence[str]]]
+"""Tells the addresses of a host; raises OSError where there are none."""
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_REFRESH_S = 5.0  # as Envoy's dns_refresh_rate
+_MOST_HOSTS = 1024
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to connect.
+
+    Attributes:
+        ip: Without brackets.
+        port: From 1.
+        endpoint: What it comes from; its host is the name for TLS.
+    """
+
+    ip: str
+    port: int
+    endpoint: Endpoint
+
+
+class Addresses:
+    """What DNS told, for all clusters of one event loop.
+
+    An answer is used for five seconds, as in Envoy; where a later question fails, the last answer
+    goes on being used. At most 1024 hosts are remembered.
+
+    Args:
+        lookup: Asks DNS; that of the running event loop when not given.
+    """
+
+    def __init__(self, lookup: Lookup | None = None) -> None:
+        self._lookup = lookup or _system_lookup
+        self._answers: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[tuple[str, ...]]] = {}
+
+    async def of(self, cluster: Cluster) -> tuple[Address, ...]:
+        """Tell the addresses of a cluster, in the order of its endpoints; perhaps none.
+
+        Those that a dynamic upstream may not be connected to are left out.
+        """
+        found: list[Address] = []
+        for endpoint in cluster.endpoints:
+            ips = await self._ips(endpoint.host)
+            if cluster.discovery is Discovery.LOGICAL_DNS:
+                ips = ips[:1]
+            found += (Address(ip, endpoint.port, endpoint) for ip in ips)
+        return tuple(one for one in found if _may_connect(cluster, one))
+
+    async def close(self) -> None:
+        """Give up what is being asked."""
+        asking = list(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _ips(self, host: str) -> tuple[str, ...]:
+        if is_address(host):
+            return (host,)
+        known = self._answers.get(host)
+        if known is not None and known[0] > asyncio.get_running_loop().time():
+            return known[1]
+        if host not in self._asking:
+            task = asyncio.create_task(self._ask(host))
+            self._asking[host] = task
+            task.add_done_callback(lambda _task: self._asking.pop(host))
+        # A callout that is given up must not take the answer from those that wait for it too.
+        return await asyncio.shield(self._asking[host])
+
+    async def _ask(self, host: str) -> tuple[str, ...]:
+        try:
+            ips = tuple(dict.fromkeys(await self._lookup(host)))
+        except (OSError, UnicodeError) as error:
+            _log.warning("DNS tells no address of %s: %s", host, error)
+            ips = self._answers.get(host, (0.0, ()))[1]
+        self._answers[host] = (asyncio.get_running_loop().time() + _REFRESH_S, ips)
+        self._answers.move_to_end(host)
+        if len(self._answers) > _MOST_HOSTS:
+            self._answers.popitem(last=False)
+        return ips
+
+
+def is_public(ip: str) -> bool:
+    """Whether an address belongs to the open internet, and so does what is embedded in it."""
+    address = ipaddress.ip_address(ip)
+    return all(_is_global(one) for one in (address, *_embedded(address)))
+
+
+def _is_global(address: IpAddress) -> bool:
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _embedded(address: IpAddress) -> tuple[IpAddress, ...]:
+    """IPv4 addresses that an IPv6 address leads to: mapped, 6to4, Teredo, NAT64."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return ()
+    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address in _NAT64:
+        found.append(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
+    return tuple(one for one in found if one is not None)
+
+
+def _may_connect(cluster: Cluster, address: Address) -> bool:
+    if not cluster.public_only or is_public(address.ip):
+        return True
+    ip = ipaddress.ip_address(address.ip)
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    if any((mapped or ip) in network for network in cluster.networks):
+        return True
+    _log.warning(
+        "dynamic upstream %s: %s is not public and in none of its networks",
+        cluster.name,
+        address.ip,
+    )
+    return False
+
+
+async def _system_lookup(host: str) -> Sequence[str]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
