@@ -41,8 +41,8 @@ class Address:
 class Addresses:
     """What DNS told, for all clusters of one event loop.
 
-    An answer is used for five seconds, as in Envoy; where a later question fails, the last answer
-    goes on being used. At most 1024 hosts are remembered.
+    An answer is used for five seconds, as in Envoy, and then until the next one is there; where a
+    later question fails, the last answer goes on being used. At most 1024 hosts are remembered.
 
     Args:
         lookup: Asks DNS; that of the running event loop when not given.
@@ -53,6 +53,19 @@ class Addresses:
         self._answers: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
         self._asking: dict[str, asyncio.Task[tuple[str, ...]]] = {}
 
+    def known(self, cluster: Cluster) -> tuple[Address, ...] | None:
+        """Tell the addresses without asking DNS, or None where it was not asked before.
+
+        An answer that is due to be refreshed still counts, and is refreshed meanwhile.
+        """
+        found: list[Address] = []
+        for endpoint in cluster.endpoints:
+            ips = self._known_ips(endpoint.host)
+            if ips is None:
+                return None
+            found += _of_endpoint(cluster, endpoint, ips)
+        return tuple(found)
+
     async def of(self, cluster: Cluster) -> tuple[Address, ...]:
         """Tell the addresses of a cluster, in the order of its endpoints; perhaps none.
 
@@ -60,11 +73,8 @@ class Addresses:
         """
         found: list[Address] = []
         for endpoint in cluster.endpoints:
-            ips = await self._ips(endpoint.host)
-            if cluster.discovery is Discovery.LOGICAL_DNS:
-                ips = ips[:1]
-            found += (Address(ip, endpoint.port, endpoint) for ip in ips)
-        return tuple(one for one in found if _may_connect(cluster, one))
+            found += _of_endpoint(cluster, endpoint, await self._ips(endpoint.host))
+        return tuple(found)
 
     async def close(self) -> None:
         """Give up what is being asked."""
@@ -73,18 +83,29 @@ class Addresses:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
 
-    async def _ips(self, host: str) -> tuple[str, ...]:
+    def _known_ips(self, host: str) -> tuple[str, ...] | None:
         if is_address(host):
             return (host,)
         known = self._answers.get(host)
-        if known is not None and known[0] > asyncio.get_running_loop().time():
-            return known[1]
+        if known is None:
+            return None
+        if known[0] <= asyncio.get_running_loop().time():
+            self._start_asking(host)
+        return known[1]
+
+    async def _ips(self, host: str) -> tuple[str, ...]:
+        known = self._known_ips(host)
+        if known is not None:
+            return known
+        # A callout that is given up must not take the answer from those that wait for it too.
+        return await asyncio.shield(self._start_asking(host))
+
+    def _start_asking(self, host: str) -> asyncio.Task[tuple[str, ...]]:
         if host not in self._asking:
             task = asyncio.create_task(self._ask(host))
             self._asking[host] = task
             task.add_done_callback(lambda _task: self._asking.pop(host))
-        # A callout that is given up must not take the answer from those that wait for it too.
-        return await asyncio.shield(self._asking[host])
+        return self._asking[host]
 
     async def _ask(self, host: str) -> tuple[str, ...]:
         try:
@@ -119,8 +140,15 @@ def _embedded(address: IpAddress) -> tuple[IpAddress, ...]:
     return tuple(one for one in found if one is not None)
 
 
+def _of_endpoint(cluster: Cluster, endpoint: Endpoint, ips: Sequence[str]) -> list[Address]:
+    if cluster.discovery is Discovery.LOGICAL_DNS:
+        ips = ips[:1]
+    found = [Address(ip, endpoint.port, endpoint) for ip in ips]
+    return [one for one in found if not cluster.public_only or _may_connect(cluster, one)]
+
+
 def _may_connect(cluster: Cluster, address: Address) -> bool:
-    if not cluster.public_only or is_public(address.ip):
+    if is_public(address.ip):
         return True
     ip = ipaddress.ip_address(address.ip)
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None

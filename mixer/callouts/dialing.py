@@ -4,12 +4,15 @@ import asyncio
 import errno
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mixer.callouts.addresses import Address, Addresses
 from mixer.callouts.clusters import Cluster
 from mixer.callouts.tls import client_context
+
+_AnyProtocol = TypeVar("_AnyProtocol", bound=asyncio.BaseProtocol)
 
 
 class DialError(Exception):
@@ -52,15 +55,23 @@ class Dialer:
         cluster: Its TLS files are read now.
         addresses: Knows DNS.
         alpn: Protocols to offer with TLS, the preferred one first.
+        context: For TLS, made of the cluster's settings when not given.
 
     Raises:
         TlsFilesError: A file of the TLS settings cannot be used.
     """
 
-    def __init__(self, cluster: Cluster, addresses: Addresses, alpn: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        addresses: Addresses,
+        alpn: Sequence[str] = (),
+        *,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self._cluster = cluster
         self._addresses = addresses
-        self._context = client_context(cluster, alpn)
+        self._context = context or client_context(cluster, alpn)
         self._turn = 0
 
     async def next_address(self) -> Address:
@@ -87,22 +98,53 @@ class Dialer:
         except TimeoutError:
             raise DialTimeoutError("connection timeout") from None
 
-    async def _open(self, address: Address) -> Connection:
+    async def dial(
+        self, factory: Callable[[], _AnyProtocol], address: Address
+    ) -> tuple[asyncio.Transport, _AnyProtocol]:
+        """Connect a protocol of asyncio to an address, within the cluster's timeout.
+
+        Raises:
+            DialError: There is no connection.
+        """
         try:
-            reader, writer = await asyncio.open_connection(
-                address.ip, address.port, ssl=self._context, server_hostname=self._name(address)
+            async with asyncio.timeout(self._cluster.connect_timeout):
+                return await self._dial(factory, address)
+        except TimeoutError:
+            raise DialTimeoutError("connection timeout") from None
+
+    async def _open(self, address: Address) -> Connection:
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await self._dial(lambda: protocol, address)
+        writer = asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop())
+        return Connection(reader, writer, address, alpn_of(transport))
+
+    async def _dial(
+        self, factory: Callable[[], _AnyProtocol], address: Address
+    ) -> tuple[asyncio.Transport, _AnyProtocol]:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.create_connection(
+                factory,
+                address.ip,
+                address.port,
+                ssl=self._context,
+                server_hostname=self._name(address),
             )
         except ssl.SSLError as error:
             raise TlsError(f"TLS_error: {error.reason or error}") from None
         except OSError as error:
             raise DialError(f"delayed connect error: {_reason(error)}") from None
-        secure: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
-        alpn = None if secure is None else secure.selected_alpn_protocol()
-        return Connection(reader, writer, address, alpn)
 
     def _name(self, address: Address) -> str | None:
         tls = self._cluster.tls
         return None if tls is None else tls.sni or address.endpoint.host
+
+
+def alpn_of(transport: asyncio.Transport) -> str | None:
+    """Tell the protocol that both sides of a new connection agreed on."""
+    secure: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    return None if secure is None else secure.selected_alpn_protocol()
 
 
 def _reason(error: OSError) -> str:

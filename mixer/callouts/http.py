@@ -1,0 +1,72 @@
+"""HTTP callouts over HTTP/1.1 and HTTP/2, for one event loop.
+
+h11 and h2 speak the protocols and asyncio moves the bytes: the well-known clients (aiohttp, httpx)
+hand over no trailers, which the ABI has in both directions. What a failure looks like is in
+`mixer.callouts.http_failures`. Nothing is ever sent twice: Envoy makes no retries for modules.
+"""
+
+import ssl
+
+from mixer.callouts.addresses import Addresses
+from mixer.callouts.callout import Done
+from mixer.callouts.cluster_client import ClusterClient
+from mixer.callouts.clusters import Cluster, ClusterTls, HttpProtocol
+from mixer.callouts.naming import Clusters
+from mixer.callouts.pool import ALPN
+from mixer.callouts.ports import Cancel, HttpCall, NotSentError
+from mixer.callouts.tls import client_context
+
+_MOST_DYNAMIC = 256
+
+
+class HttpClient:
+    """Makes HTTP callouts.
+
+    Args:
+        clusters: Finds clusters; the TLS files of those that are configured are read now.
+        addresses: Knows DNS.
+
+    Raises:
+        TlsFilesError: A file of a cluster's TLS settings cannot be used.
+    """
+
+    def __init__(self, clusters: Clusters, addresses: Addresses) -> None:
+        self._clusters, self._addresses = clusters, addresses
+        self._contexts: dict[tuple[ClusterTls, HttpProtocol], ssl.SSLContext] = {}
+        self._clients: dict[str, ClusterClient] = {}
+        self._dynamic: dict[str, ClusterClient] = {}
+        for cluster in clusters:
+            self._clients[cluster.name] = self._make(cluster)
+
+    def http_call(self, call: HttpCall, done: Done) -> Cancel:
+        """See `mixer.callouts.ports.Callouts`."""
+        cluster = self._clusters.find(call.cluster)
+        client = self._clients.get(cluster.name) or self._dynamic.get(cluster.name)
+        if client is None:
+            client = self._make_dynamic(cluster)
+        return client.http_call(call, done)
+
+    async def close(self) -> None:
+        """Close all connections; callouts under way end without an answer."""
+        for client in (*self._clients.values(), *self._dynamic.values()):
+            await client.close()
+
+    def _make_dynamic(self, cluster: Cluster) -> ClusterClient:
+        self._dynamic = {name: one for name, one in self._dynamic.items() if not one.empty}
+        if len(self._dynamic) >= _MOST_DYNAMIC:
+            raise NotSentError(f"{_MOST_DYNAMIC} dynamic upstreams are in use")
+        client = self._dynamic[cluster.name] = self._make(cluster)
+        return client
+
+    def _make(self, cluster: Cluster) -> ClusterClient:
+        return ClusterClient(cluster, self._addresses, self._context(cluster))
+
+    def _context(self, cluster: Cluster) -> ssl.SSLContext | None:
+        if cluster.tls is None:
+            return None
+        key = (cluster.tls, cluster.protocol)
+        if key not in self._contexts:
+            context = client_context(cluster, ALPN[cluster.protocol])
+            assert context is not None
+            self._contexts[key] = context
+        return self._contexts[key]
