@@ -20,7 +20,8 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _REFRESH_S = 5.0  # as Envoy's dns_refresh_rate
 _MOST_HOSTS = 1024
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Prefixes with an IPv4 address behind them: NAT64, and the deprecated compatible addresses.
+_WITH_IPV4 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +128,15 @@ def is_public(ip: str) -> bool:
 
 
 def _is_global(address: IpAddress) -> bool:
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    return address.is_global and not address.is_multicast
 
 
 def _embedded(address: IpAddress) -> tuple[IpAddress, ...]:
-    """IPv4 addresses that an IPv6 address leads to: mapped, 6to4, Teredo, NAT64."""
+    """IPv4 addresses that an IPv6 address leads to: mapped, 6to4, Teredo and others."""
     if isinstance(address, ipaddress.IPv4Address):
         return ()
     found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in _NAT64:
+    if any(address in network for network in _WITH_IPV4):
         found.append(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
     return tuple(one for one in found if one is not None)
 

@@ -87,8 +87,6 @@ class ClusterClient:
                 self._dialer, address, self._cluster.protocol, self._budget, self._wake
             )
         self._pools[address].submit(callout)
-        if self._budget.pending:
-            self._wake()
 
     async def _look_up(self) -> None:
         addresses: tuple[Address, ...] = ()
@@ -114,13 +112,8 @@ class ClusterClient:
         return False
 
     def _wake(self) -> None:
-        """Let pools that wait for a connection of the cluster's have one."""
-        starved = [pool for pool in self._pools.values() if pool.starved]
-        for pool in starved:
-            if self._budget.connections >= self._cluster.limits.max_connections:
-                others = (one for one in self._pools.values() if one is not pool)
-                if not any(one.close_idle() for one in others):
-                    return
+        """Let pools that wait for one of the cluster's connections open it."""
+        for pool in self._pools.values():
             pool.dial_if_needed()
 
     def _forget_empty_pools(self) -> None:

@@ -5,6 +5,7 @@ hand over no trailers, which the ABI has in both directions. What a failure look
 `mixer.callouts.http_failures`. Nothing is ever sent twice: Envoy makes no retries for modules.
 """
 
+import asyncio
 import ssl
 
 from mixer.callouts.addresses import Addresses
@@ -35,12 +36,15 @@ class HttpClient:
         self._contexts: dict[tuple[ClusterTls, HttpProtocol], ssl.SSLContext] = {}
         self._clients: dict[str, ClusterClient] = {}
         self._dynamic: dict[str, ClusterClient] = {}
+        self._closed = False
         for cluster in clusters:
             self._clients[cluster.name] = self._make(cluster)
 
     def http_call(self, call: HttpCall, done: Done) -> Cancel:
         """See `mixer.callouts.ports.Callouts`."""
         cluster = self._clusters.find(call.cluster)
+        if self._closed:
+            raise NotSentError("the service is stopping")
         client = self._clients.get(cluster.name) or self._dynamic.get(cluster.name)
         if client is None:
             client = self._make_dynamic(cluster)
@@ -48,8 +52,10 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close all connections; callouts under way end without an answer."""
+        self._closed = True
         for client in (*self._clients.values(), *self._dynamic.values()):
             await client.close()
+        await asyncio.sleep(0)  # asyncio tells a connection in the next turn that it is closed
 
     def _make_dynamic(self, cluster: Cluster) -> ClusterClient:
         self._dynamic = {name: one for name, one in self._dynamic.items() if not one.empty}

@@ -29,7 +29,7 @@ _MAX_HEAD_BYTES = 64 * 1024
 _HIGHEST_STREAM = (1 << 31) - 1
 # Of the connection, which HTTP/2 has none of (RFC 9113, 8.2.2).
 _OF_HTTP1 = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"upgrade"})
-_SETTINGS: dict[h2.settings.SettingCodes | int, int] = {
+_SETTINGS = {
     h2.settings.SettingCodes.ENABLE_PUSH: 0,
     h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: _WINDOW_BYTES,
     h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: _MAX_HEAD_BYTES,

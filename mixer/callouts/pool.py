@@ -83,17 +83,13 @@ class Pool:
         self._connections: dict[HttpConnection, asyncio.TimerHandle | None] = {}
         self._roomy: dict[HttpConnection, None] = {}
         self._dialing: set[asyncio.Task[None]] = set()
+        self._closed = False
         self._streams = 1 if protocol is HttpProtocol.HTTP1 else _STREAMS_OF_HTTP2
 
     @property
     def empty(self) -> bool:
         """Whether it has neither connections nor callouts."""
         return not (self._connections or self._dialing or self._pending)
-
-    @property
-    def starved(self) -> bool:
-        """Whether callouts wait and no connection is coming for them."""
-        return len(self._pending) > len(self._dialing) * self._streams
 
     def submit(self, callout: HttpCallout) -> None:
         """Send a callout, or have it wait for a connection.
@@ -122,15 +118,9 @@ class Pool:
             task.add_done_callback(self._dialing.discard)
             coming += self._streams
 
-    def close_idle(self) -> bool:
-        """Close a connection that nobody uses, for another pool; whether there was one."""
-        idle = next((one for one, timer in self._connections.items() if timer is not None), None)
-        if idle is not None:
-            idle.close()
-        return idle is not None
-
     async def close(self) -> None:
         """Close all connections; callouts get no answer."""
+        self._closed = True
         for callout in list(self._pending):
             self._leave(callout)
             callout.end(None)
@@ -225,7 +215,7 @@ class Pool:
 
     def _ended(self, callout: HttpCallout, outcome: Outcome) -> None:
         self._budget.requests -= 1
-        callout.end(outcome)
+        callout.end(None if self._closed else outcome)
 
     def _give_up(self, give_up: GiveUp) -> bool:
         self._budget.requests -= 1

@@ -15,7 +15,7 @@ import h2.events
 import h2.exceptions
 import h11
 
-_BETWEEN_PIECES_S = 0.03
+_BETWEEN_PIECES_S = 0.005
 
 
 @dataclass(frozen=True)
