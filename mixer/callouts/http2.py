@@ -38,6 +38,7 @@ _SETTINGS = {
 _RESETS = {
     ErrorCodes.PROTOCOL_ERROR: Reset.PROTOCOL_ERROR,
     ErrorCodes.REFUSED_STREAM: Reset.REFUSED_STREAM,
+    ErrorCodes.CONNECT_ERROR: Reset.CONNECT_ERROR,
 }
 
 

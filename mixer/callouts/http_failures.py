@@ -17,6 +17,7 @@ class Reset(Enum):
     PROTOCOL_ERROR = (502, "protocol error")
     REMOTE_RESET = (503, "remote reset")
     REFUSED_STREAM = (503, "remote refused stream reset")
+    CONNECT_ERROR = (503, "remote error with CONNECT request")
     OVERFLOW = (503, "overflow")
 
 

@@ -15,6 +15,7 @@ from mixer.config import (
     WasmPluginSpec,
     loads,
 )
+from mixer.engine.clusters import configured_clusters
 from mixer.proxywasm import UNSUPPORTED, host_functions
 from mixer.proxywasm.foreign import FOREIGN_FUNCTIONS
 from mixer.telemetry import OWN
@@ -120,3 +121,14 @@ def test_no_page_is_unfinished(page: Path) -> None:
     assert "@@" not in text
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (page.parent / target).exists(), target
+
+
+def test_the_example_of_callouts_is_valid() -> None:
+    """The Mixer document of the callouts page has the clusters that its text names."""
+    (example,) = re.findall(r"```yaml\n(.*?)```", (_DOCS / "callouts.md").read_text(), re.DOTALL)
+    clusters = configured_clusters(loads(example).mixer)
+    for name in ("outbound|80||auth.static", "outbound|8080||auth.dns", "auth.internal:8080",
+                 "outbound|8080||auth.internal"):  # fmt: skip
+        assert clusters.find(name).name == "auth"
+    assert clusters.find("outbound|443|v1|keys.prod.svc.cluster.local").name == "keys"
+    assert clusters.find("api.example.org:443").public_only

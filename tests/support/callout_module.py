@@ -108,6 +108,7 @@ class Logged:
         body: Of the answer; None if it is longer than the module logs.
         body_size: Of the answer.
         trailers: Of the answer.
+        whole: Whether the answer was logged to its end.
     """
 
     call: int | None = None
@@ -115,6 +116,7 @@ class Logged:
     body: bytes | None = None
     body_size: int = 0
     trailers: Pairs = ()
+    whole: bool = False
 
 
 def read_log(lines: list[str]) -> Logged:
@@ -131,5 +133,5 @@ def read_log(lines: list[str]) -> Logged:
         elif mark == "b":
             seen.body = raw
         elif mark == "t":
-            seen.trailers = tuple(deserialize(raw))
+            seen.trailers, seen.whole = tuple(deserialize(raw)), True
     return seen
