@@ -37,6 +37,7 @@ def serve(
     """
     import uvloop
 
+    from mixer.callouts.tls import TlsFilesError
     from mixer.cli.configuration import load_or_fail
     from mixer.state import StoreError
     from mixer.transport import BrokenAdaptersError, ListenError
@@ -51,7 +52,7 @@ def serve(
         uvloop.run(
             serve_until_stopped(configuration, _announce, continue_on_errors=continue_on_errors)
         )
-    except (BrokenAdaptersError, ListenError, StoreError) as error:
+    except (BrokenAdaptersError, ListenError, StoreError, TlsFilesError) as error:
         fail(f"mixer serve: {error}")
 
 

@@ -1,6 +1,8 @@
 """The configured clusters, as callouts take them."""
 
 import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from mixer import config
 from mixer.callouts.clusters import (
@@ -13,12 +15,29 @@ from mixer.callouts.clusters import (
     HttpProtocol,
 )
 from mixer.callouts.naming import Clusters
+from mixer.callouts.ports import Callouts, NoCallouts
 from mixer.config.cluster import split_host_port
 
 
 def configured_clusters(spec: config.MixerSpec) -> Clusters:
     """Make what finds a cluster by its name."""
     return Clusters(map(_cluster, spec.clusters), map(_dynamic, spec.dynamic_upstreams))
+
+
+@asynccontextmanager
+async def open_callouts(spec: config.MixerSpec) -> AsyncIterator[Callouts]:
+    """Open callouts to the configured clusters, for the running event loop; left, they are closed.
+
+    Raises:
+        TlsFilesError: A file of a cluster's TLS settings cannot be used.
+    """
+    if not (spec.clusters or spec.dynamic_upstreams):
+        yield NoCallouts()
+        return
+    from mixer.callouts.assembly import ClusterCallouts  # a service without clusters needs no HTTP
+
+    async with ClusterCallouts(configured_clusters(spec)) as callouts:
+        yield callouts
 
 
 def _cluster(one: config.Cluster) -> Cluster:

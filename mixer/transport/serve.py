@@ -7,8 +7,9 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from mixer.config import Configuration, Telemetry
+from mixer.config import Configuration, MixerSpec, Telemetry
 from mixer.engine import Engine
+from mixer.engine.clusters import open_callouts
 from mixer.telemetry import Metrics
 from mixer.transport.health import Health
 from mixer.transport.listening import check_free, check_listeners
@@ -46,24 +47,30 @@ async def serve(
         BrokenAdaptersError: Such an adapter did not load.
         ListenError: An address cannot be listened on.
         StoreError: The store of shared state cannot be opened.
+        TlsFilesError: A file of a cluster's TLS settings cannot be used.
     """
     check_listeners(configuration.mixer.listeners)
     metrics_address = configuration.mixer.telemetry.metrics.address
     if metrics_address is not None:
         check_free("spec.telemetry.metrics", metrics_address)
     health = Health()
-    with Engine(configuration, on_change=health.adapter_changed) as engine:
-        _check(engine, continue_on_errors=continue_on_errors)
-        async with (
-            _telling(Metrics(engine), configuration.mixer.telemetry) as metrics_address,
-            Server(engine, configuration.mixer, health) as server,
-        ):
-            stop = _stop_signal()
-            announce(engine, server.addresses, metrics_address)
-            await stop.wait()
-            _log.info("stopping: what is in flight has %g s", configuration.mixer.shutdown.grace)
-        for adapter in engine.adapters:
-            _log.info("adapter %s: %s", adapter.name, adapter.stats)
+    async with open_callouts(configuration.mixer) as callouts:
+        with Engine(configuration, on_change=health.adapter_changed, callouts=callouts) as engine:
+            _check(engine, continue_on_errors=continue_on_errors)
+            await _answer(engine, configuration.mixer, health, announce)
+
+
+async def _answer(engine: Engine, spec: MixerSpec, health: Health, announce: Announce) -> None:
+    async with (
+        _telling(Metrics(engine), spec.telemetry) as metrics_address,
+        Server(engine, spec, health) as server,
+    ):
+        stop = _stop_signal()
+        announce(engine, server.addresses, metrics_address)
+        await stop.wait()
+        _log.info("stopping: what is in flight has %g s", spec.shutdown.grace)
+    for adapter in engine.adapters:
+        _log.info("adapter %s: %s", adapter.name, adapter.stats)
 
 
 @asynccontextmanager

@@ -13,7 +13,15 @@ from rich.table import Table
 
 from mixer.demo.credentials import new_credentials
 from mixer.vm import wasmtime_version
-from tests.benchmarks import engine_cpu, host_calls, latency, server_cpu, start, stores
+from tests.benchmarks import (
+    callouts,
+    engine_cpu,
+    host_calls,
+    latency,
+    server_cpu,
+    start,
+    stores,
+)
 from tests.benchmarks.variants import variants
 
 _console = Console(width=100, highlight=False)
@@ -88,6 +96,17 @@ def _print_host_calls(costs: list[host_calls.HostCallCost]) -> None:
     )
 
 
+def _print_callouts(cost: callouts.CalloutCost) -> None:
+    _table(
+        "CPU of an HTTP exchange with an upstream in the same process",
+        ("", "us", "ratio"),
+        [
+            ("h11 on asyncio's streams", f"{cost.plain:.0f}", "1.00"),
+            ("HTTP callout", f"{cost.callout:.0f}", f"{cost.callout / cost.plain:.2f}"),
+        ],
+    )
+
+
 def _print_latency(latencies: list[latency.Latency]) -> None:
     plain = {e.request: e.p50 for e in latencies if e.listener == latency.PLAIN}
     _table(
@@ -140,6 +159,8 @@ def main() -> None:
         _console.print(f"Start to SERVING with auth, warm compile cache: {seconds:.2f} s\n")
         _progress("host calls")
         _print_host_calls(asyncio.run(host_calls.measure(Path(folder))))
+    _progress("callouts")
+    _print_callouts(asyncio.run(callouts.measure(options.exchanges)))
     _print_latency(asyncio.run(latency.measure(credentials, options.exchanges, _progress)))
 
 
