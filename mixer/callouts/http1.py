@@ -38,7 +38,8 @@ class Http1Codec:
         head = h11.Request(
             method=request.method, target=request.path, headers=[*_head_fields(request)]
         )
-        events = [head, h11.Data(request.body), h11.EndOfMessage(headers=list(request.trailers))]
+        body = [h11.Data(request.body)] if request.body else []
+        events = [head, *body, h11.EndOfMessage(headers=list(request.trailers))]
         self._response, self._silent = Response(request.max_response_bytes), True
         return b"".join(self._protocol.send(event) or b"" for event in events)
 

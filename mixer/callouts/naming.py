@@ -19,6 +19,7 @@ unknown.
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from mixer.callouts.clusters import (
     Cluster,
@@ -145,6 +146,7 @@ def is_host(text: str) -> bool:
     return is_address(text) or (len(text) <= _LONGEST_HOST and bool(_HOST.fullmatch(text)))
 
 
+@lru_cache(maxsize=1024)
 def is_address(text: str) -> bool:
     """Whether it is an IPv4 or IPv6 address, without a zone."""
     try:

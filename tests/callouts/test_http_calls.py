@@ -246,6 +246,30 @@ async def test_too_many_requests_overflow():
     assert reply.body.endswith(b"reset reason: overflow")
 
 
+@pytest.mark.parametrize("protocol", [HttpProtocol.HTTP1, HttpProtocol.HTTP2])
+async def test_callouts_that_end_in_any_way_leave_their_room_to_others(protocol):
+    """Cancelled, timed out, failed and answered callouts all give back what they took."""
+    limits = ClusterLimits(max_connections=1, max_pending_requests=1, max_requests=1)
+    hang = Http1((), "hang") if protocol is HttpProtocol.HTTP1 else Http2((), "hang")
+    async with upstream(hang, limits=limits, protocol=protocol) as (server, client):
+        for _ in range(3):
+            assert text(await reply_to(client, replace(CALL, timeout=0.02))) == (
+                "504",
+                "upstream request timeout",
+            )
+            await until(lambda: not server.open or protocol is HttpProtocol.HTTP2)
+            before = len(server.requests)
+            cancel = client.http_call(CALL, lambda _: None)
+            if protocol is HttpProtocol.HTTP1:
+                await until(lambda before=before: len(server.requests) > before)
+            cancel()
+            await until(lambda: not server.open or protocol is HttpProtocol.HTTP2)
+    async with callouts(static(1, limits=limits)) as client:
+        for _ in range(3):
+            status, _body = text(await reply_to(client)) or ("", "")
+            assert status == "503"
+
+
 async def test_every_endpoint_may_have_one_connection():
     """The limit of connections starves no endpoint, as in Envoy."""
     async with Upstream(OK) as one, Upstream(OK) as other:
