@@ -27,6 +27,7 @@ PLAIN2 = Http2(
     )
 )
 SILENT = Http1((), "hang")
+FORGED = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"
 
 
 async def test_trailers_go_both_ways_over_http1():
@@ -144,6 +145,17 @@ async def test_a_cancellation_between_the_end_and_the_callback_counts():
         assert not told
 
 
+async def test_a_callback_can_cancel_a_callout_that_ended_with_its_own():
+    """Of two that fail together, the first callback can still give the other one up."""
+    async with callouts(static(1)) as client:
+        told: list[object] = []
+        client.http_call(CALL, lambda reply: (told.append(1), cancel()))
+        cancel = client.http_call(CALL, lambda reply: told.append(2))
+        await until(lambda: told)
+        await reply_to(client)
+        assert told == [1]
+
+
 async def test_closing_ends_everything():
     """Callouts under way end without an answer, and no socket stays open."""
     process = psutil.Process()
@@ -160,11 +172,10 @@ async def test_closing_ends_everything():
     assert len(process.net_connections()) <= before
 
 
-async def test_a_call_after_bytes_that_nobody_asked_for_has_a_connection_of_its_own():
-    """What comes behind an answer never becomes the answer to another callout."""
-    forged = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"
-    answer = Http1((OK.pieces[0], forged))
-    async with upstream(answer) as (server, client):
+@pytest.mark.parametrize("pieces", [(*OK.pieces, FORGED), (OK.pieces[0] + FORGED,)])
+async def test_a_call_after_bytes_that_nobody_asked_for_has_a_connection_of_its_own(pieces):
+    """What comes behind an answer, or with it, never becomes the answer to another callout."""
+    async with upstream(Http1(pieces)) as (server, client):
         assert text(await reply_to(client)) == ("200", "hi")
         await until(lambda: server.open == 0)
         assert text(await reply_to(client)) == ("200", "hi")

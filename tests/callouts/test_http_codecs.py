@@ -73,6 +73,30 @@ def test_an_http2_response_is_the_same_however_it_is_cut(cuts):
     assert (codec.closing, codec.capacity) == (True, 0)
 
 
+def test_a_large_response_follows_the_windows_of_http2():
+    """An upstream that waits for room gets it, for many times what a window holds."""
+    codec = Http2Codec()
+    size = 40 << 20
+    request = make_request(HttpCall("up", GET), secure=False, max_response_bytes=size)
+    codec.send(request)
+    server = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+    server.initiate_connection()
+    server.receive_data(codec.to_send())
+    server.send_headers(1, [(":status", "200")])
+    unsent, ended = size, []
+    while not ended:
+        room = min(server.local_flow_control_window(1), server.max_outbound_frame_size, unsent)
+        if room:
+            unsent -= room
+            server.send_data(1, bytes(room), end_stream=not unsent)
+        ended = codec.receive(server.data_to_send())
+        server.receive_data(codec.to_send())
+        assert room, "the upstream waits for ever"
+    [(_, reply)] = ended
+    assert isinstance(reply, HttpReply)
+    assert len(reply.body) == size
+
+
 @given(CUTS)
 def test_goaway_is_taken_out_however_it_is_cut(cuts):
     """Everything else is passed on as it was."""
