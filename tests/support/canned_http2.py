@@ -1,0 +1,82 @@
+"""An HTTP/2 server that answers every request with the same frames, whatever they are."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+Fields = Sequence[tuple[str, str]]
+
+_PREFACE = 24
+_HEAD = 9
+_DATA, _HEADERS, _RESET, _SETTINGS, _PING = 0, 1, 3, 4, 6
+_END_STREAM, _ACK, _END_HEADERS = 1, 1, 4
+
+OK: Fields = ((":status", "200"), ("content-type", "application/grpc"))
+
+
+def headers(fields: Fields, *, end: bool = False) -> tuple[int, int, bytes]:
+    """A HEADERS frame: no name and no value may be longer than 126 bytes."""
+    block = b"".join(b"\0" + _text(name) + _text(value) for name, value in fields)
+    return _HEADERS, _END_HEADERS | (_END_STREAM if end else 0), block
+
+
+def data(payload: bytes, *, end: bool = False) -> tuple[int, int, bytes]:
+    """A DATA frame."""
+    return _DATA, _END_STREAM if end else 0, payload
+
+
+def message(payload: bytes) -> bytes:
+    """A gRPC message with its prefix."""
+    return b"\0" + len(payload).to_bytes(4, "big") + payload
+
+
+RESET = (_RESET, 0, (2).to_bytes(4, "big"))
+CUT = None
+"""Ends the connection."""
+
+Frame = tuple[int, int, bytes] | None
+
+
+@asynccontextmanager
+async def canned(frames: Sequence[Frame]) -> AsyncIterator[str]:
+    """Serve on a free port, and tell the address."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await _serve(reader, writer, frames)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        yield f"{host}:{port}"
+
+
+async def _serve(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frames: Sequence[Frame]
+) -> None:
+    await reader.readexactly(_PREFACE)
+    writer.write(_frame(_SETTINGS, 0, 0, b""))
+    while True:
+        head = await reader.readexactly(_HEAD)
+        payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
+        kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
+        if kind in {_SETTINGS, _PING} and not flags & _ACK:
+            writer.write(_frame(kind, _ACK, 0, payload if kind == _PING else b""))
+        if kind == _HEADERS:
+            for frame in frames:
+                if frame is None:
+                    await writer.drain()
+                    return
+                writer.write(_frame(frame[0], frame[1], stream, frame[2]))
+        await writer.drain()
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    head = len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big")
+    return head + payload
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode("latin-1")
+    return bytes((len(encoded),)) + encoded
