@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mixer.callouts.addresses import Addresses
-from mixer.callouts.clusters import Cluster, ClusterLimits, Endpoint
+from mixer.callouts.clusters import Cluster, ClusterLimits, ClusterTls, Endpoint
 from mixer.callouts.naming import Clusters
 from mixer.callouts.ports import (
     Cancel,
@@ -24,6 +24,8 @@ from mixer.callouts.redis_calls import RedisCalls
 from mixer.callouts.redis_client import RedisLimits
 from mixer.callouts.redis_login import encode
 from tests.support.asked_redis import AskedRedis, asked_redis
+from tests.support.redis_server import free_port
+from tests.support.self_signed import self_signed
 
 LOST = RedisReply(1)
 PING, PONG = encode("PING"), RedisReply(0, b"+PONG\r\n")
@@ -465,3 +467,30 @@ async def test_an_answer_without_login_is_refused(
     async with stub(serve) as port:
         assert await make(port, password="p").ask("PING") == LOST
     assert "closes the connection instead of answering AUTH" in caplog.text
+
+
+async def test_tls(tmp_path: Path) -> None:
+    """The cluster's settings say whom to trust; a server that is not trusted gets no password."""
+    certificate, key = self_signed(tmp_path, "redis.test")
+    port = free_port()
+    options = {
+        "--tls-port": str(port),
+        "--tls-cert-file": str(certificate),
+        "--tls-key-file": str(key),
+        "--tls-ca-cert-file": str(certificate),
+        "--tls-auth-clients": "no",
+        "--requirepass": "geheim",
+    }
+    target = RedisTarget("redis", password="geheim", timeout=10.0)
+    async with asked_redis(*(part for option in options.items() for part in option)):
+        for tls, expected in (
+            (ClusterTls(sni="redis.test", ca_file=certificate), PONG),
+            (ClusterTls(sni="redis.test"), LOST),
+            (ClusterTls(ca_file=tmp_path / "missing.pem"), LOST),
+        ):
+            cluster = Cluster("redis", (Endpoint("127.0.0.1", port),), tls=tls)
+            redis = RedisCalls(Clusters([cluster]), Addresses()).redis(target)
+            reply: asyncio.Future[RedisReply] = asyncio.get_running_loop().create_future()
+            redis.call(PING, reply.set_result)
+            assert await asyncio.wait_for(reply, 10.0) == expected
+            redis.close()

@@ -41,15 +41,23 @@ Frame = tuple[int, int, bytes] | None
 async def canned(frames: Sequence[Frame]) -> AsyncIterator[str]:
     """Serve on a free port, and tell the address."""
 
+    writers: list[asyncio.StreamWriter] = []
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         with suppress(OSError, asyncio.IncompleteReadError):
             await _serve(reader, writer, frames)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
+    try:
         host, port = server.sockets[0].getsockname()
         yield f"{host}:{port}"
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
+        await server.wait_closed()
 
 
 async def _serve(
