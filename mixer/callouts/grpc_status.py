@@ -14,8 +14,8 @@ from mixer.callouts.dialing import (
 from mixer.callouts.ports import Pairs
 
 OK, UNKNOWN, INTERNAL, UNAVAILABLE, DEADLINE = 0, 2, 13, 14, 4
-INVALID = -1
-"""A status of the server that gRPC does not know."""
+INVALID = 0xFFFF_FFFF
+"""What stands for a status of the server that gRPC does not know; -1 to the module."""
 
 VIA_UPSTREAM = "via_upstream"
 

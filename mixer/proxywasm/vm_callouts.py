@@ -138,13 +138,14 @@ class VmCallouts:
             UnknownClusterError: There is no such cluster.
             NotSentError: The VM has too many servers.
         """
+        cluster = _cluster(target.service)
         if target in self._logins:
-            self._redis[target.service] = self._logins[target]
+            self._redis[cluster] = self._logins[target]
             return
         if len(self._logins) >= MAX_REDIS:
             raise NotSentError(f"the VM has {MAX_REDIS} Redis servers already")
         redis = self._vm.services.callouts.redis(target)
-        self._redis[target.service] = self._logins[target] = redis
+        self._redis[cluster] = self._logins[target] = redis
 
     def redis_call(self, root: RootContext, service: str, query: bytes) -> int:
         """Send commands to a Redis server; the token.
@@ -154,7 +155,7 @@ class VmCallouts:
             ValueError: The query is no RESP.
             NotSentError: Too many callouts are open.
         """
-        redis = self._redis.get(service)
+        redis = self._redis.get(_cluster(service))
         if redis is None:
             raise UnknownRedisError(f"no proxy_redis_init for {service!r}")
         token = self._number(CalloutKind.REDIS, len(query))
@@ -225,3 +226,8 @@ class VmCallouts:
         self._redis.clear()
         self._logins.clear()
         self.streams.clear()
+
+
+def _cluster(service: str) -> str:
+    """The cluster's name alone: calls do not repeat the settings that `redis_init` had."""
+    return service.partition("?")[0]

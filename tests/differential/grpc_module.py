@@ -117,7 +117,7 @@ def _code(step: Step, texts: Texts) -> str:
     # The call first: Envoy may call back from within it.
     return f"""(global.set $status (call ${name} {" ".join(arguments)}))
         (call $text {texts.place(MARK + name)}) (call $number (global.get $status))
-        (call $flush)"""
+        (call $number {_LAST}) (call $flush)"""
 
 
 def _host_call(step: Step, texts: Texts) -> tuple[str, Iterator[str]]:

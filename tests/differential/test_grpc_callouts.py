@@ -1,42 +1,46 @@
-"""gRPC callouts: what a module in Envoy is told of a server, this client tells too."""
+"""gRPC callouts: a module is told the same of a server in Envoy's Wasm filter and in this host."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from envoy.config.core.v3 import grpc_service_pb2
 
 from mixer.callouts.addresses import Addresses
+from mixer.callouts.assembly import ClusterCallouts
 from mixer.callouts.clusters import Cluster, Endpoint
 from mixer.callouts.grpc_calls import GrpcCalls
 from mixer.callouts.naming import Clusters
-from mixer.callouts.ports import GrpcMethod, GrpcReply, GrpcStream, Pairs
+from mixer.proxywasm import PluginSettings, Services, StreamContext, WasmVm
 from mixer.proxywasm.pairs import deserialize
+from mixer.proxywasm.scheduling import LoopScheduler
 from mixer.study import bootstrap as build
 from mixer.study.client import get
 from mixer.study.envoy import EnvoyProcess
+from mixer.vm import VmLimits
 from tests.differential.grpc_module import (
     CANCEL,
     CLOSE,
     MARK,
     Call,
-    Other,
     Script,
     Send,
-    Step,
     Stream,
     text,
 )
 from tests.support.canned_http2 import CUT, OK, RESET, Frame, canned, data, headers, message
-from tests.support.compile import wasm
+from tests.support.compile import linker, plugin, wasm
 from tests.support.grpc_server import grpc_server
+from tests.support.guest import http_stream
 
-Event = tuple[str, object]
+Event = tuple[str, Any]
 
 SETTLE_S = 10.0
 QUIET_S = 0.15
+KINDS = ("http", "call", "stream", "redis")
 NOT_TOLD = frozenset((b"x-envoy-upstream-service-time", b"date", b"server"))
 """Headers that Envoy adds to every response of a callout."""
 
@@ -146,6 +150,8 @@ SCRIPTS: dict[str, Script] = {
     "service metadata": Script(
         (Call(service(x_first="1", b_bin="AAE="), "a.B", "metadata", metadata=((b"x-own", b"2"),)),)
     ),
+    "unknown": Script((Call(b"absent", "a.B", "echo"), CLOSE)),
+    "stream unknown": Script((Stream(b"absent", "a.B", "echo"), Send(b"a"), CLOSE, CANCEL)),
     "cancelled": Script((real("echo"), CANCEL, CANCEL)),
     "closed": Script((real("echo"), CLOSE)),
     "stream of two": Script((stream("every"), Send(b"a"), Send(b"b", True))),
@@ -163,84 +169,71 @@ SCRIPTS: dict[str, Script] = {
     "stream no method": Script((stream("absent"),)),
     "stream refused": Script((Stream(b"refused", "a.B", "every"), Send(b"a"), CLOSE)),
 }  # fmt: skip
+MODULE = text(list(SCRIPTS.values()))
 
 
-class Told:
-    """What this client tells, while a script is followed."""
+class Here:
+    """The module in this host, over real connections."""
 
-    def __init__(self, calls: GrpcCalls, script: Script) -> None:
-        self.events: list[Event] = []
-        self.ended = asyncio.Event()
-        self._calls = calls
-        self._script = script
-        self._stream: GrpcStream | None = None
-        for step in script.steps:
-            self._take(step)
+    def __init__(self, callouts: ClusterCallouts) -> None:
+        self._lines: list[str] = []
+        self._more = asyncio.Event()
+        services = Services(
+            log=self._take,
+            callouts=callouts,
+            scheduler=LoopScheduler(asyncio.get_running_loop()),
+        )
+        limits = VmLimits(cpu=5.0)
+        self._vm = WasmVm(plugin(MODULE), linker(), limits, start_cpu=5.0, services=services)
+        self._root = self._vm.start_plugin(PluginSettings("grpc"))
+        self._vm.started()
 
-    def _take(self, step: Step) -> None:
-        match step:
-            case Call():
-                timeout = step.timeout / 1000
-                method = GrpcMethod(step.target, step.service, step.method, step.metadata, timeout)
-                self._cancel = self._calls.grpc_call(method, step.message, self._done)
-            case Stream():
-                method = GrpcMethod(step.target, step.service, step.method, step.metadata)
-                self._stream = self._calls.grpc_stream(method, self)
-            case Send() if self._stream is not None:
-                self._stream.send(step.message, end_of_stream=step.end)
-            case Other():
-                self._give_up(step)
+    def _take(self, _level: object, line: str) -> None:
+        self._lines.append(line)
+        self._more.set()
 
-    def _give_up(self, step: Other) -> None:
-        if self._stream is not None and step is CLOSE:
-            self._stream.close()
-            return
-        (self._cancel if self._stream is None else self._stream.reset)()
-        self.ended.set()
+    async def run(self, script: Script) -> list[Event]:
+        """What the next script logs, until it is over."""
+        self._lines.clear()
+        context = StreamContext(self._root, http_stream([(b":path", b"/")]))
+        context.on_request_headers(end_of_stream=True)
+        context.delete()
+        async with asyncio.timeout(SETTLE_S):
+            while not is_over(script, told(self._lines)):
+                self._more.clear()
+                await self._more.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return told(self._lines)
 
-    def _note(self, name: str, event: object) -> None:
-        self.events.append((name, event))
-        for step in self._script.then.get(name, ()):
-            self._take(step)
-        if name == "close":
-            self.ended.set()
-
-    def _done(self, reply: GrpcReply) -> None:
-        if reply.status:
-            self._note("close", (reply.status & 0xFFFF, reply.status_message))
-        else:
-            self._note("message", reply.message)
-        self.ended.set()
-
-    def on_initial_metadata(self, metadata: Pairs) -> None:
-        self._note("initial", list(metadata))
-
-    def on_message(self, message: bytes) -> None:
-        self._note("message", message)
-
-    def on_trailing_metadata(self, metadata: Pairs) -> None:
-        self._note("trailing", list(metadata))
-
-    def on_close(self, status: int, message: str) -> None:
-        self._note("close", (status & 0xFFFF, message))
+    def close(self) -> None:
+        self._vm.close()
 
 
-def told_by_envoy(lines: Iterable[str]) -> list[Event]:
-    """The events in lines of Envoy's log."""
-    events: list[Event] = []
-    for line in lines:
-        if f"{MARK}on " not in line:
-            continue
-        _, _, logged = line.partition(f"{MARK}on ")
-        name, _token, *rest = logged.rstrip("\n").split(" ")
-        if name == "message":
-            events.append((name, bytes.fromhex(rest[0])))
-        elif name == "close":
-            events.append((name, (int(rest[0], 16), bytes.fromhex(rest[2]).decode())))
-        else:
-            pairs = deserialize(bytes.fromhex(rest[0]))
-            events.append((name, [pair for pair in pairs if pair[0] not in NOT_TOLD]))
-    return events
+def is_over(script: Script, events: list[Event]) -> bool:
+    """Whether nothing more is to come."""
+    last = {"close", "message"} if isinstance(script.steps[0], Call) else {"close"}
+    refused = events[0][1][0] != 0
+    cancelled = any(name == "grpc_cancel" for name, _ in events)
+    closed = isinstance(script.steps[0], Call) and CLOSE in script.steps
+    return refused or cancelled or closed or any(name in last for name, _ in events)
+
+
+def told(lines: Iterable[str]) -> list[Event]:
+    """What lines of the log say: statuses of host calls, and what callbacks were told."""
+    return [_event(line.partition(MARK)[2].rstrip("\n")) for line in lines if MARK in line]
+
+
+def _event(logged: str) -> Event:
+    name, *rest = logged.removeprefix("on ").split(" ")
+    if name.startswith("grpc_"):
+        return name, (int(rest[0], 16), KINDS[int(rest[1], 16) & 3] if int(rest[1], 16) else "none")
+    if name == "message":
+        return name, bytes.fromhex(rest[1])
+    if name == "close":
+        return name, (rest[1], rest[2], bytes.fromhex(rest[3]).decode("latin-1"))
+    pairs = deserialize(bytes.fromhex(rest[1]))
+    return name, [pair for pair in pairs if pair[0] not in NOT_TOLD]
 
 
 class InEnvoy:
@@ -253,14 +246,14 @@ class InEnvoy:
         return self._running.log.read_text(errors="replace").split("\n")[:-1]
 
     async def run(self, expected: int) -> list[Event]:
-        """What the next script is told: as many events as expected, and what comes soon after."""
+        """What the next script logs: as many events as expected, and what comes soon after."""
         before = len(self._lines())
         assert (await get(self._running.address("wasm"), "/")).status == 200
         for _ in range(int(SETTLE_S / QUIET_S)):
             await asyncio.sleep(QUIET_S)
-            if len(told_by_envoy(self._lines()[before:])) >= expected:
+            if len(told(self._lines()[before:])) >= expected:
                 break
-        return told_by_envoy(self._lines()[before:])
+        return told(self._lines()[before:])
 
 
 @asynccontextmanager
@@ -275,18 +268,26 @@ async def servers() -> AsyncIterator[dict[str, str]]:
         yield addresses
 
 
-def ours(addresses: dict[str, str]) -> GrpcCalls:
-    clusters = []
-    for name, address in addresses.items():
-        host, _, port = address.rpartition(":")
-        clusters.append(Cluster(name, (Endpoint(host, int(port)),)))
-    return GrpcCalls(Clusters(clusters), Addresses())
+@asynccontextmanager
+async def in_this_host(addresses: dict[str, str]) -> AsyncIterator[Here]:
+    clusters = Clusters(
+        Cluster(name, (Endpoint(host, int(port)),))
+        for name, (host, _, port) in ((n, a.rpartition(":")) for n, a in addresses.items())
+    )
+    known = Addresses()
+    grpc = GrpcCalls(clusters, known)
+    async with ClusterCallouts(clusters, addresses=known, grpc=grpc) as callouts:
+        here = Here(callouts)
+        try:
+            yield here
+        finally:
+            here.close()
 
 
 @asynccontextmanager
 async def in_envoy(addresses: dict[str, str], module: Path) -> AsyncIterator[InEnvoy]:
     clusters = [build.cluster(name, at, http2=True) for name, at in addresses.items()]
-    listener = build.listener("wasm", None, [build.wasm_filter("grpc", module, "")])
+    listener = build.listener("wasm", None, [build.wasm_filter("module", module, "")])
     bootstrap = build.bootstrap([listener], clusters)
     async with EnvoyProcess(bootstrap, start_timeout_s=120.0) as running:
         yield InEnvoy(running)
@@ -295,23 +296,22 @@ async def in_envoy(addresses: dict[str, str], module: Path) -> AsyncIterator[InE
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
     file = tmp_path / "grpc.wasm"
-    file.write_bytes(wasm(text(list(SCRIPTS.values()))))
+    file.write_bytes(wasm(MODULE))
     return file
 
 
 @pytest.mark.usefixtures("envoy")
 async def test_both_tell_the_same(module: Path) -> None:
-    """Metadata, messages, statuses and their texts are equal, and in the same order."""
-    async with servers() as addresses, in_envoy(addresses, module) as there:
-        calls = ours(addresses)
-        different = {}
+    """Statuses of host calls, metadata, messages and ends are equal, and in the same order."""
+    different = {}
+    async with (
+        servers() as addresses,
+        in_envoy(addresses, module) as there,
+        in_this_host(addresses) as here,
+    ):
         for name, script in SCRIPTS.items():
-            here = Told(calls, script)
-            await asyncio.wait_for(here.ended.wait(), 20.0)
-            theirs = await there.run(len(here.events))
-            if theirs != here.events:
-                different[name] = (here.events, theirs)
-        await calls.close()
-    assert different == {}, "".join(
-        f"\n{n}\n  here  {a}\n  there {b}" for n, (a, b) in different.items()
-    )
+            ours = await here.run(script)
+            theirs = await there.run(len(ours))
+            if ours != theirs:
+                different[name] = f"{name}\n  here  {ours}\n  there {theirs}"
+    assert not different, "\n".join(different.values())

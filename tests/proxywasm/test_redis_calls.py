@@ -36,6 +36,16 @@ def test_call_and_answer() -> None:
     guest.close()
 
 
+def test_settings_behind_the_name() -> None:
+    """Higress's SDK repeats them in no call: the cluster's name alone finds the server."""
+    with_settings = b"redis?db=1&buffer_flush_timeout=3&max_buffer_size_before_flush=1024"
+    guest = Guest(script=[init(with_settings), query(), query(with_settings)])
+    assert [a.status for a in guest.answers()] == [OK] * 3
+    services = [one.target.service for one in guest.callouts.redis_calls]
+    assert services == [with_settings.decode()] * 2
+    guest.close()
+
+
 def test_a_call_that_fails() -> None:
     """The status is told, and there is nothing to read."""
     guest = Guest(script=[init(), query()])
