@@ -63,11 +63,18 @@ def test_a_unary_call_that_is_given_up(end: str) -> None:
     guest.close()
 
 
+def test_a_timeout_of_zero() -> None:
+    """Unlike that of an HTTP call it is a deadline: the server is told of it, as in Envoy."""
+    guest, _ = opened(call("proxy_grpc_call", b"c", b"s", b"m", b"", b"", 0, WORD))
+    assert guest.callouts.grpc_calls[0].method.timeout == 0.0
+    guest.close()
+
+
 @pytest.mark.parametrize("one", [UNARY, STREAM])
 def test_unknown_target(one: Call) -> None:
-    """A cluster that is not there is a parse failure, as in Envoy, and the log says which."""
+    """It is a parse failure that leaves the token as it was; the log says which cluster."""
     guest = Guest(script=[one], services={"callouts": NoCallouts()})
-    assert guest.answers() == [Answer(PARSE_FAILURE, 0)]
+    assert guest.answers() == [Answer(PARSE_FAILURE)]
     assert any("no cluster b'c'" in text for _, text in guest.logs)
     guest.close()
 
@@ -77,7 +84,7 @@ def test_a_cluster_that_takes_no_more(one: Call) -> None:
     """A callout that cannot be sent is an internal failure."""
     with Guest() as guest:
         guest.callouts.overloaded = True
-        assert guest.in_headers(one) == [Answer(INTERNAL, 0)]
+        assert guest.in_headers(one) == [Answer(INTERNAL)]
 
 
 def test_what_a_stream_brings() -> None:

@@ -6,13 +6,13 @@ from mixer.callouts.ports import GrpcMethod, NotSentError, UnknownClusterError
 from mixer.proxywasm.abi import LogLevel, Status
 from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.grpc_stream import OpenStream
-from mixer.proxywasm.hostcalls.http_calls import seconds
 from mixer.proxywasm.hostcalls.refusal import refuse
 from mixer.proxywasm.hostcalls.signature import HostCall
 from mixer.proxywasm.hostcalls.taking import note_volatile, take
 from mixer.proxywasm.pairs import deserialize
 from mixer.proxywasm.vm_callouts import CalloutKind
 
+_TOKEN_BYTES = 4  # left as they are where there is no call, as in Envoy
 _CALL, _STREAM, _SEND = "proxy_grpc_call", "proxy_grpc_stream", "proxy_grpc_send"
 
 
@@ -35,10 +35,10 @@ def grpc_call(
     context.require_started()
     spans = (target, target_size, service, service_size, method, method_size)
     taken = take(context, *spans, metadata, metadata_size, message, message_size)
-    context.vm.instance.memory.write_u32(token, 0)
+    context.vm.instance.memory.check(token, _TOKEN_BYTES)
     if taken is None:
         return refuse(context, _CALL, "the stream handed over too much")
-    called = _method(taken, seconds(timeout))
+    called = _method(taken, timeout / 1000)
     note_volatile(context)
     try:
         number = context.vm.callouts.grpc_call(context.root, called, taken[4])
@@ -66,7 +66,7 @@ def grpc_stream(
     context.require_started()
     spans = (target, target_size, service, service_size, method, method_size)
     taken = take(context, *spans, metadata, metadata_size)
-    context.vm.instance.memory.write_u32(token, 0)
+    context.vm.instance.memory.check(token, _TOKEN_BYTES)
     if taken is None:
         return refuse(context, _STREAM, "the stream handed over too much")
     note_volatile(context)
