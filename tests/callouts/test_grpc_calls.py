@@ -23,7 +23,7 @@ from mixer.callouts.ports import (
     Pairs,
     UnknownClusterError,
 )
-from tests.support.canned_http2 import OK, Frame, canned, data, headers, message
+from tests.support.canned_http2 import OK, RESET_KIND, Frame, canned, data, headers, message
 from tests.support.grpc_server import BIG, grpc_server
 from tests.support.self_signed import self_signed
 
@@ -72,11 +72,13 @@ class Events:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.began = asyncio.Event()
         self.messages: asyncio.Queue[bytes] = asyncio.Queue()
         self.closed: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
 
     def on_initial_metadata(self, metadata: Pairs) -> None:
         self.names.append("initial")
+        self.began.set()
 
     def on_message(self, message: bytes) -> None:
         self.names.append("message")
@@ -175,6 +177,20 @@ async def test_a_reset_in_a_callback(make: MakeCalls) -> None:
         await asyncio.wait_for(told.wait(), 10.0)
         await settled()
     assert events.names == ["initial", "message"]
+
+
+async def test_the_server_learns_that_nobody_listens(make: MakeCalls) -> None:
+    """A stream is reset on the wire, too: given up here, or answered before this side closed."""
+    for frames, give_up in (([headers(OK)], True), ([headers(OK), SUM], False)):
+        seen: asyncio.Queue[int] = asyncio.Queue()
+        async with canned(frames, seen) as server:
+            stream, events = open_stream(make(server), "x")
+            async with asyncio.timeout(10.0):
+                await events.began.wait()
+                if give_up:
+                    stream.reset()
+                while await seen.get() != RESET_KIND:
+                    pass
 
 
 async def test_deadlines(make: MakeCalls) -> None:

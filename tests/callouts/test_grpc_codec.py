@@ -151,6 +151,24 @@ def test_no_connection(error: DialError, message: str, details: str) -> None:
     assert (answer.status, answer.message, answer.details) == (14, message, details)
 
 
+def test_what_waits_is_sent_when_there_is_room() -> None:
+    """A body is cut to the server's windows, and goes on with each update."""
+    codec = GrpcHttp2()
+    number = codec.open(REQUEST, Exchange(Told(), 1000))
+    codec.receive(frame(4, 0, 0, b""))
+    codec.send(number, bytes(100_000), end=True)
+    assert codec.unsent(number) == 100_000 - 65_535
+    for stream in (0, number):
+        codec.receive(frame(8, 0, stream, (1 << 20).to_bytes(4, "big")))
+    assert codec.unsent(number) == 0
+    assert len(codec.to_send()) > 100_000
+
+
+def frame(kind: int, flags: int, number: int, payload: bytes) -> bytes:
+    head = len(payload).to_bytes(3, "big") + bytes((kind, flags)) + number.to_bytes(4, "big")
+    return head + payload
+
+
 FRAMES = st.builds(
     lambda kind, flags, number, payload: (
         len(payload).to_bytes(3, "big") + bytes((kind, flags)) + number.to_bytes(4, "big") + payload

@@ -394,6 +394,18 @@ async def test_a_reply_that_nothing_asked_for(
     assert "a reply that nothing asked for" in caplog.text
 
 
+async def test_pushed_messages_belong_to_no_call(make: MakeClient) -> None:
+    """RESP3's news between replies are left out."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(100):
+            writer.write(b">2\r\n+invalidate\r\n*0\r\n+PONG\r\n>1\r\n+more\r\n")
+
+    async with stub(serve) as port:
+        client = make(port)
+        assert [await client.ask("PING") for _ in range(3)] == [PONG] * 3
+
+
 async def test_nobody_listens(make: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
     """Calls fail soon, with one line in the log, and a server that comes later is found."""
 

@@ -30,6 +30,7 @@ def message(payload: bytes) -> bytes:
     return b"\0" + len(payload).to_bytes(4, "big") + payload
 
 
+RESET_KIND = _RESET
 RESET = (_RESET, 0, (2).to_bytes(4, "big"))
 CUT = None
 """Ends the connection."""
@@ -38,15 +39,17 @@ Frame = tuple[int, int, bytes] | None
 
 
 @asynccontextmanager
-async def canned(frames: Sequence[Frame]) -> AsyncIterator[str]:
-    """Serve on a free port, and tell the address."""
+async def canned(
+    frames: Sequence[Frame], seen: asyncio.Queue[int] | None = None
+) -> AsyncIterator[str]:
+    """Serve on a free port, and tell the address; ``seen`` gets the kinds of frames that come."""
 
     writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
         with suppress(OSError, asyncio.IncompleteReadError):
-            await _serve(reader, writer, frames)
+            await _serve(reader, writer, frames, seen)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -61,13 +64,18 @@ async def canned(frames: Sequence[Frame]) -> AsyncIterator[str]:
 
 
 async def _serve(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frames: Sequence[Frame]
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    frames: Sequence[Frame],
+    seen: asyncio.Queue[int] | None,
 ) -> None:
     await reader.readexactly(_PREFACE)
     writer.write(_frame(_SETTINGS, 0, 0, b""))
     while True:
         head = await reader.readexactly(_HEAD)
         payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
+        if seen is not None:
+            seen.put_nowait(head[3])
         kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
         if kind in {_SETTINGS, _PING} and not flags & _ACK:
             writer.write(_frame(kind, _ACK, 0, payload if kind == _PING else b""))
