@@ -34,9 +34,19 @@ async def open_callouts(spec: config.MixerSpec) -> AsyncIterator[Callouts]:
     if not (spec.clusters or spec.dynamic_upstreams):
         yield NoCallouts()
         return
-    from mixer.callouts.assembly import ClusterCallouts  # a service without clusters needs no HTTP
+    # A service without clusters needs no HTTP, gRPC or Redis.
+    from mixer.callouts.addresses import Addresses
+    from mixer.callouts.assembly import ClusterCallouts
+    from mixer.callouts.grpc_calls import GrpcCalls
+    from mixer.callouts.redis_calls import RedisCalls
 
-    async with ClusterCallouts(configured_clusters(spec)) as callouts:
+    clusters, addresses = configured_clusters(spec), Addresses()
+    async with ClusterCallouts(
+        clusters,
+        addresses=addresses,
+        grpc=GrpcCalls(clusters, addresses),
+        redis=RedisCalls(clusters, addresses),
+    ) as callouts:
         yield callouts
 
 

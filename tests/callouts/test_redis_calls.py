@@ -228,9 +228,7 @@ async def test_a_restart_in_the_middle(server: AskedRedis, make: MakeClient) -> 
             pass
 
 
-async def test_a_late_reply_is_not_taken_for_the_next(
-    server: AskedRedis, make: MakeClient
-) -> None:
+async def test_a_late_reply_is_not_taken_for_the_next(server: AskedRedis, make: MakeClient) -> None:
     """A slow answer fails its call after the timeout, and those behind it get their own."""
     client = make(server.port, timeout=0.4)
     connection = await client.ask("CLIENT", "ID")
