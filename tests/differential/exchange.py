@@ -11,8 +11,12 @@ from pathlib import Path
 import h11
 
 from mixer.attributes import HeaderMap, Value
+from mixer.callouts.assembly import ClusterCallouts
+from mixer.callouts.clusters import Cluster, Discovery, Endpoint
+from mixer.callouts.naming import Clusters
 from mixer.proxywasm import LogLevel, PluginSettings
 from mixer.runner import Pieces, RunPlugin, RunReport, RunRequest, RunResponse, run_request
+from mixer.runner.waiting import LoopWaiter, Waiter
 from mixer.study import bootstrap as build
 from mixer.study.envoy import EnvoyProcess
 from mixer.study.http1 import Headers, HttpError, HttpStream, header_fields
@@ -22,8 +26,9 @@ from tests.support.compile import wasm
 _BETWEEN_PIECES_S = 0.1
 _AT_ONCE = 4
 _LONG_S, _HANGS_S = 15.0, 1.5
+CALLED, REFUSED, NOBODY = "called", "refused", 1
+"""A cluster that answers, and one at whose port nobody listens."""
 _OF_THE_HOP = {"date", "server", "connection", "transfer-encoding"}
-_ENDED = "on_delete"
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class Scenario:
         hangs: Whether the client is expected to wait in vain.
         abi: Of the module.
         properties: What Envoy knows of the request and its connection, for the runner.
+        called: What a callout to the cluster ``called`` gets, by its path.
+        ends_with: What the last line of the module's log begins with.
     """
 
     script: Script
@@ -85,6 +92,8 @@ class Scenario:
     hangs: bool = False
     abi: str = "0_2_1"
     properties: Mapping[str, Value] = field(default_factory=dict)
+    called: Message = Message((b"called",), headers=(("x-called", "1"),))
+    ends_with: str = "on_delete"
 
 
 @dataclass
@@ -113,7 +122,34 @@ def _own(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def through_the_runner(scenario: Scenario, name: str = "") -> Seen:
-    """Run it here, with the path that it has in Envoy if it is named."""
+    """Run it here, with the path that it has in Envoy if it is named.
+
+    If it makes callouts, they are real.
+    """
+    if "http_call_response" not in scenario.script:
+        return _run(scenario, name)
+    with asyncio.Runner() as runner:
+        server = runner.run(_listen({name: scenario}))
+        port = server.sockets[0].getsockname()[1]
+        callouts = runner.run(_open_callouts(port))
+        try:
+            return _run(scenario, name, LoopWaiter(runner, callouts))
+        finally:
+            runner.run(callouts.close())
+            server.close()
+
+
+async def _open_callouts(port: int) -> ClusterCallouts:
+    ports = {CALLED: port, REFUSED: NOBODY}
+    return ClusterCallouts(
+        Clusters(
+            Cluster(name, (Endpoint("127.0.0.1", port),), Discovery.STATIC)
+            for name, port in ports.items()
+        )
+    )
+
+
+def _run(scenario: Scenario, name: str, waiter: Waiter | None = None) -> Seen:
     request = (
         (":authority", "a"), (":path", f"/{name}"), (":method", "POST"), (":scheme", "http"),
         *scenario.request.fields,
@@ -134,14 +170,22 @@ def through_the_runner(scenario: Scenario, name: str = "") -> Seen:
             response=RunResponse(
                 ((":status", str(response.status)), *response.fields), response.pieces()
             ),
+            wait=_HANGS_S if scenario.hangs else _LONG_S,
         ),
+        waiter=waiter,
     )
-    assert not report.trap
+    assert not report.trap, report.trap
     return _seen(report)
 
 
 def _seen(report: RunReport) -> Seen:
-    lines = _without_the_hop([text for level, text in report.logs if level is LogLevel.WARN])
+    lines = _without_the_hop(
+        [
+            text
+            for level, text in report.logs
+            if level is LogLevel.WARN and not text.startswith("proxy_http_call answers ")
+        ]
+    )
     message = report.sent
     if message is None:
         return Seen(report.verdict, lines=lines)
@@ -173,17 +217,24 @@ class _Upstream:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         stream = HttpStream(h11.SERVER, reader, writer)
-        with contextlib.suppress(ConnectionError, HttpError, h11.LocalProtocolError):
+        suppressed = ConnectionError, HttpError, h11.LocalProtocolError, asyncio.CancelledError
+        with contextlib.suppress(*suppressed):
             while isinstance(request := await stream.receive(), h11.Request):
                 while not isinstance(await stream.receive(), h11.EndOfMessage):
                     pass
-                response = self._scenarios[request.target.decode().strip("/")].response
+                _, kind, name = f"/{request.target.decode()}".rsplit("/", 2)
+                scenario = self._scenarios[name]
+                response = scenario.called if kind == "called" else scenario.response
                 head = h11.Response(status_code=response.status, headers=list(response.fields))
                 await response.send(stream, head)
                 if stream.protocol.our_state is not h11.DONE:
                     break
                 stream.protocol.start_next_cycle()
         writer.close()
+
+
+async def _listen(scenarios: dict[str, Scenario]) -> asyncio.Server:
+    return await asyncio.start_server(_Upstream(scenarios).serve, "127.0.0.1", 0)
 
 
 async def _through_envoy(scenario: Scenario, name: str, envoy: EnvoyProcess) -> Seen:
@@ -203,7 +254,7 @@ async def _through_envoy(scenario: Scenario, name: str, envoy: EnvoyProcess) -> 
     finally:
         await asyncio.gather(sending, return_exceptions=True)
         writer.close()
-    seen.lines = await _lines(envoy, name)
+    seen.lines = await _lines(envoy, name, scenario.ends_with)
     return seen
 
 
@@ -219,20 +270,24 @@ async def _receive(stream: HttpStream) -> Seen:
     return Seen("response", head.status_code, _own(header_fields(head)), body, trailers)
 
 
-async def _lines(envoy: EnvoyProcess, name: str) -> list[str]:
-    """What the module logged, once its stream is deleted."""
+async def _lines(envoy: EnvoyProcess, name: str, last: str) -> list[str]:
+    """What the module logged, up to a line."""
     deadline = time.monotonic() + _LONG_S
     while True:
         log = envoy.log.read_text(errors="replace")
         lines = _without_the_hop(re.findall(rf"wasm log {name}(?= |:)[^:]*: (.*)", log))
-        if _ENDED in lines or time.monotonic() > deadline:
+        if any(line.startswith(last) for line in lines) or time.monotonic() > deadline:
             return lines
         await asyncio.sleep(0.05)
 
 
 def _listener(name: str, scenario: Scenario, module: Path) -> build.Config:
     wasm_filter = build.wasm_filter(
-        name, module, "", allow_on_headers_stop_iteration=scenario.stop_iteration
+        name,
+        module,
+        "",
+        root_id=name,  # begins the lines of the root context, as the name does those of streams
+        allow_on_headers_stop_iteration=scenario.stop_iteration,
     )
     listener = build.listener(name, "upstream", [wasm_filter])
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
@@ -241,12 +296,12 @@ def _listener(name: str, scenario: Scenario, module: Path) -> build.Config:
     return listener
 
 
-def _cluster(address: str) -> build.Config:
+def _cluster(name: str, address: str) -> build.Config:
     options = {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
     }
-    cluster = build.cluster("upstream", address)
+    cluster = build.cluster(name, address)
     cluster["typed_extension_protocol_options"] = {
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options
     }
@@ -262,14 +317,19 @@ async def _in_turn(
 
 async def through_envoy(scenarios: dict[str, Scenario], folder: Path) -> dict[str, Seen]:
     """Run them in one Envoy, each in a listener of its own."""
-    upstream = await asyncio.start_server(_Upstream(scenarios).serve, "127.0.0.1", 0)
+    upstream = await _listen(scenarios)
     port = upstream.sockets[0].getsockname()[1]
     listeners = []
     for name, scenario in scenarios.items():
         module = folder / f"{name}.wasm"
         module.write_bytes(wasm(module_text(scenario.script, scenario.abi)))
         listeners.append(_listener(name, scenario, module))
-    bootstrap = build.bootstrap(listeners, [_cluster(f"127.0.0.1:{port}")])
+    clusters = [
+        _cluster("upstream", f"127.0.0.1:{port}"),
+        _cluster(CALLED, f"127.0.0.1:{port}"),
+        _cluster(REFUSED, f"127.0.0.1:{NOBODY}"),
+    ]
+    bootstrap = build.bootstrap(listeners, clusters)
     async with upstream, EnvoyProcess(bootstrap, start_timeout_s=120.0) as envoy:
         names = list(scenarios)
         turns = asyncio.Semaphore(_AT_ONCE)
