@@ -1,9 +1,19 @@
 """What a module exports, checked and ready to be called."""
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 from mixer.proxywasm.abi import AbiVersion
-from mixer.vm import GuestFunction, Instance, Module, ModuleError, Signature, ValueType
+from mixer.vm import (
+    GuestFunction,
+    Instance,
+    Module,
+    ModuleError,
+    Signature,
+    TrapError,
+    TrapKind,
+    ValueType,
+)
 
 _I32 = ValueType.I32
 _NONE, _ACTION = 0, 1
@@ -133,17 +143,51 @@ def _check(exports: dict[str, Signature | None], name: str, expected: Signature)
         raise ModuleError(f"export {name} has the signature {exports[name]}; must be {expected}")
 
 
+class _Lazy(Callbacks):
+    """Looks a callback up when it is made for the first time: a VM of one stream makes few."""
+
+    __slots__ = ("_abi", "_instance")
+    _abi: AbiVersion
+    _instance: Instance
+
+    def __init__(self, instance: Instance, abi: AbiVersion) -> None:
+        object.__setattr__(self, "_instance", instance)
+        object.__setattr__(self, "_abi", abi)
+
+    def __getattr__(self, name: str) -> GuestFunction | bool:
+        """What the slot of that name is to hold, from now on."""
+        found = self._look_up(name)
+        object.__setattr__(self, name, found)
+        return found
+
+    def _look_up(self, name: str) -> GuestFunction | bool:
+        instance = self._instance
+        if name == "sees_responses":
+            return any(instance.function(f"proxy_{callback}") for callback in _OF_RESPONSES)
+        if name == "allocate":
+            return next(f for allocator in ALLOCATORS if (f := instance.function(allocator)))
+        callback = instance.function(f"proxy_{name}")
+        if callback is None:
+            return _constant(_CALLBACKS[name][2])
+        if name in _WITH_END_OF_STREAM and not _has_end_of_stream(self._abi):
+            return _without_end_of_stream(callback)
+        return callback
+
+
 def bind(instance: Instance, abi: AbiVersion) -> Callbacks:
-    """Look the callbacks of an instance up, once."""
-    found = {
-        name: instance.function(f"proxy_{name}") or _constant(default)
-        for name, (_, _, default) in _CALLBACKS.items()
-    }
-    if not _has_end_of_stream(abi):
-        found |= {name: _without_end_of_stream(found[name]) for name in _WITH_END_OF_STREAM}
-    sees_responses = any(instance.function(f"proxy_{name}") for name in _OF_RESPONSES)
-    allocate = next(f for name in ALLOCATORS if (f := instance.function(name)))
-    return Callbacks(**found, allocate=allocate, sees_responses=sees_responses)
+    """The callbacks of an instance."""
+    return _Lazy(instance, abi)
+
+
+class VmClosedError(TrapError):
+    """A callback into a VM that is closed already, after a trap in another stream of it."""
+
+    def __init__(self) -> None:
+        super().__init__(TrapKind.OTHER, "its VM was closed, by a trap in another stream")
+
+
+def _closed(*_args: int) -> NoReturn:
+    raise VmClosedError
 
 
 def _constant(value: int) -> GuestFunction:
@@ -152,3 +196,13 @@ def _constant(value: int) -> GuestFunction:
 
 def _without_end_of_stream(callback: GuestFunction) -> GuestFunction:
     return lambda context, count, _end_of_stream: callback(context, count)
+
+
+def _closed_callbacks() -> Callbacks:
+    found = dict.fromkeys(_CALLBACKS, _closed)
+    ends = {name: _constant(_CALLBACKS[name][2]) for name in ("on_log", "on_done", "on_delete")}
+    return Callbacks(**(found | ends), allocate=_closed, sees_responses=True)
+
+
+CLOSED = _closed_callbacks()
+"""Those of a closed VM: nothing can be made there, and nothing is told at a stream's end."""

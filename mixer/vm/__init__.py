@@ -6,6 +6,7 @@ from mixer.vm.errors import (
     HostCallError,
     MemoryAccessError,
     ModuleError,
+    PoolExhaustedError,
     TrapError,
     TrapKind,
     VmError,
@@ -25,6 +26,7 @@ from mixer.vm.model import (
     ValueType,
     VmLimits,
 )
+from mixer.vm.pool import InstancePool
 
 __all__ = [
     "I32",
@@ -37,12 +39,14 @@ __all__ = [
     "HostFunction",
     "Import",
     "Instance",
+    "InstancePool",
     "Linker",
     "Memory",
     "MemoryAccessError",
     "Module",
     "ModuleError",
     "NoMemory",
+    "PoolExhaustedError",
     "Signature",
     "TrapError",
     "TrapKind",

@@ -84,6 +84,27 @@ func_call_unchecked = _enters_guest(
 memory_data = _accessor("wasmtime_memory_data", ptr, ptr, ptr)
 memory_data_size = _accessor("wasmtime_memory_data_size", c_size_t, ptr, ptr)
 
+_POOLING = "wasmtime_pooling_allocation_config"
+config_memory_init_cow = _accessor("wasmtime_config_memory_init_cow_set", None, ptr, ctypes.c_bool)
+config_memory_reservation = _accessor("wasmtime_config_memory_reservation_set", None, ptr, c_uint64)
+pooling_config_new = _accessor(f"{_POOLING}_new", ptr)
+pooling_config_delete = _accessor(f"{_POOLING}_delete", None, ptr)
+pooling_strategy = _accessor("wasmtime_pooling_allocation_strategy_set", None, ptr, ptr)
+pooling_setters = {
+    name: _accessor(f"{_POOLING}_{name}_set", None, ptr, size)
+    for name, size in {
+        "total_core_instances": c_uint32,
+        "total_memories": c_uint32,
+        "total_tables": c_uint32,
+        "max_tables_per_module": c_uint32,
+        "table_elements": c_size_t,
+        "max_memory_size": c_size_t,
+        "max_core_instance_size": c_size_t,
+        "linear_memory_keep_resident": c_size_t,
+        "table_keep_resident": c_size_t,
+    }.items()
+}
+
 _trap_new = _accessor("wasmtime_trap_new", ptr, ctypes.c_char_p, c_size_t)
 _trap_delete = _accessor("wasm_trap_delete", None, ptr)
 _trap_message = _accessor("wasm_trap_message", None, ptr, ptr)

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -15,6 +15,7 @@ import wasmtime
 from mixer.vm.cache import CompileCache
 from mixer.vm.errors import ModuleError
 from mixer.vm.model import Export, Import, Signature, ValueType
+from mixer.vm.pool import InstancePool, use_pool
 
 TICK = 0.01
 """Seconds between two epochs: the resolution of every CPU limit."""
@@ -25,7 +26,7 @@ MAX_MODULE_BYTES = 64 << 20
 _MAGIC = b"\0asm"
 
 _SETTINGS = "epoch;no-threads;no-memory64;no-gc;fixed-memory"
-"""Names what `_config` sets, as part of the key of a compiled module."""
+"""Names what `_config` sets, as part of the key of a compiled module; a pool adds its own."""
 
 
 @cache
@@ -50,10 +51,18 @@ class WasmEngine:
 
     Args:
         cache: Where compiled modules are kept, or None to compile each time.
+        pool: Where instances live; unless it is given, each has memory of its own.
     """
 
-    def __init__(self, cache: CompileCache | None = None) -> None:
-        self._engine = wasmtime.Engine(_config())
+    def __init__(self, cache: CompileCache | None = None, pool: InstancePool | None = None) -> None:
+        config = _config()
+        if pool is not None:
+            use_pool(config, pool)
+        try:
+            self._engine = wasmtime.Engine(config)
+        except wasmtime.WasmtimeError as error:
+            raise ModuleError(f"the engine does not start: {error}") from error
+        self._settings = f"{_SETTINGS};{pool.settings}" if pool else _SETTINGS
         self._cache = cache
         self._stop = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="mixer-epoch", daemon=True)
@@ -98,7 +107,7 @@ class WasmEngine:
             return None
 
     def _key(self, digest: str) -> str:
-        settings = hashlib.sha256(_SETTINGS.encode()).hexdigest()[:8]
+        settings = hashlib.sha256(self._settings.encode()).hexdigest()[:8]
         return f"{digest}-{wasmtime_version()}-{settings}"
 
     def _tick(self) -> None:
@@ -150,6 +159,11 @@ class Module:
             Export(e.name, type(e.type).__name__.removesuffix("Type").lower(), _signature(e.type))
             for e in self.raw.exports
         )
+
+    @cached_property
+    def functions(self) -> Mapping[str, Signature]:
+        """The signatures of the functions that it exports."""
+        return {e.name: e.signature for e in self.exports if e.signature}
 
 
 def read_module(path: Path) -> bytes:

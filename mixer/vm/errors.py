@@ -11,6 +11,10 @@ class ModuleError(VmError):
     """The bytes are not a module that can be compiled, linked or instantiated."""
 
 
+class PoolExhaustedError(ModuleError):
+    """Every place for an instance is taken: it may be made later."""
+
+
 class TrapKind(StrEnum):
     """Why the guest stopped."""
 

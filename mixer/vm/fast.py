@@ -6,7 +6,7 @@ one thread, and a guest never enters another.
 """
 
 import ctypes
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from ctypes import byref
 from typing import Any
 
@@ -20,7 +20,7 @@ from mixer.vm.errors import (
     TrapError,
     TrapKind,
 )
-from mixer.vm.explain import explain_start
+from mixer.vm.explain import start_error
 from mixer.vm.fast_memory import FastMemory
 from mixer.vm.functype import function_type
 from mixer.vm.model import (
@@ -180,7 +180,7 @@ class FastInstance:
         )
         capi.store_epoch_deadline_callback(self._store, on_deadline, None, None)
         self._handle = capi.InstanceStruct()
-        self._signatures: dict[str, Signature] = {}
+        self._signatures: Mapping[str, Signature] = {}
 
     def start(self, pre: int, module: Module) -> None:
         """Instantiate, running the start section."""
@@ -197,8 +197,8 @@ class FastInstance:
         if trap.value or self.overran or self.failure is not None:
             raise self._trapped(error, trap)
         if error:
-            raise ModuleError(explain_start(capi.take_error(error), self._limits))
-        self._signatures = {e.name: e.signature for e in module.exports if e.signature}
+            raise start_error(capi.take_error(error), self._limits)
+        self._signatures = module.functions
         memory = self._export("memory", capi.EXTERN_MEMORY)
         if memory is not None:
             handle = capi.MemoryStruct.from_buffer_copy(memory.of.memory)
@@ -214,11 +214,11 @@ class FastInstance:
 
     def function(self, name: str) -> GuestFunction | None:
         """See `mixer.vm.model.Instance.function`."""
-        item = self._export(name, capi.EXTERN_FUNC)
-        if item is None:
+        signature = self._signatures.get(name)
+        if signature is None:
             return None
-        handle = capi.FuncStruct.from_buffer_copy(item.of.func)
-        return self._caller(handle, self._signatures[name])
+        item = self._export(name, capi.EXTERN_FUNC)
+        return self._caller(capi.FuncStruct.from_buffer_copy(item.of.func), signature)
 
     def _caller(self, handle: Any, signature: Signature) -> GuestFunction:
         count = max(len(signature.params), len(signature.results))

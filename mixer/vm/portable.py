@@ -4,7 +4,7 @@ The service falls back to it where the self-check of the fast path fails, and th
 two against each other.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,8 @@ import wasmtime
 
 from mixer.vm.deadline import ticks
 from mixer.vm.engine import Module, WasmEngine
-from mixer.vm.errors import MemoryAccessError, ModuleError, TrapError, TrapKind
-from mixer.vm.explain import explain_start
+from mixer.vm.errors import MemoryAccessError, TrapError, TrapKind
+from mixer.vm.explain import start_error
 from mixer.vm.functype import function_type
 from mixer.vm.model import (
     MAX_MEMORIES,
@@ -109,7 +109,7 @@ class PortableInstance:
             memories=MAX_MEMORIES,
         )
         self._exports: Any = None
-        self._signatures: dict[str, Signature] = {}
+        self._signatures: Mapping[str, Signature] = {}
 
     def start(self, linker: wasmtime.Linker, module: Module) -> None:
         """Instantiate, running the start section."""
@@ -118,8 +118,8 @@ class PortableInstance:
                 partial(linker.instantiate, self._store, module.raw)
             ).exports(self._store)
         except wasmtime.WasmtimeError as error:
-            raise ModuleError(explain_start(str(error), self._limits)) from error
-        self._signatures = {e.name: e.signature for e in module.exports if e.signature}
+            raise start_error(str(error), self._limits) from error
+        self._signatures = module.functions
         memory = self._exports.get("memory")
         if isinstance(memory, wasmtime.Memory):
             self.memory = PortableMemory(self._store, memory)
