@@ -9,7 +9,7 @@ from mixer.proxywasm.abi import (
     Status,
     StreamType,
 )
-from mixer.proxywasm.callbacks import LATER, Callbacks, check_exports, detect_abi
+from mixer.proxywasm.callbacks import LATER, Callbacks, VmClosedError, check_exports, detect_abi
 from mixer.proxywasm.contexts import PluginSettings, PluginStartError, RootContext
 from mixer.proxywasm.hostcalls import UNSUPPORTED
 from mixer.proxywasm.http_stream import HttpMessage, HttpStream, LocalResponse, SavedStream
@@ -62,6 +62,7 @@ __all__ = [
     "Status",
     "StreamContext",
     "StreamType",
+    "VmClosedError",
     "WasmVm",
     "check_exports",
     "deserialize",

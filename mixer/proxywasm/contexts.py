@@ -23,17 +23,23 @@ if TYPE_CHECKING:
     from mixer.proxywasm.filter_state import Prototype
     from mixer.proxywasm.http_stream import LocalResponse
     from mixer.proxywasm.reads import ReadSet
+    from mixer.proxywasm.services import LogSink
     from mixer.proxywasm.wasm_vm import WasmVm
 
 
 @dataclass(frozen=True, slots=True)
 class PluginSettings:
-    """What makes a plugin of a module; see `RootContext` for the fields."""
+    """What makes a plugin of a module; see `RootContext` for the fields.
+
+    Plugins that share a VM have a log each; one without is logged as the VM itself.
+    """
 
     name: str
     root_id: str = ""
     configuration: bytes = field(default=b"", repr=False)
     allow_on_headers_stop_iteration: bool = False
+    log: LogSink | None = None
+    log_level: LogLevel | None = None
 
 
 class Context:
@@ -62,6 +68,11 @@ class Context:
         if self._prototypes is None:
             self._prototypes = {}
         return self._prototypes
+
+    @property
+    def log_level(self) -> LogLevel:
+        """The lowest level that is logged."""
+        return self.vm.services.log_level
 
     def log(self, level: LogLevel, message: str) -> None:
         """``proxy_log``."""
@@ -173,6 +184,7 @@ class RootContext(Context):
         allow_on_headers_stop_iteration: Whether a headers callback that stops the iteration still
             lets body callbacks come, as Envoy's option of that name.
         callout: The one that the plugin is being told of.
+        settings: All of what makes it this plugin.
     """
 
     __slots__ = (
@@ -184,6 +196,7 @@ class RootContext(Context):
         "name",
         "root",
         "root_id",
+        "settings",
     )
 
     def __init__(self, vm: WasmVm, plugin: PluginSettings) -> None:
@@ -196,7 +209,18 @@ class RootContext(Context):
         self.callout: CalloutView | None = None
         self.expressions = Expressions()
         self._configuring = False
+        self.settings = plugin
         vm.contexts[self.id] = self
+
+    @property
+    def log_level(self) -> LogLevel:
+        """See `Context.log_level`."""
+        own = self.settings.log_level
+        return super().log_level if own is None else own
+
+    def log(self, level: LogLevel, message: str) -> None:
+        """See `Context.log`."""
+        self.vm.log(level, message, self.settings.log)
 
     def start(self) -> None:
         """Create the root context in the guest, start it and configure it.

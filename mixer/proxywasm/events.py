@@ -31,16 +31,19 @@ class Events:
 
     Attributes:
         dropped: Notifications that a bound kept back.
+        used: Whether a plugin ever asked for ticks or the messages of a queue.
     """
 
     def __init__(self, vm: WasmVm) -> None:
         self._vm = vm
         self._ticks: dict[int, _Tick] = {}
         self._mail: deque[tuple[RootContext, int]] = deque()
+        self._queues: dict[bytes, RootContext] = {}
         self._closed = False
         self._listens = False
         self._rests_until = 0
         self.dropped = 0
+        self.used = False
 
     def rest(self, nanoseconds: int) -> None:
         """Let requests have as much time as an event took: it all happens in one thread."""
@@ -56,7 +59,19 @@ class Events:
         if tick := self._ticks.pop(root.id, None):
             tick.stop()
         if milliseconds and not self._closed:
+            self.used = True
             self._ticks[root.id] = _Tick(self._vm, root, milliseconds / 1000)
+
+    def note_queue(self, root: RootContext, name: bytes) -> None:
+        """Remember which plugin registered a queue of this ``vm_id`` last."""
+        self.used = True
+        self._queues[name] = root
+
+    def register_again(self) -> None:
+        """Take the queues back from a VM that was to replace this one and did not start."""
+        for name, root in self._queues.items():
+            queues = self._vm.services.shared_queues
+            queues.register(self._vm.vm_id, name, self.notifier(root))
 
     def notifier(self, root: RootContext) -> Callable[[int], None]:
         """What has ``proxy_on_queue_ready`` of a plugin called for a queue, later."""
@@ -142,3 +157,6 @@ def _enter(vm: WasmVm, root: RootContext, callback: GuestFunction, *args: int) -
     except TrapError as trap:
         vm.close()
         vm.services.failed(trap)
+    else:
+        if vm.retired:
+            vm.release()

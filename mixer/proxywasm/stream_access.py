@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mixer.cel import GROUPS
-from mixer.proxywasm.abi import BufferType, MapType, Status, StreamType
+from mixer.proxywasm.abi import BufferType, LogLevel, MapType, Status, StreamType
 from mixer.proxywasm.contexts import Context, RootContext
 from mixer.proxywasm.expressions import StreamActivation
 from mixer.proxywasm.filter_state import UNDECLARED, FilterStateMap
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from mixer.proxywasm.reads import ReadSet
 
 _FILTER_STATE = "filter_state"
+_NEED_REBUILD = b"wasm_need_rebuild"
+"""Higress's: later streams are to have a new VM."""
 
 
 class StreamAccess(Context):
@@ -94,6 +96,15 @@ class StreamAccess(Context):
     def end(self) -> End:
         """How far the stream has come to its end."""
         return self._state.end
+
+    @property
+    def log_level(self) -> LogLevel:
+        """See `Context.log_level`."""
+        return self.root.log_level
+
+    def log(self, level: LogLevel, message: str) -> None:
+        """See `Context.log`."""
+        self.root.log(level, message)
 
     def charge(self, size: int) -> bool:
         """See `Context.charge`."""
@@ -221,6 +232,8 @@ class StreamAccess(Context):
         elif path in self.root.prototypes:
             stream.state = stream.state.declare(path, self.root.prototypes[path])
         stream.filter_state[path] = value
+        if path == _NEED_REBUILD and value == b"true":
+            self.vm.want_rebuild()
         return Status.OK
 
     def set_filter_state_object(self, name: str, value: str, span: int) -> Status:

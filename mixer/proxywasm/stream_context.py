@@ -190,6 +190,8 @@ class StreamContext(StreamAccess):
             self.vm.call(self, self.vm.callbacks.on_delete, self.id)
         finally:
             self.vm.contexts.pop(self.id, None)
+            if self.vm.retired:
+                self.vm.release()
 
     def _close(self, event: Event) -> None:
         self._state = advance(self._state, event)

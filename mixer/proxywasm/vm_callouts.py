@@ -209,6 +209,8 @@ class VmCallouts:
             self._vm.services.failed(trap)
         finally:
             root.callout = None
+        if self._vm.retired:
+            self._vm.release()
 
     def cancel(self, token: int) -> bool:
         """Give a callout up; whether it was open."""

@@ -39,7 +39,7 @@ def fd_write(context: Context, fd: int, vectors: int, count: int, written: int) 
         total += size
     memory.write_u32(written, total & 0xFFFF_FFFF)
     level = _LEVELS[fd]
-    if text and level >= context.vm.services.log_level:
+    if text and level >= context.log_level:
         context.log(level, text.decode("utf-8", "replace").removesuffix("\n"))
     return SUCCESS
 

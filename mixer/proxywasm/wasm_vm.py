@@ -1,16 +1,17 @@
 """One VM: an instance of a module, its contexts, and how control enters and leaves it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from mixer.proxywasm.abi import LogLevel, Status
-from mixer.proxywasm.callbacks import bind
+from mixer.proxywasm.callbacks import CLOSED, bind
 from mixer.proxywasm.contexts import Context, PluginSettings, RootContext, StartContext
 from mixer.proxywasm.events import Events
 from mixer.proxywasm.loading import ProxyWasmModule
 from mixer.proxywasm.metrics import VmMetrics
-from mixer.proxywasm.services import Services
+from mixer.proxywasm.services import LogSink, Services
+from mixer.proxywasm.shutdown import Shutdown
 from mixer.proxywasm.vm_callouts import VmCallouts
 from mixer.vm import (
     GuestFunction,
@@ -62,6 +63,12 @@ class WasmVm:
         configuration: What ``proxy_on_vm_start`` can read.
         environment: The variables that the module sees.
 
+    Attributes:
+        roots: The plugins, in the order of their start.
+        trap: What ended this VM, and `trapped` the context in which it did; or None.
+        retired: Whether it is given up once nothing lives in it any more.
+        rebuild_wanted: Called where a module asks for a new VM for later streams.
+
     Raises:
         ModuleError: It cannot be instantiated within the limits.
         TrapError: Its start code trapped.
@@ -88,10 +95,17 @@ class WasmVm:
         self.refused_calls: set[str] = set()
         self.events = Events(self)
         self.callouts = VmCallouts(self)
-        self.closed = False
         self.metrics = VmMetrics(services.metrics)
         self.start_log: list[str] = []
+        self.roots: list[RootContext] = []
+        self.trap: TrapError | None = None
+        self.trapped: Context | None = None
+        self.shutdown: Shutdown | None = None
+        self.retired = self.closed = False
+        self.rebuild_wanted: Callable[[], None] | None = None
+        self._on_idle: Callable[[], None] | None = None
         self._starting = True
+        self._start_cpu = start_cpu
         self._last_id = 0
         self._cpu = limits.cpu
         self._allocating = False
@@ -127,8 +141,19 @@ class WasmVm:
             PluginStartError: The module refused.
             TrapError: It trapped.
         """
+        if not self._starting:
+            self._starting = True
+            self.instance.set_cpu_limit(self._start_cpu)
+        if self.roots:
+            self.start_log.clear()
         root = RootContext(self, settings)
-        root.start()
+        try:
+            root.start()
+        except BaseException:
+            self.contexts.pop(root.id, None)
+            self.events.set_tick_period(root, 0)
+            raise
+        self.roots.append(root)
         return root
 
     def started(self) -> None:
@@ -144,7 +169,8 @@ class WasmVm:
             TrapError: Too many contexts live in this VM.
         """
         if len(self.contexts) >= _MAX_LIVE_CONTEXTS:
-            raise TrapError(TrapKind.OTHER, f"{_MAX_LIVE_CONTEXTS} contexts live in this VM")
+            self.trap = TrapError(TrapKind.OTHER, f"{_MAX_LIVE_CONTEXTS} contexts live in this VM")
+            raise self.trap
         self._last_id = self._last_id % 0x7FFF_FFFF + 1
         while self._last_id in self.contexts:
             self._last_id = self._last_id % 0x7FFF_FFFF + 1
@@ -162,6 +188,9 @@ class WasmVm:
         self.current = instance.data = context
         try:
             return callback(*args)
+        except TrapError as trap:
+            self.trap, self.trapped = trap, context
+            raise
         finally:
             self.current = instance.data = outer
 
@@ -192,21 +221,55 @@ class WasmVm:
         finally:
             self._allocating = False
 
-    def log(self, level: LogLevel, message: str) -> None:
+    def log(self, level: LogLevel, message: str, sink: LogSink | None = None) -> None:
         """Pass a message on; during the start, keep the last ones that tell of trouble."""
         if self._starting and level >= LogLevel.WARN:
             self.start_log[:] = [*self.start_log[1 - _START_LOG_LINES :], message]
-        self.services.log(level, message)
+        (sink or self.services.log)(level, message)
+
+    def want_rebuild(self) -> None:
+        """A module asks for a new VM for the streams to come."""
+        if self.rebuild_wanted is not None:
+            self.rebuild_wanted()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing lives here but the plugins themselves, and they wait for nothing."""
+        return len(self.contexts) == len(self.roots) and not self.callouts.awaited
+
+    def retire(self, on_idle: Callable[[], None]) -> None:
+        """Have `release` call back once no stream is left, and no callout."""
+        self.retired, self._on_idle = True, on_idle
+
+    def release(self) -> None:
+        """Something that lived here has ended: tell it if it was the last."""
+        if self._on_idle is not None and self.idle and not self.closed and self.trap is None:
+            on_idle, self._on_idle = self._on_idle, None
+            on_idle()
+
+    def shut_down(self, finished: Callable[[], None]) -> None:
+        """End the plugins in good order; the VM stays open until it is closed.
+
+        Args:
+            finished: Called once all of them have ended, which may be before this returns.
+
+        Raises:
+            TrapError: One of them trapped.
+        """
+        self.shutdown = Shutdown(self, finished)
+        self.shutdown.begin()
 
     def close(self) -> None:
         """Free the VM without a further callback; streams that wait in it are told."""
         self.closed = True
         self.events.close()
         self.callouts.close()
+        self.callbacks = CLOSED
         self.instance.close()
         for context in self.contexts.values():
             context.vm_closed()
         self.contexts.clear()
+        self.roots.clear()
 
     def __enter__(self) -> "WasmVm":
         return self

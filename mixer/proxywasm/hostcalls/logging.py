@@ -14,7 +14,7 @@ def log(context: Context, level: int, message: int, size: int) -> int:
         return Status.BAD_ARGUMENT
     vm = context.vm
     vm.instance.memory.check(message, size)
-    if level >= vm.services.log_level:
+    if level >= context.log_level:
         text = vm.instance.memory.read(message, min(size, MAX_LOG_BYTES))
         context.log(LogLevel(level), text.decode("utf-8", "replace"))
     return Status.OK
@@ -22,7 +22,7 @@ def log(context: Context, level: int, message: int, size: int) -> int:
 
 def get_log_level(context: Context, level: int) -> int:
     """``proxy_get_log_level``."""
-    context.vm.instance.memory.write_u32(level, context.vm.services.log_level)
+    context.vm.instance.memory.write_u32(level, context.log_level)
     return Status.OK
 
 

@@ -31,6 +31,7 @@ def register_shared_queue(context: Context, name: int, name_size: int, queue: in
         return Status.INTERNAL_FAILURE
     if number is None:
         return refuse(context, _REGISTER, "this vm_id has too many queues")
+    vm.events.note_queue(context.root, text)
     vm.instance.memory.write_u32(queue, number)
     return Status.OK
 

@@ -80,9 +80,11 @@ def set_effective_context(context: Context, context_id: int) -> int:
 
 
 def done(context: Context) -> int:
-    """``proxy_done``: no context waits for it."""
+    """``proxy_done``: the plugin has finished what it put off when it was shut down."""
     context.require_started()
-    return Status.NOT_FOUND
+    shutdown = context.vm.shutdown
+    waited = shutdown is not None and shutdown.done(context.root)
+    return Status.OK if waited else Status.NOT_FOUND
 
 
 def get_configuration(context: Context, data: int, size: int) -> int:
