@@ -4,12 +4,12 @@ Source: the Kubernetes API reference of ``ObjectMeta``.
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from mixer.config.model import Choice, DnsLabel, DnsSubdomain, Model, StringMap, no_strings
-from mixer.config.units import CpuLimit, MemoryLimit
+from mixer.config.units import Backoff, CpuLimit, MemoryLimit, VmAge
 
 ANNOTATION_PREFIX = "mixer.dev/"
 
@@ -34,6 +34,13 @@ class LogLevel(StrEnum):
     CRITICAL = "critical"
 
 
+class Isolation(StrEnum):
+    """How long a VM lives: as long as it works, or for one stream."""
+
+    SHARED = "shared"
+    REQUEST = "request"
+
+
 class AdapterAnnotations(Model):
     """Our settings for one adapter: annotations under ``mixer.dev/`` of a WasmPlugin.
 
@@ -44,7 +51,13 @@ class AdapterAnnotations(Model):
         memory_limit: Bytes of linear memory, 1Mi to 4Gi; a quantity in YAML.
         cpu_limit: Seconds of one callback, 1ms to 60s; a duration in YAML.
         start_cpu_limit: Seconds of module start and of configuration, 1ms to 60s.
-        vm_id: Adapters with the same module and VM id share a VM where the engine does so.
+        vm_id: Adapters with the same module, VM id and VM configuration share a VM.
+        vm_config: What the module reads as the configuration of its VM.
+        isolation: ``shared``, or ``request`` for a VM of its own for each stream.
+        reload_backoff: Seconds after its start for which a VM with FAIL_RELOAD is not replaced.
+        max_vm_memory: Bytes of linear memory from which on a VM is replaced.
+        max_vm_age: Seconds after which a VM is replaced.
+        service: ``singleton`` for a plugin that runs without requests, in one worker.
         root_id: Which of the module's root contexts to run; ``spec.pluginName`` when not given.
         allow_on_headers_stop_iteration: Envoy's setting of that name, ``true`` or ``false``.
         log_level: The least severe message that is logged.
@@ -58,6 +71,12 @@ class AdapterAnnotations(Model):
     cpu_limit: CpuLimit | None = None
     start_cpu_limit: CpuLimit | None = None
     vm_id: str = ""
+    vm_config: Annotated[str, Field(max_length=1 << 20, repr=False)] = ""
+    isolation: Choice[Isolation] = Isolation.SHARED
+    reload_backoff: Backoff = 1.0
+    max_vm_memory: MemoryLimit | None = None
+    max_vm_age: VmAge | None = None
+    service: Literal["singleton"] | None = None
     root_id: str | None = None
     allow_on_headers_stop_iteration: Literal["true", "false"] = "false"
     log_level: Choice[LogLevel] = LogLevel.INFO
@@ -68,6 +87,19 @@ class AdapterAnnotations(Model):
         if not isinstance(value, str):
             raise ValueError("annotations are strings: put quotes around it")
         return value
+
+    @model_validator(mode="after")
+    def _one_life(self) -> Self:
+        if self.isolation is not Isolation.REQUEST:
+            return self
+        for name in ("service", "max_vm_memory", "max_vm_age"):
+            if getattr(self, name) is not None:
+                annotation = f"{ANNOTATION_PREFIX}{name.replace('_', '-')}"
+                raise ValueError(
+                    f"{annotation} has no meaning with {ANNOTATION_PREFIX}isolation: request,"
+                    " where a VM lives for one stream"
+                )
+        return self
 
     @model_validator(mode="before")
     @classmethod

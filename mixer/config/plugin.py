@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mixer.config.document import Document
-from mixer.config.metadata import AdapterMeta, LogLevel
+from mixer.config.metadata import AdapterMeta, Isolation, LogLevel
 from mixer.config.model import Origin
 from mixer.config.module import module_path
 from mixer.config.problem import FieldPath, Problem
@@ -116,6 +116,21 @@ class WasmPlugin:
     def vm_id(self) -> str:
         """Annotation ``mixer.dev/vm-id``."""
         return self.metadata.annotations.vm_id
+
+    @property
+    def vm_configuration(self) -> bytes:
+        """Annotation ``mixer.dev/vm-config``, in UTF-8; may be secret."""
+        return self.metadata.annotations.vm_config.encode()
+
+    @property
+    def has_vm_for_each_stream(self) -> bool:
+        """Annotation ``mixer.dev/isolation``."""
+        return self.metadata.annotations.isolation is Isolation.REQUEST
+
+    @property
+    def is_service(self) -> bool:
+        """Annotation ``mixer.dev/service``: it runs by itself, and no request goes through it."""
+        return self.metadata.annotations.service is not None
 
     @property
     def root_id(self) -> str:

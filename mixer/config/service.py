@@ -82,11 +82,13 @@ class ServiceLimits(Model):
         max_concurrent_rpcs: RPCs in progress, 1 to 1000000.
         decision_timeout: Seconds that a request may wait for callouts, 10ms to 10m; a duration in
             YAML. A caller with a shorter deadline ends it earlier.
+        max_isolated_streams: VMs of adapters with ``isolation: request`` at one time, 1 to 65536.
     """
 
     max_message_bytes: MessageSize = 4 * MIB
     max_concurrent_rpcs: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
     decision_timeout: DecisionTimeout = 10.0
+    max_isolated_streams: Annotated[int, Field(ge=1, le=65_536)] = 256
 
 
 class Shutdown(Model):

@@ -96,3 +96,9 @@ MemoryLimit = Annotated[int, BeforeValidator(quantity_between("1Mi", "4Gi"))]
 
 CpuLimit = Annotated[float, BeforeValidator(duration_between("1ms", "60s"))]
 """Seconds of CPU."""
+
+Backoff = Annotated[float, BeforeValidator(duration_between("10ms", "1h"))]
+"""Seconds between two starts."""
+
+VmAge = Annotated[float, BeforeValidator(duration_between("1s", "8760h"))]
+"""Seconds that a VM lives."""

@@ -15,13 +15,10 @@ from mixer.engine.pending import PendingDecision, decide
 from mixer.engine.request import Request
 from mixer.engine.scheduling import scheduler_of_this_thread
 from mixer.engine.sharing import open_stores, shared_services
-from mixer.proxywasm import (
-    ProxyWasmModule,
-    Scheduler,
-    host_functions,
-    load_module,
-)
-from mixer.vm import CompileCache, ModuleError, WasmEngine, make_linker, read_module
+from mixer.engine.vm_owners import VmOwners
+from mixer.engine.wasm_engines import WasmEngines
+from mixer.proxywasm import ProxyWasmModule, Scheduler
+from mixer.vm import ModuleError, read_module
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +40,7 @@ class Engine:
         callouts: Opens callouts in the same thread; unless it is given, there are no clusters.
 
     Attributes:
-        adapters: In the order in which they run.
+        adapters: In the order in which they run; services, through which no request goes, too.
         decisions: How many were made or begun.
         decision_timeout: Seconds that a front end waits for a pending decision at the most.
         verdicts: How many of them came to which verdict.
@@ -64,27 +61,24 @@ class Engine:
     ) -> None:
         scheduler = scheduler or scheduler_of_this_thread()
         self._stores = open_stores(configuration.mixer.state, scheduler)
-        directory = configuration.mixer.compile_cache.directory
-        self._wasm = WasmEngine(CompileCache(directory) if directory else None)
-        self._linker = make_linker(self._wasm, host_functions())
+        self._wasm = WasmEngines(configuration)
         self._progress = progress
-        self._modules: dict[str, ProxyWasmModule] = {}
         self.services = shared_services(self._stores, scheduler, callouts or NoCallouts())
-        self.adapters = tuple(
-            Adapter(
-                plugin,
-                self._linker,
-                self._module(plugin),
-                on_change=on_change,
-                services=self.services,
-            )
-            for plugin in configuration.plugins
-        )
+        self._owners = VmOwners(self.services)
+        self.adapters = tuple(self._adapter(p, on_change) for p in configuration.plugins)
+        self._filters = tuple(a for a in self.adapters if not a.plugin.is_service)
         self.decisions = 0
         self.decision_timeout = configuration.mixer.limits.decision_timeout
         self.verdicts = VerdictCounts()
         for adapter in self.adapters:
             adapter.start()
+
+    def _adapter(self, plugin: WasmPlugin, on_change: Callable[[Adapter], None]) -> Adapter:
+        module = self._module(plugin)
+        if isinstance(module, LoadFailure):
+            return Adapter(plugin, module, None, on_change=on_change)
+        owner = self._owners.owner(plugin, module, self._wasm.for_plugin(plugin).linker)
+        return Adapter(plugin, module, owner, on_change=on_change)
 
     def _module(self, plugin: WasmPlugin) -> ProxyWasmModule | LoadFailure:
         try:
@@ -94,11 +88,12 @@ class Engine:
         digest = hashlib.sha256(code).hexdigest()
         if plugin.expected_sha256 not in (None, digest):
             return LoadFailure(DIGEST, f"the SHA-256 of {plugin.module_path} is {digest}")
+        loaded = self._wasm.for_plugin(plugin)
         try:
-            if digest not in self._modules:
+            if digest not in loaded.modules:
                 self._progress(f"loading {plugin.qualified_name} ({len(code):,} bytes)")
-                self._modules[digest] = load_module(self._wasm, code)
-            return self._modules[digest]
+                loaded.load(digest, code)
+            return loaded.modules[digest]
         except ModuleError as error:
             return LoadFailure(URL, f"{plugin.module_path}: {error}")
 
@@ -114,14 +109,23 @@ class Engine:
             The decision; a pending one only where an adapter waits for a callout.
         """
         self.decisions += 1
-        return decide(Chain(self.adapters, request), self.verdicts)
+        return decide(Chain(self._filters, request), self.verdicts)
+
+    def shut_down(self, finished: Callable[[], None]) -> None:
+        """End every plugin in good order; there must be no requests any more.
+
+        Args:
+            finished: Called once all have ended, also those that put their end off.
+        """
+        self._owners.shut_down(finished)
 
     def close(self) -> None:
-        """Free every VM, and give back what they shared."""
-        for adapter in self.adapters:
-            adapter.close()
+        """Free every VM, and give back what they shared.
+
+        Plugins that were not shut down are, but not waited for.
+        """
+        self._owners.close()
         self._stores.close()
-        self._linker.close()
         self._wasm.close()
 
     def __enter__(self) -> "Engine":

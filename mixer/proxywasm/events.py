@@ -97,6 +97,8 @@ class Events:
         if not self.dropped:
             self._vm.log(LogLevel.WARN, f"over {MAX_WAITING} notifications of queues wait: dropped")
         self.dropped += 1
+        if self._vm.notification_lost is not None:
+            self._vm.notification_lost()
 
     def _deliver(self) -> None:
         """Tell one message: what else the loop has to do comes before the next one."""

@@ -67,6 +67,7 @@ class WasmVm:
         roots: The plugins, in the order of their start.
         trap: What ended this VM, and `trapped` the context in which it did; or None.
         retired: Whether it is given up once nothing lives in it any more.
+        notification_lost: Called where a message of a queue is not told.
         rebuild_wanted: Called where a module asks for a new VM for later streams.
 
     Raises:
@@ -103,6 +104,7 @@ class WasmVm:
         self.shutdown: Shutdown | None = None
         self.retired = self.closed = False
         self.rebuild_wanted: Callable[[], None] | None = None
+        self.notification_lost: Callable[[], None] | None = None
         self._on_idle: Callable[[], None] | None = None
         self._starting = True
         self._start_cpu = start_cpu

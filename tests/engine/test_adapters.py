@@ -9,6 +9,8 @@ import pytest
 from mixer.engine import Adapter, AdapterState, Engine, Verdict
 from mixer.engine.adapter import AdapterFailure
 from mixer.engine.restart import BASE_DELAY, MAX_DELAY, START_SHARE, RestartPolicy
+from mixer.engine.vm_owners import VmOwners
+from mixer.proxywasm import Services
 from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.support import adapters as do
 from tests.support.adapters import adapter
@@ -74,17 +76,28 @@ def test_jitter_shortens_the_wait_after_failed_starts() -> None:
 class OneAdapter:
     """One adapter with a clock of its own, without an engine around it."""
 
-    def __init__(self, plugins: Plugins, text: str, **spec: Any) -> None:
+    def __init__(
+        self,
+        plugins: Plugins,
+        text: str,
+        annotations: dict[str, str] | None = None,
+        services: Services | None = None,
+        **spec: Any,
+    ) -> None:
         self.clock = Clock()
         self.changes: list[AdapterState] = []
-        configured = plugins.configuration(plugins.plugin("a", text, **spec)).plugins[0]
+        document = plugins.plugin("a", text, annotations, **spec)
+        (configured,) = plugins.configuration(document).plugins
+        self.owner: Any = VmOwners(services or Services(), self.clock).owner(
+            configured, plugin(text), linker()
+        )
+        self.owner.restart = policy()
         self.adapter = Adapter(
             configured,
-            linker(),
             plugin(text),
+            self.owner,
             on_change=lambda a: self.changes.append(a.state),
             clock=self.clock,
-            restart=policy(),
         )
         self.adapter.start()
 
@@ -113,7 +126,7 @@ def test_states_and_their_changes(plugins: Plugins) -> None:
 def test_no_vm_before_the_share_allows_it(plugins: Plugins) -> None:
     """Until the next start is due, an adapter without a VM fails its requests."""
     one = OneAdapter(plugins, FRAGILE)
-    one.adapter._restart.started(one.clock.now, 0.5)
+    one.owner.restart.started(one.clock.now, 0.5)
     one.crash()
     one.clock.now += 4.9
     with pytest.raises(AdapterFailure, match="adapter_failed"):
@@ -130,12 +143,12 @@ def test_restart_that_fails_is_tried_again(plugins: Plugins) -> None:
     """A module that started once and then does not is failed, not broken, and tried again later."""
     one = OneAdapter(plugins, FRAGILE)
     one.crash()
-    one.adapter.module = plugin(REFUSING)
+    one.owner.factory.module = plugin(REFUSING)
     with pytest.raises(AdapterFailure, match="adapter_failed"):
         one.adapter.open(http_stream())
     assert one.adapter.state is AdapterState.FAILED
     assert "no such key" in one.adapter.error
-    one.adapter.module = plugin(FRAGILE)
+    one.owner.factory.module = plugin(FRAGILE)
     with pytest.raises(AdapterFailure):
         one.adapter.open(http_stream())
     one.clock.now += BASE_DELAY
@@ -150,7 +163,7 @@ def test_trap_costs_one_request(make_engine: MakeEngine, plugins: Plugins) -> No
     assert engine.decide(request()).verdict is Verdict.ALLOW
     assert engine.decide(request(("x-trap", "1"))).verdict is Verdict.ERROR
     (a, b) = engine.adapters
-    a._restart = policy()  # a start is due at once
+    a.owner.restart = policy()  # a start is due at once
     assert engine.decide(request()).verdict is Verdict.ALLOW
     assert (a.stats.failures, a.stats.starts, a.stats.requests) == (1, 2, 3)
     assert (b.stats.failures, b.stats.starts) == (0, 1)
@@ -270,19 +283,25 @@ def test_settings_reach_the_module(make_engine: MakeEngine, plugins: Plugins) ->
     document = plugins.plugin(
         "a",
         FRAGILE,
-        {"vm-id": "vm", "root-id": "root", "log-level": "warn", "memory-limit": "2Mi"},
+        {
+            "vm-id": "vm",
+            "vm-config": "of the VM",
+            "root-id": "root",
+            "log-level": "warn",
+            "memory-limit": "2Mi",
+        },
         pluginName="plugin",
         pluginConfig={"key": 1},
         vmConfig={"env": [{"name": "N", "value": "v"}]},
     )
     (one,) = make_engine(document).adapters
-    assert one._vm is not None
     assert one._root is not None
-    assert (one._vm.vm_id, one._vm.environment) == ("vm", [b"N=v\0"])
+    vm = one._root.vm
+    assert (vm.vm_id, vm.environment, vm.configuration) == ("vm", [b"N=v\0"], b"of the VM")
     assert (one._root.name, one._root.root_id) == ("plugin", "root")
     assert one._root.configuration == b'{"key":1}'
-    assert one._services.log_level == 3
-    assert one._limits.memory_bytes == 2 * MIB
+    assert one._root.log_level == 3
+    assert one.owner.factory.spec.limits.memory_bytes == 2 * MIB
 
 
 def test_memory_of_a_request_is_bounded(make_engine: MakeEngine, plugins: Plugins) -> None:
@@ -315,12 +334,12 @@ def test_many_requests_do_not_make_the_process_grow(
         def serve(count: int) -> None:
             for index in range(count):
                 if index % 50 == 0:
-                    one._restart = policy()
+                    one.owner.restart = policy()
                     assert engine.decide(request(("x-trap", "1"))).verdict is Verdict.ERROR
                 elif index % 10 == 0:
                     assert engine.decide(request(("x-deny", "1"))).verdict is Verdict.DENY
                 else:
-                    one._restart = policy()
+                    one.owner.restart = policy()
                     decision = engine.decide(request(("x", "1"), body=b"body"))
                     assert decision.verdict is Verdict.ALLOW
 

@@ -344,7 +344,7 @@ def test_nothing_is_left_in_the_vm(make_engine: MakeEngine, plugins: Plugins) ->
     for _ in range(5):
         for name in ("x-none", "x-deny", "x-pause", "x-close"):
             engine.decide(request((name, "1"), body=b"b"))
-    assert [len(a._vm.contexts) for a in engine.adapters if a._vm] == [1, 1]
+    assert [len(a._root.vm.contexts) for a in engine.adapters if a._root] == [1, 1]
 
 
 def test_an_answer_at_the_creation_of_the_context_counts(

@@ -68,9 +68,9 @@ def test_shared_data_outlives_a_vm(make_engine: MakeEngine, plugins: Plugins) ->
         do.when("x-trap", do.trap),
     )
     engine = make_engine(plugins.plugin("a", text))
-    engine.adapters[0]._restart = policy()
+    engine.adapters[0].owner.restart = policy()
     assert engine.decide(request(("x-trap", "1"))).verdict is Verdict.ERROR
-    engine.adapters[0]._restart = policy()
+    engine.adapters[0].owner.restart = policy()
     assert added(engine, "x-kept")
     assert engine.adapters[0].stats.starts == 2
 
@@ -129,12 +129,12 @@ def test_failure_between_requests(
     )
     engine = make_engine(plugins.plugin("a", text, {"cpu-limit": "20ms"}), scheduler=scheduler)
     (one,) = engine.adapters
-    one._restart = policy()
+    one.owner.restart = policy()
     engine.decide(request())
     scheduler.advance(0.01)
     assert (one.state, one.stats.failures) == (AdapterState.FAILED, 1)
     assert reason in caplog.text
-    scheduler.advance(10)
+    scheduler.advance(0.4)
     assert one.stats.failures == 1
     assert engine.decide(request()).verdict is Verdict.ALLOW
     assert one.state is AdapterState.READY
