@@ -193,7 +193,7 @@ class Adapter:
         assert self.owner is not None
         if isinstance(error, VmClosedError):
             self.note_failure(str(error))
-            return AdapterFailure(self.name, "vm_closed", may_fail_open=True)
+            return AdapterFailure(self.name, "lost_its_vm", may_fail_open=True)
         self.owner.crashed(error)
         self.note_failure(f"trap: {error.kind}; {self._next_start()}\n{error}")
         return AdapterFailure(self.name, f"trap_{error.kind}", may_fail_open=True)

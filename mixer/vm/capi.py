@@ -96,6 +96,7 @@ pooling_setters = {
         "total_core_instances": c_uint32,
         "total_memories": c_uint32,
         "total_tables": c_uint32,
+        "total_stacks": c_uint32,
         "max_tables_per_module": c_uint32,
         "table_elements": c_size_t,
         "max_memory_size": c_size_t,

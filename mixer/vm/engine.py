@@ -52,16 +52,16 @@ class WasmEngine:
     Args:
         cache: Where compiled modules are kept, or None to compile each time.
         pool: Where instances live; unless it is given, each has memory of its own.
+
+    Raises:
+        ModuleError: There is no address space for the pool.
     """
 
     def __init__(self, cache: CompileCache | None = None, pool: InstancePool | None = None) -> None:
         config = _config()
         if pool is not None:
             use_pool(config, pool)
-        try:
-            self._engine = wasmtime.Engine(config)
-        except wasmtime.WasmtimeError as error:
-            raise ModuleError(f"the engine does not start: {error}") from error
+        self._engine = wasmtime.Engine(config)
         self._settings = f"{_SETTINGS};{pool.settings}" if pool else _SETTINGS
         self._cache = cache
         self._stop = threading.Event()

@@ -6,10 +6,12 @@ module, copied when they are written to. It wins where instances live for one st
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mixer.vm import capi
+from mixer.vm.errors import ModuleError
 from mixer.vm.model import MAX_TABLES, VmLimits
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ _KEPT_RESIDENT = _PAGE
 that nearly every request writes to. More costs more than the page faults that it saves."""
 
 _MAX_INSTANCE_BYTES = 16 << 20
+_BESIDES_BYTES = 40 << 20
+"""Address space of one instance beside its memory: a guard of 32 MiB, and tables."""
+
 _TABLES_IN_USE = 2
 """For each instance, on the average; hardly a module has more than one."""
 
@@ -44,6 +49,11 @@ class InstancePool:
         return -(-self.memory_bytes // _PAGE) * _PAGE
 
     @property
+    def reserved_bytes(self) -> int:
+        """Address space of the whole pool, guards and tables included; rounded up."""
+        return (self.instances + 1) * (self.slot_bytes + _BESIDES_BYTES)
+
+    @property
     def settings(self) -> str:
         """What compiled modules depend on."""
         return f"reservation={self.slot_bytes}"
@@ -55,7 +65,11 @@ def use_pool(config: wasmtime.Config, pool: InstancePool) -> None:
     Reserving no more than the limit has the compiled code compare addresses with it, instead of
     leaving 4 GiB and a guard to the processor: a few per cent in code that does nothing but access
     memory, for a twentieth of the address space.
+
+    Raises:
+        ModuleError: There is not that much address space.
     """
+    _check_address_space(pool)
     capi.config_memory_init_cow(config.ptr(), True)
     capi.config_memory_reservation(config.ptr(), pool.slot_bytes)
     settings = capi.pooling_config_new()
@@ -67,11 +81,23 @@ def use_pool(config: wasmtime.Config, pool: InstancePool) -> None:
         capi.pooling_config_delete(settings)
 
 
+def _check_address_space(pool: InstancePool) -> None:
+    """Reserve it for a moment: wasmtime's C API ends the process where it cannot."""
+    try:
+        mmap.mmap(-1, pool.reserved_bytes, flags=mmap.MAP_PRIVATE, prot=0).close()
+    except (OSError, OverflowError) as error:
+        gibibytes = pool.reserved_bytes / (1 << 30)
+        raise ModuleError(
+            f"no address space of {gibibytes:.0f} GiB for {pool.instances} instances"
+        ) from error
+
+
 def _settings(pool: InstancePool) -> dict[str, int]:
     return {
         "total_core_instances": pool.instances,
         "total_memories": pool.instances,
         "total_tables": pool.instances * _TABLES_IN_USE + MAX_TABLES,
+        "total_stacks": 0,  # guests run on the thread's own
         "max_tables_per_module": MAX_TABLES,
         "table_elements": VmLimits().table_elements,
         "max_memory_size": pool.slot_bytes,

@@ -32,6 +32,7 @@ _IMPORTS = """
 (import "env" "proxy_http_call" (func $http_call
   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
 (import "env" "proxy_set_effective_context" (func $effective (param i32) (result i32)))
+(import "env" "proxy_done" (func $done (result i32)))
 (import "env" "proxy_set_tick_period_milliseconds" (func $tick (param i32) (result i32)))"""
 
 _BASE = """
@@ -247,6 +248,13 @@ def _plain(code: str) -> Step:
     return lambda _: code
 
 
+def if_remembered(*steps: Step) -> Step:
+    """Do something if this VM did `remember`."""
+    return lambda t: f"(if (i32.load (i32.const 40)) (then {' '.join(step(t) for step in steps)}))"
+
+
+remember = _plain("(i32.store (i32.const 40) (i32.const 1))")
+done = _plain("(drop (call $done))")
 trap = _plain("unreachable")
 trap_in_a_stream = _plain("(if (local.get 1) (then unreachable))")
 """For ``context_create``: the root context has no parent."""

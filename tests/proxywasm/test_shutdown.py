@@ -1,0 +1,177 @@
+"""The end of a plugin: done, perhaps put off, and deleted."""
+
+import pytest
+
+from mixer.proxywasm import PluginSettings, StreamContext, VmClosedError
+from mixer.vm import TrapError
+from tests.support.guest import OK, Answer, Guest, Phase, call, http_stream
+
+NOT_FOUND = 1
+DONE = call("proxy_done")
+ENDS = {Phase.DONE, Phase.DELETE}
+
+
+class Ending:
+    """A guest that is shut down, and whether it told its end."""
+
+    def __init__(self, guest: Guest) -> None:
+        self.guest = guest
+        self.finished = 0
+
+    def begin(self) -> None:
+        self.guest.vm.shut_down(self._end)
+
+    def _end(self) -> None:
+        self.finished += 1
+
+    @property
+    def events(self) -> list[tuple[Phase, int]]:
+        return [(phase, context) for phase, context, *_ in self.guest.events() if phase in ENDS]
+
+
+def test_each_plugin_is_done_and_deleted() -> None:
+    """Every plugin is asked first, then all are deleted; then the VM is nobody's."""
+    with Guest() as guest:
+        guest.vm.start_plugin(PluginSettings("other"))
+        guest.answer_with(Phase.DONE, 1)
+        ending = Ending(guest)
+        ending.begin()
+        assert ending.events == [
+            (Phase.DONE, 1), (Phase.DONE, 2), (Phase.DELETE, 1), (Phase.DELETE, 2)
+        ]  # fmt: skip
+        assert (ending.finished, guest.vm.contexts) == (1, {})
+
+
+def test_an_end_that_is_put_off() -> None:
+    """A plugin that is not done is deleted after it said so, when that callback has returned."""
+    with Guest(script=[call("proxy_set_tick_period_milliseconds", 10)]) as guest:
+        guest.answer_with(Phase.DONE, 0)
+        ending = Ending(guest)
+        ending.begin()
+        assert (ending.events, ending.finished) == ([(Phase.DONE, 1)], 0)
+        guest.script([DONE, DONE], Phase.TICK)
+        guest.time.advance(0.01)
+        assert guest.answers() == [Answer(OK), Answer(NOT_FOUND)]
+        assert ending.events == [(Phase.DONE, 1), (Phase.DELETE, 1)]
+        assert ending.finished == 1
+        ticks = len(guest.events())
+        guest.time.advance(1)
+        assert len(guest.events()) == ticks
+
+
+def test_the_deletion_waits_for_the_callback() -> None:
+    """Within the callback that calls ``proxy_done`` nothing is deleted yet."""
+    with Guest() as guest:
+        guest.answer_with(Phase.DONE, 0)
+        ending = Ending(guest)
+        ending.begin()
+        guest.script([DONE], Phase.REQUEST_HEADERS)
+        context = guest.stream()
+        context.on_request_headers(end_of_stream=True)
+        assert (Phase.DELETE, 1) not in ending.events
+        guest.time.advance()
+        assert ending.events[-1] == (Phase.DELETE, 1)
+
+
+@pytest.mark.parametrize("phase", [Phase.CONFIGURE, Phase.DONE])
+def test_done_that_nobody_waits_for(phase: Phase) -> None:
+    """``proxy_done`` finds nothing before the end is put off, not even while it is."""
+    with Guest(start=False) as guest:
+        guest.script([call("proxy_done", phase=phase)], phase)
+        guest.start()
+        guest.answer_with(Phase.DONE, 0)
+        Ending(guest).begin()
+        assert guest.answers() == [Answer(NOT_FOUND)]
+
+
+def test_one_plugin_puts_its_end_off() -> None:
+    """The others do not wait for it; the VM does."""
+    with Guest() as guest:
+        other = guest.vm.start_plugin(PluginSettings("other"))
+        guest.answer_with(Phase.DONE, 0)
+        ending = Ending(guest)
+        ending.begin()
+        guest.script([DONE], Phase.REQUEST_HEADERS)
+        StreamContext(other, http_stream()).on_request_headers(end_of_stream=True)
+        guest.time.advance()
+        assert ending.events[-1] == (Phase.DELETE, 2)
+        assert (ending.finished, guest.vm.roots) == (0, [guest.root])
+        guest.in_headers(DONE)
+        guest.time.advance()
+        assert (ending.finished, guest.vm.roots) == (1, [])
+
+
+def test_trap_in_an_end_that_was_put_off() -> None:
+    """It closes the VM, and its owner is told."""
+    with Guest(configuration=b"vm") as guest:
+        guest.answer_with(Phase.DONE, 0)
+        ending = Ending(guest)
+        ending.begin()
+        guest.in_headers(DONE)
+        nested = call("proxy_get_configuration", 0, 8, phase=Phase.ALLOCATE)
+        guest.script([call("proxy_get_configuration", 0, 8), nested], Phase.DELETE)
+        guest.time.advance()
+        assert (len(guest.failures), ending.finished, guest.vm.closed) == (1, 0, True)
+
+
+def test_nothing_enters_a_closed_vm() -> None:
+    """Its streams can be ended without a word, and make no other callback."""
+    guest = Guest()
+    context, late = guest.stream(), guest.stream()
+    context.on_request_headers(end_of_stream=False)
+    root = guest.root
+    assert root is not None
+    guest.close()
+    guest.close()
+    for enter in (
+        lambda: context.on_request_body(end_of_stream=True),
+        lambda: late.on_request_headers(end_of_stream=True),
+        lambda: StreamContext(root, http_stream()),
+    ):
+        with pytest.raises(VmClosedError):
+            enter()
+    context.log_stream()
+    context.delete()
+    late.delete()
+
+
+def test_who_trapped_is_noted() -> None:
+    """The VM knows its trap, and the context in which it was."""
+    with Guest(configuration=b"vm") as guest:
+        context = guest.stream()
+        nested = call("proxy_get_configuration", 0, 8, phase=Phase.ALLOCATE)
+        guest.script([call("proxy_get_configuration", 0, 8), nested], Phase.REQUEST_HEADERS)
+        assert guest.vm.trap is None
+        with pytest.raises(TrapError) as caught:
+            context.on_request_headers(end_of_stream=True)
+        assert (guest.vm.trap, guest.vm.trapped) == (caught.value, context)
+
+
+def test_a_retired_vm_ends_with_its_last_stream() -> None:
+    """It is told once, when the last stream is deleted, and not before."""
+    with Guest() as guest:
+        told: list[int] = []
+        first, second = guest.stream(), guest.stream()
+        guest.vm.retire(lambda: told.append(1))
+        guest.vm.release()
+        first.delete()
+        assert told == []
+        second.delete()
+        guest.vm.release()
+        assert told == [1]
+
+
+def test_a_plugin_that_is_refused_leaves_nothing_behind() -> None:
+    """Another plugin of the VM that does not start has no root and no ticks; the first goes on."""
+    with Guest() as guest:
+        guest.script([call("proxy_set_tick_period_milliseconds", 10)], Phase.CONFIGURE)
+        guest.answer_with(Phase.CONFIGURE, 0)
+        with pytest.raises(Exception, match="refused its configuration"):
+            guest.vm.start_plugin(PluginSettings("other"))
+        before = len(guest.events())
+        guest.time.advance(1)
+        assert len(guest.events()) == before
+        assert list(guest.vm.contexts) == [1]
+        guest.vm.started()
+        with guest.open() as context:
+            context.on_request_headers(end_of_stream=True)
