@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from mixer.config import Configuration, MixerSpec, Telemetry
 from mixer.engine import Engine
@@ -61,14 +61,13 @@ async def serve(
 
 
 async def _answer(engine: Engine, spec: MixerSpec, health: Health, announce: Announce) -> None:
-    async with (
-        _telling(Metrics(engine), spec.telemetry) as metrics_address,
-        Server(engine, spec, health) as server,
-    ):
-        stop = _stop_signal()
-        announce(engine, server.addresses, metrics_address)
-        await stop.wait()
-        _log.info("stopping: what is in flight has %g s", spec.shutdown.grace)
+    async with _telling(Metrics(engine), spec.telemetry) as metrics_address:
+        async with Server(engine, spec, health) as server:
+            stop = _stop_signal()
+            announce(engine, server.addresses, metrics_address)
+            await stop.wait()
+            _log.info("stopping: what is in flight has %g s", spec.shutdown.grace)
+        await _end_plugins(engine, spec.shutdown.grace)
     for adapter in engine.adapters:
         _log.info("adapter %s: %s", adapter.name, adapter.stats)
 
@@ -88,6 +87,15 @@ async def _telling(metrics: Metrics, telemetry: Telemetry) -> AsyncIterator[str 
 
             await stack.enter_async_context(OtlpPush(metrics, settings))
         yield address
+
+
+async def _end_plugins(engine: Engine, grace: float) -> None:
+    """Tell the plugins, and wait for those that put their end off."""
+    ended = asyncio.Event()
+    engine.shut_down(ended.set)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(grace):
+            await ended.wait()
 
 
 def _stop_signal() -> asyncio.Event:

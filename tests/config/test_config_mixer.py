@@ -95,6 +95,7 @@ def test_any_free_port_may_be_asked_for_twice(mixer):
     ("spec", "problem"),
     [
         ("limits: {maxMessageBytes: 1Ki}", "spec.limits.maxMessageBytes: must be from 64Ki to"),
+        ("limits: {maxIsolatedStreams: 0}", "spec.limits.maxIsolatedStreams: must be at least 1"),
         ("limits: {maxConcurrentRpcs: 0}", "spec.limits.maxConcurrentRpcs: must be at least 1"),
         ("shutdown: {grace: 5}", "spec.shutdown.grace: must be a duration such as"),
         ("shutdown: {grace: 11m}", "spec.shutdown.grace: must be from 0s to 10m, not '11m'"),

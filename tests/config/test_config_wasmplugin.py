@@ -172,9 +172,49 @@ def test_annotations_set_the_limits_of_one_adapter(config, as_plugin, as_mixer):
     assert found.allow_on_headers_stop_iteration is True
 
 
+def test_annotations_set_the_life_of_a_vm(plugin):
+    """What a VM is shared, replaced and run for is an annotation; without any it is Envoy's."""
+    found = plugin(
+        metadata="name: a, annotations: {mixer.dev/vm-config: xyz, mixer.dev/max-vm-memory: 8Mi, "
+        "mixer.dev/max-vm-age: 1h, mixer.dev/reload-backoff: 2s, mixer.dev/service: singleton}"
+    )
+    annotations = found.metadata.annotations
+    assert (annotations.max_vm_memory, annotations.max_vm_age) == (8 << 20, 3600.0)
+    assert (found.vm_configuration, annotations.reload_backoff) == (b"xyz", 2.0)
+    assert (found.is_service, found.has_vm_for_each_stream) == (True, False)
+    plain = plugin()
+    annotations = plain.metadata.annotations
+    assert (annotations.max_vm_memory, annotations.max_vm_age) == (None, None)
+    assert (plain.vm_configuration, annotations.reload_backoff) == (b"", 1.0)
+    assert (plain.is_service, plain.has_vm_for_each_stream) == (False, False)
+    isolated = plugin(metadata="name: a, annotations: {mixer.dev/isolation: request}")
+    assert isolated.has_vm_for_each_stream
+
+
+def test_the_configuration_of_a_vm_is_not_shown(plugin):
+    """It may hold secrets, as that of a plugin."""
+    found = plugin(metadata="name: a, annotations: {mixer.dev/vm-config: hunter2}")
+    assert "hunter2" not in repr(found)
+
+
+@pytest.mark.parametrize("other", ["service: singleton", "max-vm-age: 1h", "max-vm-memory: 1Mi"])
+def test_what_a_vm_of_one_stream_cannot_have(refused, other):
+    """A VM that ends with its stream is no service, and has no age."""
+    both = f"mixer.dev/isolation: request, mixer.dev/{other}"
+    [found] = refused(metadata=f"name: a, annotations: {{{both}}}")
+    name = other.split(":")[0]
+    assert f"mixer.dev/{name} has no meaning with mixer.dev/isolation: request" in found
+    assert found.startswith("a.yaml:3: metadata.annotations: ")
+
+
 @pytest.mark.parametrize(
     ("annotation", "message"),
     [
+        ("isolation: stream", "must be one of shared, request, not 'stream'"),
+        ("service: always", "must be singleton, not 'always'"),
+        ("reload-backoff: 1ms", "must be from 10ms to 1h, not '1ms'"),
+        ("max-vm-age: 10ms", "must be from 1s to 8760h, not '10ms'"),
+        ("max-vm-memory: 1Ki", "must be from 1Mi to 4Gi, not '1Ki'"),
         ("memory-limit: 512Ki", "must be from 1Mi to 4Gi, not '512Ki'"),
         ("memory-limit: 134217728", "annotations are strings: put quotes around it"),
         ("cpu-limit: '100'", "must be a duration such as 100ms, 0.5s or 2s, not '100'"),

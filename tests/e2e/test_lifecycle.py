@@ -17,6 +17,8 @@ from mixer.study.service import SERVE, ServiceProcess
 from tests.e2e.calls import call, channel, check, check_request
 from tests.e2e.guests import Guests
 from tests.e2e.stack import Proxy, Services, adapter, asks, decided, lines, running_envoy
+from tests.support import adapters as do
+from tests.support.compile import wasm
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -71,6 +73,23 @@ async def test_continue_on_errors(proxy: Proxy, services: Services, guests: Gues
             "adapters": [],
         }
     assert "BROKEN" in service.log_text()
+
+
+async def test_plugins_end_with_their_service(services: Services, guests: Guests) -> None:
+    """A plugin that runs by itself ticks, and at SIGTERM may still finish what it put off."""
+    text = do.adapter(
+        configure=[do.tick(10)],
+        tick=[do.log("ticks"), do.done],
+        done=[do.log("is told"), do.answer(0)],
+        delete=[do.log("has ended")],
+    )
+    module = guests.file("service", wasm(text))
+    alone = adapter("alone", module, annotations={"service": "singleton"})
+    async with services.service("ending", [alone]) as service, asyncio.timeout(30):
+        while "ticks" not in service.log_text():  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.01)
+    log = service.log_text()
+    assert log.index("ticks") < log.index("is told") < log.rindex("ticks") < log.index("has ended")
 
 
 async def test_second_service_on_the_same_socket(services: Services, guests: Guests) -> None:
