@@ -64,7 +64,7 @@ class Engine:
         self._wasm = WasmEngines(configuration)
         self._progress = progress
         self.services = shared_services(self._stores, scheduler, callouts or NoCallouts())
-        self._owners = VmOwners(self.services)
+        self._owners = VmOwners(self.services, configuration.mixer.limits.max_isolated_streams)
         self.adapters = tuple(self._adapter(p, on_change) for p in configuration.plugins)
         self._filters = tuple(a for a in self.adapters if not a.plugin.is_service)
         self.decisions = 0

@@ -1,7 +1,7 @@
 """A VM for each stream: nothing that one stream leaves behind reaches another."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from mixer.engine.failure import AdapterFailure
@@ -10,6 +10,19 @@ from mixer.engine.tenant import Tenant
 from mixer.engine.vm_spec import VmFactory
 from mixer.proxywasm import PluginStartError, RootContext, WasmVm
 from mixer.vm import ModuleError, PoolExhaustedError, TrapError
+
+
+@dataclass(slots=True)
+class Places:
+    """What all plugins with a VM for each stream have in common.
+
+    Attributes:
+        most: How many VMs there may be at one time.
+        taken: How many there are.
+    """
+
+    most: int
+    taken: int = 0
 
 
 class FreshVms:
@@ -21,11 +34,13 @@ class FreshVms:
     Args:
         factory: Makes the VMs.
         restart: Only the failure of a start counts: a trap costs its own stream.
+        places: Bounds the VMs.
     """
 
-    def __init__(self, factory: VmFactory, restart: RestartPolicy) -> None:
+    def __init__(self, factory: VmFactory, restart: RestartPolicy, places: Places) -> None:
         self.factory = factory
         self.restart = restart
+        self._places = places
         self._vms: set[WasmVm] = set()
         self._tenant: Tenant | None = None
         self._ended = False
@@ -56,6 +71,8 @@ class FreshVms:
         if self._ended or tenant.broken or not self.restart.may_start(self.factory.clock()):
             return None
         try:
+            if self._places.taken >= self._places.most:
+                raise PoolExhaustedError(f"there are {self._places.most} VMs of single streams")
             return self._make(tenant)
         except PoolExhaustedError as error:
             raise AdapterFailure(tenant.name, "too_many_streams", may_fail_open=False) from error
@@ -84,10 +101,15 @@ class FreshVms:
         vm.started()
         vm.retire(partial(self._end, vm))
         self._vms.add(vm)
+        self._places.taken += 1
         return root
 
+    def _leave(self, vm: WasmVm) -> None:
+        self._vms.remove(vm)
+        self._places.taken -= 1
+
     def _end(self, vm: WasmVm) -> None:
-        self._vms.discard(vm)
+        self._leave(vm)
         try:
             vm.shut_down(_nothing)
         except TrapError as trap:
@@ -100,7 +122,7 @@ class FreshVms:
         """See `VmOwner.crashed`; the plugin itself goes on with other VMs."""
         del error
         for vm in [vm for vm in self._vms if vm.trap is not None]:
-            self._vms.discard(vm)
+            self._leave(vm)
             vm.close()
 
     def shut_down(self, finished: Callable[[], None]) -> None:

@@ -181,6 +181,7 @@ class SharedVm:
         for tenant in self.tenants:
             if any(root.settings is tenant.settings for root in roots):
                 tenant.trapped_alone(error)
+        self.crashed(error)  # whoever it was
 
     def _rebuild_wanted(self) -> None:
         """From within a callback: the next stream sees to it."""

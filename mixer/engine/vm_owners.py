@@ -7,7 +7,7 @@ from itertools import count
 from typing import TypeVar
 
 from mixer.config import WasmPlugin
-from mixer.engine.fresh_vms import FreshVms
+from mixer.engine.fresh_vms import FreshVms, Places
 from mixer.engine.restart import RestartPolicy
 from mixer.engine.shared_vm import SharedVm
 from mixer.engine.tenant import VmOwner
@@ -29,11 +29,18 @@ class VmOwners:
 
     Args:
         services: Shared by all.
+        max_isolated: How many VMs of single streams there may be at one time.
         clock: Seconds, monotonic.
     """
 
-    def __init__(self, services: Services, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        services: Services,
+        max_isolated: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._services = services
+        self._places = Places(max_isolated)
         self._clock = clock
         self._shared: dict[str, list[tuple[VmSpec, SharedVm]]] = {}
         self._all: list[VmOwner] = []
@@ -44,7 +51,7 @@ class VmOwners:
         factory = VmFactory(module, linker, spec, self._services, self._clock)
         restart = RestartPolicy(reload_backoff=spec.reload_backoff)
         if plugin.has_vm_for_each_stream:
-            return self._own(FreshVms(factory, restart))
+            return self._own(FreshVms(factory, restart, self._places))
         if plugin.is_service or not spec.vm_id:
             return self._own(SharedVm(factory, restart, always_on=plugin.is_service))
         return self._share(plugin.qualified_name, factory, restart)

@@ -84,7 +84,7 @@ class Events:
         return self._listens or bool(self._ticks)
 
     def _post(self, root: RootContext, queue: int) -> None:
-        if self._closed:
+        if self._closed or root.id not in self._vm.contexts:
             return
         if len(self._mail) >= MAX_WAITING:
             self._drop()
@@ -108,7 +108,8 @@ class Events:
             self._vm.services.scheduler.schedule(left, self._deliver)
             return
         root, queue = self._mail[0]
-        _enter(self._vm, root, self._vm.callbacks.on_queue_ready, root.id, queue)
+        if root.id in self._vm.contexts:  # not ended meanwhile
+            _enter(self._vm, root, self._vm.callbacks.on_queue_ready, root.id, queue)
         if self._mail:  # not closed; what came in meanwhile found it not empty
             self._mail.popleft()
         if self._mail:

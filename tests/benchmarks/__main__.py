@@ -16,6 +16,7 @@ from mixer.vm import wasmtime_version
 from tests.benchmarks import (
     callouts,
     engine_cpu,
+    fresh_vms,
     host_calls,
     latency,
     server_cpu,
@@ -107,6 +108,26 @@ def _print_callouts(cost: callouts.CalloutCost) -> None:
     )
 
 
+def _print_fresh(costs: list[fresh_vms.FreshCost]) -> None:
+    stays = {c.module: c.stream for c in costs if not c.instance}
+    _table(
+        "A VM for each stream: CPU of one stream, without a front end",
+        ("", "VM", "instance us", "+ start", "+ stream", "over one that stays", "ratio"),
+        [
+            (
+                c.module,
+                c.vm,
+                f"{c.instance:.0f}",
+                f"{c.started:.0f}",
+                f"{c.stream:.0f}",
+                f"{c.stream - stays[c.module]:+.0f} us",
+                f"{c.stream / stays[c.module]:.1f}",
+            )
+            for c in costs
+        ],
+    )
+
+
 def _print_latency(latencies: list[latency.Latency]) -> None:
     plain = {e.request: e.p50 for e in latencies if e.listener == latency.PLAIN}
     _table(
@@ -154,6 +175,8 @@ def main() -> None:
         _print_engine(engine_cpu.measure(compared, options.checks))
         _progress("stores")
         _print_stores(stores.measure(max(10, options.checks * 5)))
+        _progress("a VM for each stream")
+        _print_fresh(fresh_vms.measure(options.checks // 10))
         _progress("start")
         seconds = asyncio.run(start.measure(compared[3], 5))
         _console.print(f"Start to SERVING with auth, warm compile cache: {seconds:.2f} s\n")

@@ -11,7 +11,7 @@ from envoy.service.auth.v3 import external_auth_pb2
 from mixer.demo.configuration import auth_configuration
 from mixer.demo.credentials import Credentials
 
-_EMPTY = """
+EMPTY = """
 (module
   (memory (export "memory") 1)
   (func (export "proxy_abi_version_0_2_1"))
@@ -109,7 +109,7 @@ def variants(folder: Path, credentials: Credentials) -> list[Variant]:
     }
     return [
         Variant("parse and answer, no adapter", None),
-        Variant("empty module", {"url": _module(folder, "empty", _EMPTY)}),
+        Variant("empty module", {"url": _module(folder, "empty", EMPTY)}),
         Variant("module with ten host calls", {"url": _module(folder, "ten", _TEN)}),
         Variant("auth, API key", auth, ({"x-api-key": credentials.api_key},)),
         Variant("auth, ES256 token seen before", auth, (_bearer(credentials.token),)),

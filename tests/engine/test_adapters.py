@@ -88,7 +88,7 @@ class OneAdapter:
         self.changes: list[AdapterState] = []
         document = plugins.plugin("a", text, annotations, **spec)
         (configured,) = plugins.configuration(document).plugins
-        self.owner: Any = VmOwners(services or Services(), self.clock).owner(
+        self.owner: Any = VmOwners(services or Services(), 8, self.clock).owner(
             configured, plugin(text), linker()
         )
         self.owner.restart = policy()

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from mixer.engine import AdapterState, Engine, PendingDecision, Verdict
+from mixer.engine import AdapterState, Engine, PendingDecision, Verdict, wasm_engines
 from mixer.engine.fresh_vms import FreshVms
 from mixer.engine.restart import BASE_DELAY
 from mixer.proxywasm import ManualScheduler
 from mixer.testing.callouts import FakeCallouts
+from mixer.vm import InstancePool
 from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.support import adapters as do
 from tests.support.adapters import adapter
@@ -90,6 +91,11 @@ def test_memory_of_a_stream_is_given_back(make_engine: MakeEngine, plugins: Plug
     assert [one.memory_bytes for one in engine.adapters] == [0, 0]
 
 
+def no_address_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every pool be larger than what there is."""
+    monkeypatch.setattr(wasm_engines, "InstancePool", lambda *_: InstancePool(1 << 20, 4 << 30))
+
+
 class World:
     """An engine with callouts."""
 
@@ -116,9 +122,14 @@ class World:
         return pending
 
 
+@pytest.mark.parametrize("pooled", [True, False], ids=["pool", "no pool"])
 @pytest.mark.parametrize("strategy", ["FAIL_CLOSE", "FAIL_OPEN"])
-def test_no_place_left(plugins: Plugins, strategy: str) -> None:
+def test_no_place_left(
+    plugins: Plugins, monkeypatch: pytest.MonkeyPatch, strategy: str, pooled: bool
+) -> None:
     """Streams over the bound are refused, also with FAIL_OPEN: a flood must not open the door."""
+    if not pooled:
+        no_address_space(monkeypatch)
     with World(plugins, places=3, failStrategy=strategy) as world:
         waiting = [world.wait() for _ in range(3)]
         for _ in range(2):
@@ -227,10 +238,7 @@ def test_without_a_pool_it_works_the_same(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Where the address space for the pool is not to be had, VMs are made one by one."""
-    from mixer.engine import wasm_engines
-    from mixer.vm import InstancePool
-
-    monkeypatch.setattr(wasm_engines, "InstancePool", lambda *_: InstancePool(1 << 20, 4 << 30))
+    no_address_space(monkeypatch)
     engine = make_engine(plugins.plugin("a", MARKED, FRESH))
     assert "goes without a pool" in caplog.text
     for _ in range(2):

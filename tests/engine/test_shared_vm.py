@@ -244,10 +244,10 @@ def test_events_reach_the_plugin_that_asked(
     """Ticks are those of each root; a trap in one is counted for its plugin alone."""
     caplog.set_level(logging.INFO)
     text = adapter(
-        configure=[do.tick(10)], tick=[do.if_remembered(do.trap), do.remember, do.log("t")]
+        configure=[do.tick(1000)], tick=[do.if_remembered(do.trap), do.remember, do.log("t")]
     )
     pair = Pair(make_engine, plugins, text)
-    pair.time.advance(0.01)
+    pair.time.advance(1.4)  # the second waits as long as the first took
     assert said(caplog) == ["a t"]
     assert (pair.a.stats.failures, pair.b.stats.failures) == (0, 1)
     assert [one.state for one in (pair.a, pair.b)] == [AdapterState.FAILED] * 2

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mixer.proxywasm import PluginSettings, StreamContext, VmClosedError
+from mixer.proxywasm import PluginSettings, PluginStartError, StreamContext, VmClosedError
 from mixer.vm import TrapError
-from tests.support.guest import OK, Answer, Guest, Phase, call, http_stream
+from tests.support.guest import OK, WORD, Answer, Guest, Phase, call, http_stream
 
 NOT_FOUND = 1
 DONE = call("proxy_done")
@@ -175,3 +175,22 @@ def test_a_plugin_that_is_refused_leaves_nothing_behind() -> None:
         guest.vm.started()
         with guest.open() as context:
             context.on_request_headers(end_of_stream=True)
+
+
+def test_a_queue_of_a_plugin_that_is_gone() -> None:
+    """A plugin that was refused, or has ended, is told of no message."""
+    with Guest() as guest:
+        guest.script([call("proxy_register_shared_queue", b"q", WORD)], Phase.CONFIGURE)
+        guest.answer_with(Phase.CONFIGURE, 0)
+        with pytest.raises(PluginStartError):
+            guest.vm.start_plugin(PluginSettings("other"))
+        guest.vm.started()
+        guest.vm.services.shared_queues.enqueue(1, b"m")
+        guest.answer_with(Phase.CONFIGURE, 1)
+        ending = guest.vm.start_plugin(PluginSettings("ending"))
+        guest.vm.services.shared_queues.enqueue(1, b"m")
+        guest.answer_with(Phase.DONE, 1)
+        assert guest.vm.roots == [guest.root, ending]
+        Ending(guest).begin()
+        guest.time.advance()
+        assert Phase.QUEUE_READY not in [phase for phase, *_ in guest.events()]
