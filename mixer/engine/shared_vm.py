@@ -240,7 +240,6 @@ class SharedVm:
     def _leave(self) -> None:
         self._ended = True
         self._recycling.stop()
-        self._cancel_alone()
         for tenant in self._roots:
             tenant.detached()
         if self.vm is not None:

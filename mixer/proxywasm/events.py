@@ -84,7 +84,7 @@ class Events:
         return self._listens or bool(self._ticks)
 
     def _post(self, root: RootContext, queue: int) -> None:
-        if self._closed or root.id not in self._vm.contexts:
+        if self._closed:
             return
         if len(self._mail) >= MAX_WAITING:
             self._drop()

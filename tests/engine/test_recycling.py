@@ -22,8 +22,8 @@ ENDING = adapter(
     do.when("x-fill", do.fill),
     do.when("x-call", do.callout("auth")),
     configure=[
-        do.when_shared("refuse", do.log("not now", 4), do.answer(0)),
         do.register_queue("q"),
+        do.when_shared("refuse", do.log("not now", 4), do.answer(0)),
     ],
     queue_ready=[do.log("told")],
     done=[do.log("done")],
@@ -226,6 +226,24 @@ def test_an_end_that_is_put_off_in_the_old_vm(plugins: Plugins) -> None:
     one.pass_time(5)
     assert first.closed
     one.adapter.close()
+
+
+def test_the_engine_ends_while_an_end_is_put_off(
+    plugins: Plugins, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A plugin that is asked for its end already is not asked again, and is waited for."""
+    caplog.set_level(logging.INFO)
+    one = Aging(plugins, AGED, adapter(done=[do.log("done"), do.answer(0)]))
+    one.pass_time(10)
+    one.pass_time(1)
+    assert logged(caplog) == ["done"]
+    ended: list[int] = []
+    one.owner.shut_down(lambda: ended.append(1))
+    assert logged(caplog) == ["done", "done"]
+    one.pass_time(4)
+    assert ended == []
+    one.pass_time(2)
+    assert ended == [1]
 
 
 def test_a_request_that_asks_does_not_fail_with_the_replacement(plugins: Plugins) -> None:

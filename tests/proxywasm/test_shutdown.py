@@ -3,8 +3,9 @@
 import pytest
 
 from mixer.proxywasm import PluginSettings, PluginStartError, StreamContext, VmClosedError
+from mixer.testing.callouts import FakeCallouts
 from mixer.vm import TrapError
-from tests.support.guest import OK, WORD, Answer, Guest, Phase, call, http_stream
+from tests.support.guest import OK, WORD, Answer, Call, Guest, Phase, call, http_stream
 
 NOT_FOUND = 1
 DONE = call("proxy_done")
@@ -194,3 +195,38 @@ def test_a_queue_of_a_plugin_that_is_gone() -> None:
         Ending(guest).begin()
         guest.time.advance()
         assert Phase.QUEUE_READY not in [phase for phase, *_ in guest.events()]
+
+
+CALL = call("proxy_grpc_call", b"c", b"s", b"m", b"", b"", 0, WORD)
+STREAM = call("proxy_grpc_stream", b"c", b"s", b"m", b"", WORD)
+PERIOD = call("proxy_set_tick_period_milliseconds", 10)
+
+
+@pytest.mark.parametrize(
+    ("made", "awaited"), [(CALL, True), (STREAM, False)], ids=["call", "stream"]
+)
+def test_which_callouts_a_retired_vm_waits_for(made: Call, awaited: bool) -> None:
+    """For the answer to a call, but not for the end of a gRPC stream, which may never come."""
+    callouts = FakeCallouts()
+    with Guest(services={"callouts": callouts}) as guest:
+        guest.in_headers(made)
+        told: list[int] = []
+        guest.vm.retire(lambda: told.append(1))
+        guest.vm.release()
+        assert told == ([] if awaited else [1])
+        for one in callouts.grpc_calls:
+            one.respond(b"")
+        assert told == [1]
+
+
+def test_a_tick_may_give_up_what_a_retired_vm_waits_for() -> None:
+    """A call that is cancelled in a tick is not waited for any longer."""
+    with Guest(services={"callouts": FakeCallouts()}, script=[PERIOD]) as guest:
+        (made,) = guest.in_headers(CALL)
+        told: list[int] = []
+        guest.vm.retire(lambda: told.append(1))
+        guest.vm.release()
+        guest.script([call("proxy_grpc_cancel", made.data)], Phase.TICK)
+        assert told == []
+        guest.time.advance(0.01)
+        assert (guest.answers(), told) == ([Answer(OK)], [1])
