@@ -15,7 +15,7 @@ from mixer.vm import InstancePool
 from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.support import adapters as do
 from tests.support.adapters import adapter
-from tests.support.guarded import MIB
+from tests.support.guarded import MIB, growth
 
 FRESH = {"isolation": "request"}
 MARKED = adapter(
@@ -243,3 +243,22 @@ def test_without_a_pool_it_works_the_same(
     assert "goes without a pool" in caplog.text
     for _ in range(2):
         assert engine.decide(request()).request_headers == ()
+
+
+def test_many_streams_do_not_make_the_process_grow(
+    make_engine: MakeEngine, plugins: Plugins
+) -> None:
+    """Thousands of VMs, each with a mebibyte in use and some of them trapped, leave nothing."""
+    logging.disable(logging.CRITICAL)
+    try:
+        text = adapter(do.fill, do.when("x-trap", do.trap))
+        engine = make_engine(plugins.plugin("a", text, FRESH))
+
+        def work(times: int) -> None:
+            for number in range(times):
+                engine.decide(request(*([("x-trap", "1")] if number % 5 == 0 else [])))
+
+        assert growth(work, warm_up=300, times=2000) < 16 * MIB
+        assert living(engine) == 0
+    finally:
+        logging.disable(logging.NOTSET)
