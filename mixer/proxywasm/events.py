@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from mixer.proxywasm.abi import LogLevel
+from mixer.state import StoreUnavailableError
 from mixer.vm import TrapError
 
 if TYPE_CHECKING:
@@ -69,9 +70,12 @@ class Events:
 
     def register_again(self) -> None:
         """Take the queues back from a VM that was to replace this one and did not start."""
-        for name, root in self._queues.items():
-            queues = self._vm.services.shared_queues
-            queues.register(self._vm.vm_id, name, self.notifier(root))
+        queues = self._vm.services.shared_queues
+        try:
+            for name, root in self._queues.items():
+                queues.register(self._vm.vm_id, name, self.notifier(root))
+        except StoreUnavailableError as error:
+            self._vm.log(LogLevel.ERROR, f"this VM is not told of its queues any more: {error}")
 
     def notifier(self, root: RootContext) -> Callable[[int], None]:
         """What has ``proxy_on_queue_ready`` of a plugin called for a queue, later."""

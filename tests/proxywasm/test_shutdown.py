@@ -1,8 +1,17 @@
 """The end of a plugin: done, perhaps put off, and deleted."""
 
+from typing import Any
+
 import pytest
 
-from mixer.proxywasm import PluginSettings, PluginStartError, StreamContext, VmClosedError
+from mixer.proxywasm import (
+    LogLevel,
+    PluginSettings,
+    PluginStartError,
+    StreamContext,
+    VmClosedError,
+)
+from mixer.state import MemorySharedQueues, StoreUnavailableError
 from mixer.testing.callouts import FakeCallouts
 from mixer.vm import TrapError
 from tests.support.guest import OK, WORD, Answer, Call, Guest, Phase, call, http_stream
@@ -230,3 +239,24 @@ def test_a_tick_may_give_up_what_a_retired_vm_waits_for() -> None:
         assert told == []
         guest.time.advance(0.01)
         assert (guest.answers(), told) == ([Answer(OK)], [1])
+
+
+def test_queues_that_cannot_be_taken_back() -> None:
+    """Where the store is down a VM that stays lives on without its queues, and says so."""
+
+    class Failing(MemorySharedQueues):
+        down = False
+
+        def register(self, *args: Any) -> int | None:
+            if self.down:
+                raise StoreUnavailableError("the store is down")
+            return super().register(*args)
+
+    queues = Failing()
+    register = call("proxy_register_shared_queue", b"q", WORD)
+    with Guest(services={"shared_queues": queues}, script=[register]) as guest:
+        queues.down = True
+        guest.vm.events.register_again()
+        assert guest.logs[-1][0] is LogLevel.ERROR
+        assert "the store is down" in guest.logs[-1][1]
+        assert not guest.vm.closed
