@@ -10,7 +10,7 @@ _U64_BYTES = 8
 
 def get_log_level(context: Context, _arguments: bytes) -> bytes:
     """The level from which on messages are logged, as a u32."""
-    return int(context.vm.services.log_level).to_bytes(4, "little")
+    return int(context.log_level).to_bytes(4, "little")
 
 
 def set_max_requests(_context: Context, arguments: bytes) -> Status:
