@@ -161,7 +161,7 @@ def _run(scenario: Scenario, name: str, waiter: Waiter | None = None) -> Seen:
             headers=request,
             plugin=RunPlugin(
                 PluginSettings(
-                    name or "run", allow_on_headers_stop_iteration=scenario.stop_iteration
+                    name or "run", name, allow_on_headers_stop_iteration=scenario.stop_iteration
                 )
             ),
             body=pieces.body or None,

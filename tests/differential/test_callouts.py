@@ -57,10 +57,10 @@ def asks(
     return [callout(cluster, headers(f"/called/{name}", **more), text), *then, answer(wait)]
 
 
-def scenario(name: str, *told: Step, request: Message = Message(), **options: object) -> Scenario:
+def scenario(name: str, *told: Step, **options: object) -> Scenario:
     """A request that waits in its headers, and what the module does with the answer."""
     script: Script = {"request_headers": asks(name), "http_call_response": told}
-    return Scenario(script, request, **options)  # type: ignore[arg-type]
+    return Scenario(script, **options)  # type: ignore[arg-type]
 
 
 def in_phase(
@@ -146,14 +146,6 @@ SCENARIOS = {
             ],
             "http_call_response": [value(6, ":status"), effective, resume(0)],
         },
-    ),
-    "tokens": Scenario(
-        {
-            "request_headers": [
-                *([callout(CALLED, headers("/called/tokens"))] * 3), answer(1),
-            ],
-            "http_call_response": [effective, resume(0)],
-        }
     ),
     "late": Scenario(
         {
