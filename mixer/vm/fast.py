@@ -34,6 +34,7 @@ from mixer.vm.model import (
     Signature,
     VmLimits,
 )
+from mixer.vm.offers import Offers
 
 _TRAP_KINDS = {
     0: TrapKind.STACK_OVERFLOW,
@@ -58,28 +59,30 @@ class FastLinker:
 
     Args:
         engine: The engine that compiled the modules.
-        functions: The host functions, by module and name.
+        functions: The host functions; one name may be there with several signatures.
     """
 
     def __init__(self, engine: WasmEngine, functions: Iterable[HostFunction]) -> None:
         self._engine = engine
         self._engine_pointer = engine.raw.ptr()
         self._entered = _Entered()
-        self._linker = capi.linker_new(self._engine_pointer)
-        self._callbacks = [self._define(function) for function in functions]
+        self._offers = Offers(functions)
+        self._callbacks: dict[HostFunction, Any] = {}
         self._on_deadline = capi.EpochCallback(self._deadline)
         self._prepared: dict[str, tuple[Module, int]] = {}
 
-    def _define(self, function: HostFunction) -> Any:
-        callback = capi.HostCallback(_host_callback(function, self._entered))
+    def _define(self, linker: Any, function: HostFunction) -> None:
+        if function not in self._callbacks:
+            call = capi.HostCallback(_host_callback(function, self._entered))
+            self._callbacks[function] = call
         kind = function_type(function.signature)
         module, name = function.module.encode(), function.name.encode()
         error = capi.linker_define_func_unchecked(
-            self._linker, module, len(module), name, len(name), kind.ptr(), callback, None, None
-        )
+            linker, module, len(module), name, len(name), kind.ptr(),
+            self._callbacks[function], None, None,
+        )  # fmt: skip
         if error:
             raise ModuleError(f"{function.module}.{function.name}: {capi.take_error(error)}")
-        return callback
 
     def _deadline(self, _context: int, _data: int, delta: Any, kind: Any) -> int:
         instance = self._entered.instance
@@ -112,13 +115,21 @@ class FastLinker:
     def _prepare(self, module: Module) -> int:
         known = self._prepared.get(module.digest)
         if known is None:
-            pre = ctypes.c_void_p()
-            error = capi.linker_instantiate_pre(self._linker, module.raw.ptr(), byref(pre))
-            if error:
-                raise ModuleError(capi.take_error(error))
-            assert pre.value is not None
-            known = self._prepared[module.digest] = (module, pre.value)
+            known = self._prepared[module.digest] = (module, self._link(module))
         return known[1]
+
+    def _link(self, module: Module) -> int:
+        linker, pre = capi.linker_new(self._engine_pointer), ctypes.c_void_p()
+        try:
+            for function in self._offers.to(module):
+                self._define(linker, function)
+            error = capi.linker_instantiate_pre(linker, module.raw.ptr(), byref(pre))
+        finally:
+            capi.linker_delete(linker)
+        if error:
+            raise ModuleError(capi.take_error(error))
+        assert pre.value is not None
+        return pre.value
 
     def forget(self, module: Module) -> None:
         """Free what was prepared for a module; its instances go on."""
@@ -130,9 +141,6 @@ class FastLinker:
         """Free the linker; its instances must be closed before."""
         for module, _ in list(self._prepared.values()):
             self.forget(module)
-        linker, self._linker = self._linker, None
-        if linker is not None:  # freeing it twice would end the process
-            capi.linker_delete(linker)
 
 
 def _host_callback(function: HostFunction, entered: _Entered) -> Callable[..., int]:

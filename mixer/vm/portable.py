@@ -26,6 +26,7 @@ from mixer.vm.model import (
     ValueType,
     VmLimits,
 )
+from mixer.vm.offers import Offers
 
 _TRAP_KINDS = {
     wasmtime.TrapCode.STACK_OVERFLOW: TrapKind.STACK_OVERFLOW,
@@ -51,24 +52,27 @@ class PortableLinker:
     def __init__(self, engine: WasmEngine, functions: Iterable[HostFunction]) -> None:
         self._engine = engine
         self._entered = _Entered()
-        self._linker = wasmtime.Linker(engine.raw)
-        for f in functions:
-            kind = function_type(f.signature)
-            self._linker.define_func(f.module, f.name, kind, _host_callback(f, self._entered))
+        self._offers = Offers(functions)
 
     def instantiate(self, module: Module, data: Any, limits: VmLimits) -> "PortableInstance":
         """See `mixer.vm.fast.FastLinker.instantiate`."""
         instance = PortableInstance(self._engine, self._entered, limits)
         instance.data = data
-        instance.start(self._linker, module)
+        linker = wasmtime.Linker(self._engine.raw)
+        try:
+            for f in self._offers.to(module):
+                kind = function_type(f.signature)
+                linker.define_func(f.module, f.name, kind, _host_callback(f, self._entered))
+            instance.start(linker, module)
+        finally:
+            linker.close()
         return instance
 
     def forget(self, module: Module) -> None:
         """Nothing is prepared here."""
 
     def close(self) -> None:
-        """Free the linker."""
-        self._linker.close()
+        """Nothing is kept here."""
 
 
 def _host_callback(function: HostFunction, entered: _Entered) -> Callable[..., int | None]:

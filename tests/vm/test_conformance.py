@@ -592,3 +592,36 @@ def test_both_linkers_tell_the_same_story() -> None:
     check()
     for linker in linkers:
         linker.close()
+
+
+EITHER = [
+    HostFunction("host", "call", Signature((), ()), lambda seen: seen.append("void")),
+    HostFunction("host", "call", Signature((), (I32,)), lambda seen: seen.append("i32") or 7),
+]
+
+
+@pytest.mark.parametrize(
+    ("result", "drop", "expected"), [("", "", "void"), ("(result i32)", "drop", "i32")]
+)
+def test_host_function_is_picked_by_the_type_of_the_import(
+    instantiate: Instantiate, result: str, drop: str, expected: str
+) -> None:
+    """Under one name there may be several signatures; a module gets the one that it imports."""
+    seen: list[str] = []
+    instance = instantiate(
+        f"""(module (import "host" "call" (func $call {result}))
+          (func (export "run") (call $call) {drop}))""",
+        EITHER,
+        seen,
+    )
+    run = instance.function("run")
+    assert run is not None
+    run()
+    assert seen == [expected]
+
+
+def test_import_that_fits_no_signature_is_refused(instantiate: Instantiate) -> None:
+    """Where no signature under the name fits, the error tells of the type."""
+    text = '(module (import "host" "call" (func (param i64))))'
+    with pytest.raises(ModuleError, match="incompatible import type"):
+        instantiate(text, EITHER)
