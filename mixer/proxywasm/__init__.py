@@ -16,6 +16,7 @@ from mixer.proxywasm.http_stream import HttpMessage, HttpStream, LocalResponse, 
 from mixer.proxywasm.loading import (
     ProxyWasmModule,
     host_functions,
+    import_problem,
     import_problems,
     load_module,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "deserialize",
     "detect_abi",
     "host_functions",
+    "import_problem",
     "import_problems",
     "load_module",
     "local_reply",

@@ -124,14 +124,16 @@ def check_exports(module: Module, abi: AbiVersion) -> None:
     """
     exports = {e.name: e.signature for e in module.exports}
     for name, (params, results, *_) in (_CALLBACKS | _LATER).items():
+        if name == "on_foreign_function" and abi is AbiVersion.V0_1_0:
+            continue  # there it is an export like any other
         count = params - (name in _WITH_END_OF_STREAM and not _has_end_of_stream(abi))
         _check(exports, f"proxy_{name}", Signature((_I32,) * count, (_I32,) * results))
     for name, signature in _START.items():
         _check(exports, name, signature)
-    if not any(name in exports for name in ALLOCATORS):
+    allocator = next((name for name in ALLOCATORS if name in exports), None)
+    if allocator is None:
         raise ModuleError(f"exports no allocator: {' or '.join(ALLOCATORS)}")
-    for name in ALLOCATORS:
-        _check(exports, name, Signature((_I32,), (_I32,)))
+    _check(exports, allocator, Signature((_I32,), (_I32,)))
 
 
 def _has_end_of_stream(abi: AbiVersion) -> bool:

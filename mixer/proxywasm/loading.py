@@ -1,11 +1,12 @@
 """From the bytes of a module to one that this host can run, or a complete reason why not."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from mixer.proxywasm.abi import AbiVersion
 from mixer.proxywasm.callbacks import check_exports, detect_abi
 from mixer.proxywasm.hostcalls import host_calls
+from mixer.proxywasm.hostcalls.versions import versions_with
 from mixer.proxywasm.wasi import wasi_functions
 from mixer.vm import HostFunction, Import, Module, ModuleError, Signature, WasmEngine
 
@@ -37,25 +38,42 @@ def load_module(engine: WasmEngine, code: bytes) -> ProxyWasmModule:
     module = engine.compile(code)
     abi = detect_abi(module)
     check_exports(module, abi)
-    problems = import_problems(module, host_functions())
+    problems = import_problems(module, abi)
     if problems:
         raise ModuleError("; ".join(problems))
     return ProxyWasmModule(module, abi)
 
 
-def import_problems(module: Module, functions: Iterable[HostFunction]) -> list[str]:
-    """Name each import that this host cannot satisfy."""
-    offered = {(f.module, f.name): f.signature for f in functions}
-    return [p for i in module.imports if (p := _problem(i, offered))]
+def import_problems(module: Module, abi: AbiVersion | None) -> list[str]:
+    """Name each import that this host cannot satisfy; see `import_problem`."""
+    return [problem for wanted in module.imports if (problem := import_problem(wanted, abi))]
 
 
-def _problem(wanted: Import, offered: dict[tuple[str, str], Signature]) -> str | None:
+def import_problem(wanted: Import, abi: AbiVersion | None) -> str | None:
+    """Say why this host cannot satisfy an import, or None where it can.
+
+    Args:
+        wanted: The import.
+        abi: The module's version of the ABI, or None where that is not known.
+    """
     name = f"{wanted.module}.{wanted.name}"
     if wanted.signature is None:
         return f"imports {name}, which is not a function"
-    known = offered.get((wanted.module, wanted.name))
+    known = _offered().get((wanted.module, wanted.name))
     if known is None:
         return f"imports {name}, which this host does not have"
-    if known != wanted.signature:
-        return f"imports {name} as {wanted.signature}; it is {known}"
+    versions = versions_with(wanted.name)
+    if abi is not None and abi not in versions:
+        named = ", ".join(sorted(map(str, versions)))
+        return f"imports {name}, which its ABI {abi} does not have; it is one of {named}"
+    if wanted.signature not in known:
+        return f"imports {name} as {wanted.signature}; it is {' or '.join(map(str, known))}"
     return None
+
+
+@cache
+def _offered() -> dict[tuple[str, str], list[Signature]]:
+    offered: dict[tuple[str, str], list[Signature]] = {}
+    for function in host_functions():
+        offered.setdefault((function.module, function.name), []).append(function.signature)
+    return offered

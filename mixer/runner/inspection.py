@@ -7,9 +7,10 @@ from typing import Any
 from mixer.proxywasm import (
     LATER,
     UNSUPPORTED,
+    AbiVersion,
     check_exports,
     detect_abi,
-    host_functions,
+    import_problem,
     import_problems,
 )
 from mixer.vm import Module, ModuleError, WasmEngine
@@ -75,14 +76,14 @@ def inspect_module(code: bytes) -> Inspection:
     with WasmEngine() as engine:
         module = engine.compile(code)
         abi, problems = _abi(module)
-        problems += import_problems(module, host_functions())
+        problems += import_problems(module, abi)
         named = [e for e in module.exports if not e.name.startswith("proxy_abi_version_")]
         callbacks = [e for e in named if e.name.startswith("proxy_on_")]
         return Inspection(
             digest=module.digest,
             size=module.size,
-            abi=abi,
-            imports=tuple(sorted(set(_imports(module)))),
+            abi="none" if abi is None else str(abi),
+            imports=tuple(sorted(set(_imports(module, abi)))),
             callbacks=tuple(
                 ("not yet" if e.name in LATER else "called", f"{e.name}{e.signature}")
                 for e in callbacks
@@ -92,23 +93,22 @@ def inspect_module(code: bytes) -> Inspection:
         )
 
 
-def _abi(module: Module) -> tuple[str, list[str]]:
+def _abi(module: Module) -> tuple[AbiVersion | None, list[str]]:
     try:
         abi = detect_abi(module)
     except ModuleError as error:
-        return "none", [str(error)]
+        return None, [str(error)]
     try:
         check_exports(module, abi)
     except ModuleError as error:
-        return str(abi), [str(error)]
-    return str(abi), []
+        return abi, [str(error)]
+    return abi, []
 
 
-def _imports(module: Module) -> Iterator[Row]:
-    offered = {(f.module, f.name): f.signature for f in host_functions()}
+def _imports(module: Module, abi: AbiVersion | None) -> Iterator[Row]:
     for wanted in module.imports:
         name = f"{wanted.module}.{wanted.name}{wanted.signature or ''}"
-        if offered.get((wanted.module, wanted.name)) != wanted.signature:
+        if import_problem(wanted, abi):
             yield "missing", name
         elif wanted.name in UNSUPPORTED:
             yield "not yet", name

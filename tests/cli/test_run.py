@@ -22,7 +22,7 @@ _MODULE = """
   (memory (export "memory") 1)
   (data (i32.const 16) "source\\00port")
   (data (i32.const 32) "hello [red]")
-  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_abi_version_0_2_100"))
   (func (export "malloc") (param i32) (result i32) (i32.const 1024))
   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
     (drop (call $property (i32.const 16) (i32.const 11) (i32.const 0) (i32.const 4)))
@@ -124,7 +124,7 @@ def test_inspect_tells_what_is_supported(module: str) -> None:
     """Each import and callback has a word for how well it is supported."""
     result = _mixer("inspect", module)
     assert result.exit_code == 0
-    assert "ABI        0.2.1" in result.output
+    assert "ABI        0.2.100" in result.output
     assert "supported      env.proxy_get_property(i32, i32, i32, i32) -> (i32)" in result.output
     assert "not yet        env.proxy_set_upstream_override_host" in result.output
     assert "called         proxy_on_request_body" in result.output
@@ -230,7 +230,7 @@ _RESPONSES = """
   (memory (export "memory") 1)
   (data (i32.const 16) "x-new")
   (data (i32.const 32) "response\\00code")
-  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_abi_version_0_2_100"))
   (func (export "malloc") (param i32) (result i32) (i32.const 1024))
   (func (export "proxy_on_request_trailers") (param i32 i32) (result i32)
     (call $add (i32.const 1) (i32.const 16) (i32.const 5) (i32.const 16) (i32.const 1)))

@@ -1,13 +1,15 @@
 """Which modules load, and how others are refused."""
 
+from collections.abc import Iterable
+
 import pytest
 
-from mixer.proxywasm import AbiVersion, WasmVm, host_functions, import_problems, load_module
+from mixer.proxywasm import AbiVersion, PluginSettings, WasmVm, host_functions, load_module
+from mixer.proxywasm.hostcalls.versions import versions_with
 from mixer.proxywasm.services import Services
-from mixer.vm import ModuleError, VmLimits
+from mixer.vm import HostFunction, ModuleError, ValueType, VmLimits
 from tests.support.compile import engine, linker, wasm
 from tests.support.guest import Guest
-from tests.support.probe import probe_text
 
 MALLOC = '(func (export "malloc") (param i32) (result i32) (i32.const 0))'
 MARKER = '(func (export "proxy_abi_version_0_2_1"))'
@@ -43,10 +45,44 @@ def test_allocators(allocator: str) -> None:
     assert answers == [Answer(OK, b"probe")]
 
 
-def test_whole_probe_loads() -> None:
-    """A module may import all that the host has."""
-    module = load_module(engine(), wasm(probe_text())).module
-    assert import_problems(module, host_functions()) == []
+def imports(functions: Iterable[HostFunction]) -> list[str]:
+    return [
+        f'(import "{f.module}" "{f.name}" (func (param {_types(f.signature.params)})'
+        f" (result {_types(f.signature.results)})))"
+        for f in functions
+    ]
+
+
+def _types(types: Iterable[ValueType | None]) -> str:
+    return " ".join(t.value for t in types if t)
+
+
+@pytest.mark.parametrize("version", list(AbiVersion), ids=str)
+def test_every_call_of_a_version(version: AbiVersion) -> None:
+    """A module may import all that its version has; what that has not is named."""
+    functions = {(f.module, f.name): f for f in host_functions()}.values()
+    known = [f for f in functions if version in versions_with(f.name)]
+    others = [f for f in functions if version not in versions_with(f.name)]
+    marker = f'(func (export "{version.traits.marker}"))'
+    assert load_module(engine(), wasm(text(*imports(known), marker=marker))).abi is version
+    message = refusal(text(*imports(others), marker=marker))
+    for function in others:
+        assert f"imports env.{function.name}, which its ABI {version} does not have" in message
+
+
+@pytest.mark.parametrize("result", ["", "(result i32)"])
+@pytest.mark.parametrize("name", ["continue_request", "continue_response", "clear_route_cache"])
+def test_call_with_and_without_a_result(name: str, result: str) -> None:
+    """Three calls of ABI 0.1 may be imported as the specification has them, and as Envoy has."""
+    called = (
+        f'(import "env" "proxy_{name}" (func $call {result}))',
+        f'(func (export "proxy_on_tick") (param i32) (call $call) {"drop" if result else ""})',
+    )
+    old = '(func (export "proxy_abi_version_0_1_0"))'
+    module = load_module(engine(), wasm(text(*called, marker=old)))
+    with WasmVm(module, linker(), VmLimits(cpu=5.0), start_cpu=5.0, services=Services()) as vm:
+        root = vm.start_plugin(PluginSettings("old"))
+        vm.call(root, vm.callbacks.on_tick, root.id)
 
 
 def test_not_a_proxy_wasm_module() -> None:
@@ -82,6 +118,7 @@ def test_missing_allocator() -> None:
         ("proxy_on_tick", "(result i32)"),
         ("proxy_on_http_call_response", "(param i32 i32)"),
         ("proxy_on_response_headers", ""),
+        ("proxy_on_foreign_function", "(param i32)"),
         ("malloc", "(param i64) (result i32)"),
         ("_initialize", "(param i32)"),
         ("_start", "(result i32)"),
@@ -97,6 +134,19 @@ def test_wrong_signature(export: str, signature: str) -> None:
     message = refusal(text(function, allocator=allocator))
     assert f"export {export} " in message
     assert "must be" in message
+
+
+@pytest.mark.parametrize(
+    ("export", "marker"),
+    [
+        ("proxy_on_memory_allocate", "proxy_abi_version_0_2_1"),
+        ("proxy_on_foreign_function", "proxy_abi_version_0_1_0"),
+    ],
+)
+def test_wrong_signature_of_what_is_not_called(export: str, marker: str) -> None:
+    """A second allocator, or a callback that its version does not have, may be anything."""
+    function = f'(func (export "{export}") (param f64))'
+    load_module(engine(), wasm(text(function, marker=f'(func (export "{marker}"))')))
 
 
 def test_old_header_callback() -> None:
@@ -138,7 +188,7 @@ def test_reference_types_in_an_import() -> None:
 
 def test_absent_callbacks_answer_what_envoy_assumes() -> None:
     """A module that exports no callbacks starts, and lets every request pass."""
-    from mixer.proxywasm import Outcome, PluginSettings, StreamContext
+    from mixer.proxywasm import Outcome, StreamContext
     from tests.support.guest import http_stream
 
     module = load_module(engine(), wasm(text()))

@@ -4,7 +4,13 @@ from functools import cache
 
 import wasmtime
 
-from mixer.proxywasm import ProxyWasmModule, host_functions, load_module
+from mixer.proxywasm import (
+    ProxyWasmModule,
+    check_exports,
+    detect_abi,
+    host_functions,
+    load_module,
+)
 from mixer.vm import Linker, Module, WasmEngine, make_linker
 
 
@@ -30,6 +36,15 @@ def module(text: str) -> Module:
 def plugin(text: str) -> ProxyWasmModule:
     """A checked Proxy-Wasm module of the one engine."""
     return load_module(engine(), wasm(text))
+
+
+@cache
+def with_every_call(text: str) -> ProxyWasmModule:
+    """A Proxy-Wasm module that may import the host calls of every version of the ABI."""
+    compiled = module(text)
+    abi = detect_abi(compiled)
+    check_exports(compiled, abi)
+    return ProxyWasmModule(compiled, abi)
 
 
 @cache

@@ -24,7 +24,7 @@ from mixer.proxywasm import (
 from mixer.testing.callouts import FakeCallouts
 from mixer.vm import TrapError, VmLimits
 from tests.support import probe
-from tests.support.compile import linker, plugin
+from tests.support.compile import linker, with_every_call
 from tests.support.probe import Phase
 
 
@@ -137,7 +137,7 @@ class Guest:
         self.callouts = FakeCallouts()
         self._random: Callable[[int], bytes] = lambda size: _script(initialize).ljust(size, b"\0")
         self.vm = WasmVm(
-            plugin(probe.probe_text(abi, allocator=allocator)),
+            with_every_call(probe.probe_text(abi, allocator=allocator)),
             linker(),
             limits or VmLimits(cpu=5.0),
             start_cpu=5.0,

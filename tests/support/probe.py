@@ -85,9 +85,9 @@ _CALLBACKS = {
 }
 
 FUNCTIONS: dict[str, HostFunction] = {
-    f.name: f for f in host_functions() if f.module != "wasi_unstable"
+    f.name: f for f in reversed(host_functions()) if f.module != "wasi_unstable"
 }
-"""Every host function by name."""
+"""Every host function by name; of those with two signatures, the one that returns a status."""
 
 _INDEX = {name: index for index, name in enumerate(FUNCTIONS)}
 

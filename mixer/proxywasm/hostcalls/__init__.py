@@ -55,6 +55,7 @@ def host_calls() -> list[HostFunction]:
     )
     return [
         *(call.function() for topic in topics for call in topic.CALLS),
+        *(call.without_result() for call in streams.VOID_IN_THE_SPECIFICATION),
         HostFunction("env", "emscripten_notify_memory_growth", Signature((I32,), ()), _nothing),
         HostFunction("env", "pthread_equal", Signature((I32, I32), (I32,)), _equal),
     ]

@@ -1,7 +1,7 @@
 """One host call of the ABI, before it is bound to a linker."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mixer.proxywasm.abi import Status
 from mixer.vm import I32, I64, HostFunction, Signature
@@ -37,3 +37,7 @@ class HostCall:
         return HostFunction(
             "env", self.name, signature(self.params), self.call, fault=Status.INVALID_MEMORY_ACCESS
         )
+
+    def without_result(self) -> HostFunction:
+        """The same for modules that import it as a function without a result."""
+        return replace(self.function(), signature=replace(signature(self.params), results=()))
