@@ -90,12 +90,14 @@ class _Traits:
         headers_have_end_of_stream: Whether header callbacks get a third parameter.
         missing_header: The status for a header that is not there.
         native_stop_iteration: Whether a headers callback that stops still lets body callbacks come.
+        free_allocator: Whether the allocator may make any host call that does not allocate.
     """
 
     marker: str
     headers_have_end_of_stream: bool
     missing_header: Status
     native_stop_iteration: bool
+    free_allocator: bool = False
 
 
 class AbiVersion(Enum):
@@ -104,7 +106,7 @@ class AbiVersion(Enum):
     V0_1_0 = _Traits("proxy_abi_version_0_1_0", False, Status.OK, False)
     V0_2_0 = _Traits("proxy_abi_version_0_2_0", True, Status.NOT_FOUND, False)
     V0_2_1 = _Traits("proxy_abi_version_0_2_1", True, Status.NOT_FOUND, False)
-    V0_2_100 = _Traits("proxy_abi_version_0_2_100", True, Status.NOT_FOUND, True)
+    V0_2_100 = _Traits("proxy_abi_version_0_2_100", True, Status.NOT_FOUND, True, True)
 
     @property
     def traits(self) -> _Traits:

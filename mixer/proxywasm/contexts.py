@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
+from mixer.proxywasm import departures
 from mixer.proxywasm.abi import BufferType, LogLevel, MapType, Status, StreamType
 from mixer.proxywasm.expressions import Expressions, PluginActivation
 from mixer.proxywasm.property_codec import encode_known, split
+from mixer.proxywasm.departures import Compat, Departure
 from mixer.vm import HostCallError
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class PluginSettings:
     allow_on_headers_stop_iteration: bool = False
     log: LogSink | None = None
     log_level: LogLevel | None = None
+    compat: Compat = Compat.ENVOY
 
 
 class Context:
@@ -79,7 +82,10 @@ class Context:
         self.vm.log(level, message)
 
     def require_started(self) -> None:
-        """Raise HostCallError where the module's start code may not make a call."""
+        """Raise HostCallError within the module's start code, and within its allocator."""
+
+    def require_no_allocation(self) -> None:
+        """Raise HostCallError within the module's allocator."""
 
     def charge(self, size: int) -> bool:
         """Count bytes that the module hands over to be kept; whether it may."""
@@ -96,9 +102,13 @@ class Context:
         del map_type
         return None
 
+    def departs(self, departure: Departure) -> Status:
+        """The status where Envoy and SDKs do not agree."""
+        return departure.lenient if self.root.compat is Compat.LENIENT else departure.envoy
+
     def absent_map(self) -> Status:
         """How a look-up in a map that is not there ends."""
-        return Status.BAD_ARGUMENT
+        return self.departs(departures.READ_ABSENT_MAP)
 
     def buffer(self, buffer_type: BufferType) -> bytes | None:
         """The content of a buffer; empty outside its phase, None where Envoy says NOT_FOUND."""
@@ -134,7 +144,7 @@ class Context:
     def set_property(self, path: bytes, value: bytes) -> Status:
         """``proxy_set_property``."""
         del path, value
-        return Status.NOT_FOUND
+        return self.departs(departures.SET_PROPERTY_OUTSIDE_STREAM)
 
     def vm_closed(self) -> None:
         """Be told that no callback will be made any more."""
@@ -153,7 +163,8 @@ class Context:
 
     def resume(self, stream_type: StreamType) -> Status:
         """``proxy_continue_stream``."""
-        return Status.UNIMPLEMENTED if stream_type is StreamType.UPSTREAM else Status.OK
+        upstream = stream_type is StreamType.UPSTREAM
+        return self.departs(departures.CONTINUE_UPSTREAM) if upstream else Status.OK
 
     def close_stream(self, stream_type: StreamType) -> Status:
         """``proxy_close_stream``."""
@@ -164,14 +175,23 @@ class Context:
 class StartContext(Context):
     """While the module's own start code runs, before any context: only logging and WASI."""
 
+    where = "before proxy_on_context_create"
+
     def _refuse(self, *_: object) -> NoReturn:
-        raise HostCallError("host call before proxy_on_context_create: only proxy_log is allowed")
+        raise HostCallError(f"host call {self.where}: only proxy_log is allowed")
 
     require_started = _refuse
     header_map = writable_header_map = buffer = _refuse  # type: ignore[assignment]
     set_buffer = is_writable = _refuse  # type: ignore[assignment]
     get_property = set_property = _refuse  # type: ignore[assignment]
     send_local_response = resume = close_stream = _refuse  # type: ignore[assignment]
+
+
+class AllocationContext(StartContext):
+    """While the module's allocator runs within a host call: only logging, WASI's clock and poll."""
+
+    where = "within the module's allocator"
+    require_no_allocation = StartContext._refuse
 
 
 class RootContext(Context):
@@ -185,12 +205,14 @@ class RootContext(Context):
             lets body callbacks come, as Envoy's option of that name.
         callout: The one that the plugin is being told of.
         settings: All of what makes it this plugin.
+        compat: What it is answered where Envoy and SDKs do not agree.
     """
 
     __slots__ = (
         "_configuring",
         "allow_on_headers_stop_iteration",
         "callout",
+        "compat",
         "configuration",
         "expressions",
         "name",
@@ -208,6 +230,7 @@ class RootContext(Context):
         self.allow_on_headers_stop_iteration = plugin.allow_on_headers_stop_iteration
         self.callout: CalloutView | None = None
         self.expressions = Expressions()
+        self.compat = plugin.compat
         self._configuring = False
         self.settings = plugin
         vm.contexts[self.id] = self

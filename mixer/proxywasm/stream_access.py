@@ -9,6 +9,7 @@ from mixer.proxywasm.abi import BufferType, LogLevel, MapType, Status, StreamTyp
 from mixer.proxywasm.contexts import Context, RootContext
 from mixer.proxywasm.expressions import StreamActivation
 from mixer.proxywasm.filter_state import UNDECLARED, FilterStateMap
+from mixer.proxywasm.departures import CHANGE_ABSENT_BUFFER
 from mixer.proxywasm.lifecycle import NEW, End
 from mixer.proxywasm.message_view import MessageView, Pause
 from mixer.proxywasm.phases import PHASED
@@ -177,7 +178,7 @@ class StreamAccess(Context):
         """See `Context.set_buffer`."""
         view = self._view(buffer_type)
         if view is None or view.body() is None:
-            return Status.BAD_ARGUMENT
+            return self.departs(CHANGE_ABSENT_BUFFER)
         view.set_body(content)
         return Status.OK
 

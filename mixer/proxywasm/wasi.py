@@ -7,6 +7,8 @@ its configuration names. There are no files and no sockets.
 import struct
 from collections.abc import Callable
 from itertools import accumulate
+from operator import methodcaller
+from typing import Any
 
 from mixer.proxywasm.abi import LogLevel
 from mixer.proxywasm.contexts import Context
@@ -185,6 +187,31 @@ def wasi_functions() -> list[HostFunction]:
     functions = []
     for module in MODULES:
         for name, (params, call) in table.items():
-            functions.append(HostFunction(module, name, signature(params), call, fault=FAULT))
-        functions.append(HostFunction(module, "proc_exit", Signature((I32,), ()), proc_exit))
+            functions.append(
+                HostFunction(module, name, signature(params), _guarded(name, call), fault=FAULT)
+            )
+        functions.append(
+            HostFunction(
+                module, "proc_exit", Signature((I32,), ()), _guarded("proc_exit", proc_exit)
+            )
+        )
     return functions
+
+
+_WITHIN_THE_ALLOCATOR = frozenset({"fd_write", "clock_time_get", "poll_oneoff"})
+_NOT_AT_START = frozenset(
+    {"fd_read", "fd_seek", "fd_close", "sched_yield", "path_open", "proc_exit", "proc_raise"}
+)
+
+
+def _guarded(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """Allow a function only where Envoy does."""
+    if name in _WITHIN_THE_ALLOCATOR:
+        return call
+    require = methodcaller("require_started" if name in _NOT_AT_START else "require_no_allocation")
+
+    def guarded(context: Context, *args: int) -> Any:
+        require(context)
+        return call(context, *args)
+
+    return guarded

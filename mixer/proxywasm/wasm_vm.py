@@ -6,7 +6,13 @@ from typing import Any
 
 from mixer.proxywasm.abi import LogLevel, Status
 from mixer.proxywasm.callbacks import CLOSED, bind
-from mixer.proxywasm.contexts import Context, PluginSettings, RootContext, StartContext
+from mixer.proxywasm.contexts import (
+    AllocationContext,
+    Context,
+    PluginSettings,
+    RootContext,
+    StartContext,
+)
 from mixer.proxywasm.events import Events
 from mixer.proxywasm.loading import ProxyWasmModule
 from mixer.proxywasm.metrics import VmMetrics
@@ -111,6 +117,7 @@ class WasmVm:
         self._last_id = 0
         self._cpu = limits.cpu
         self._allocating = False
+        self._allocation = AllocationContext(self, 0)
         self.current: Context = StartContext(self, 0)
         self.instance: Instance = _Unborn()
         first = VmLimits(limits.memory_bytes, start_cpu, limits.table_elements)
@@ -215,13 +222,20 @@ class WasmVm:
         return target
 
     def _allocate(self, size: int) -> int:
+        """Enter the guest's allocator, which may do little more than log: as in Envoy."""
         if self._allocating:
             raise HostCallError("the module's allocator made a host call that allocates")
         self._allocating = True
+        instance = self.instance
+        caller = instance.data
+        if not self.abi.traits.free_allocator:
+            instance.data = self._allocation
+            self._allocation.reads = caller.reads  # the clock counts whoever looks at it
         try:
             return self.callbacks.allocate(size)
         finally:
             self._allocating = False
+            instance.data = caller
 
     def log(self, level: LogLevel, message: str, sink: LogSink | None = None) -> None:
         """Pass a message on; during the start, keep the last ones that tell of trouble."""

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixer.callouts.ports import GrpcMethod, RedisTarget
-from mixer.proxywasm import MetricType, PluginStartError
+from mixer.proxywasm import MetricType, PluginSettings, PluginStartError, ReadSet
 from mixer.proxywasm.grpc_stream import OpenStream
 from mixer.proxywasm.pairs import serialize
 from mixer.vm import I64, HostCallError, TrapError, TrapKind
@@ -151,6 +151,18 @@ def test_every_call_with_pointers_is_tested() -> None:
     assert set(FUNCTIONS) - without - set(GOOD) - set(WASI) == set(UNSUPPORTED) | set(_REFUSED)
 
 
+GOOD_ARGUMENTS = {name: arguments for name, (arguments, _) in (GOOD | WASI).items()}
+_ALLOWED_IN_ALLOCATOR = {
+    "proxy_log", "fd_write", "clock_time_get", "poll_oneoff",
+    # They have no effect at all, and are not told apart.
+    "emscripten_notify_memory_growth", "pthread_equal",
+}  # fmt: skip
+
+
+def params_of(name: str) -> int:
+    return len(FUNCTIONS[name].signature.params)
+
+
 ALLOCATING = {
     "proxy_get_header_map_value": (0, b"x", BYTES),
     "proxy_get_header_map_pairs": (0, BYTES),
@@ -198,16 +210,53 @@ def test_allocation_within_an_allocation(name: str) -> None:
     assert caught.value.kind is TrapKind.HOST_CALL
 
 
-def test_allocator_may_log() -> None:
-    """An allocator may make calls that do not allocate."""
+def within_the_allocator(*calls: Call, abi: str = "0_2_1") -> list[Answer]:
+    """Have a host call that allocates, and make these calls in the allocator."""
+    with Guest(abi, settings=PluginSettings("probe")) as guest:
+        inner = [Call(one.name, one.args, Phase.ALLOCATE) for one in calls]
+        return guest.in_headers(call("proxy_get_property", b"plugin_name", BYTES), *inner)
+
+
+def test_what_the_allocator_may_do() -> None:
+    """An allocator may log, read WASI's clock, and poll: nothing else, as in Envoy."""
+    answers = within_the_allocator(
+        call("proxy_log", 2, b"more memory"),
+        call("fd_write", 1, 0, 0, WORD),
+        call("clock_time_get", 0, 0, WORD),
+        call("poll_oneoff", 0, 0, 0, WORD),
+    )
+    assert [a.status for a in answers] == [OK] * 5
+
+
+@pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - _ALLOWED_IN_ALLOCATOR))
+def test_what_the_allocator_may_not_do(name: str) -> None:
+    """Every other call in an allocator is a trap that says why."""
+    with pytest.raises(TrapError, match="allocator") as caught:
+        within_the_allocator(Call(name, GOOD_ARGUMENTS.get(name, (0,) * params_of(name))))
+    assert caught.value.kind is TrapKind.HOST_CALL
+
+
+def test_allocator_of_higress() -> None:
+    """Under ABI 0.2.100 an allocator may make any call that does not allocate."""
+    answers = within_the_allocator(
+        call("proxy_get_current_time_nanoseconds", WORD),
+        call("proxy_get_buffer_status", 6, WORD, 0),
+        call("random_get", 8, 8),
+        abi="0_2_100",
+    )
+    assert [a.status for a in answers] == [OK] * 4
+
+
+def test_clock_in_the_allocator_is_a_read() -> None:
+    """What an allocator asks the clock counts as read by the request that allocates."""
+    reads = ReadSet()
     with Guest() as guest:
-        answers = guest.in_headers(
+        guest.in_headers(
             call("proxy_get_property", b"plugin_name", BYTES),
-            call("proxy_log", 2, b"more memory", phase=Phase.ALLOCATE),
-            call("proxy_get_current_time_nanoseconds", WORD, phase=Phase.ALLOCATE),
+            call("clock_time_get", 0, 0, WORD, phase=Phase.ALLOCATE),
+            reads=reads,
         )
-        assert [a.status for a in answers] == [OK, OK, OK]
-        assert [line for _, line in guest.logs] == ["more memory"]
+    assert reads.clock
 
 
 EARLY = {

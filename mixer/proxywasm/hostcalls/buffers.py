@@ -2,6 +2,7 @@
 
 from mixer.proxywasm.abi import BufferType, Status
 from mixer.proxywasm.contexts import Context
+from mixer.proxywasm.departures import CHANGE_ABSENT_BUFFER
 from mixer.proxywasm.hostcalls.signature import HostCall
 from mixer.proxywasm.hostcalls.taking import take
 
@@ -49,7 +50,7 @@ def set_buffer_bytes(
     kind = _BUFFERS[buffer_type]
     taken = take(context, data, data_size)
     if not context.is_writable(kind):
-        return Status.BAD_ARGUMENT
+        return context.departs(CHANGE_ABSENT_BUFFER)
     if taken is None:
         return Status.INTERNAL_FAILURE
     (new,) = taken

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from mixer.attributes import HeaderMap
 from mixer.proxywasm.abi import MapType, Status
 from mixer.proxywasm.contexts import Context
+from mixer.proxywasm.departures import CHANGE_ABSENT_MAP
 from mixer.proxywasm.hostcalls.signature import HostCall
 from mixer.proxywasm.hostcalls.taking import take
 from mixer.proxywasm.pairs import deserialize, serialize
@@ -96,7 +97,7 @@ def _change(context: Context, map_type: int, change: Callable[..., None], *spans
     taken = take(context, *spans)
     headers = context.writable_header_map(_MAPS[map_type])
     if headers is None:
-        return Status.BAD_ARGUMENT
+        return context.departs(CHANGE_ABSENT_MAP)
     if taken is None:
         return Status.INTERNAL_FAILURE
     change(headers, *taken)

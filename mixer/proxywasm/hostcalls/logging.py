@@ -22,12 +22,14 @@ def log(context: Context, level: int, message: int, size: int) -> int:
 
 def get_log_level(context: Context, level: int) -> int:
     """``proxy_get_log_level``."""
+    context.require_started()
     context.vm.instance.memory.write_u32(level, context.log_level)
     return Status.OK
 
 
 def get_current_time(context: Context, time: int) -> int:
     """``proxy_get_current_time_nanoseconds``."""
+    context.require_started()
     if context.reads is not None:
         context.reads.clock = True
     context.vm.instance.memory.write_u64(time, context.vm.services.wall_clock())

@@ -2,6 +2,7 @@
 
 from mixer.proxywasm.abi import BufferType, Status, StreamType
 from mixer.proxywasm.contexts import Context
+from mixer.proxywasm.departures import NOT_PENDING, UNKNOWN_CONTEXT
 from mixer.proxywasm.hostcalls.signature import HostCall
 from mixer.proxywasm.hostcalls.taking import take
 from mixer.proxywasm.http_stream import LocalResponse
@@ -74,7 +75,7 @@ def set_effective_context(context: Context, context_id: int) -> int:
     vm = context.vm
     target = vm.contexts.get(context_id) if context_id else vm.current
     if target is None:
-        return Status.BAD_ARGUMENT
+        return context.departs(UNKNOWN_CONTEXT)
     vm.instance.data = target
     return Status.OK
 
@@ -84,7 +85,7 @@ def done(context: Context) -> int:
     context.require_started()
     shutdown = context.vm.shutdown
     waited = shutdown is not None and shutdown.done(context.root)
-    return Status.OK if waited else Status.NOT_FOUND
+    return Status.OK if waited else context.departs(NOT_PENDING)
 
 
 def get_configuration(context: Context, data: int, size: int) -> int:
@@ -102,13 +103,18 @@ def get_status(context: Context, code: int, data: int, size: int) -> int:
     return context.vm.give(message.encode(), data, size)
 
 
-CALLS = (
-    HostCall("proxy_send_local_response", "iiiiiiii", send_local_response),
-    HostCall("proxy_continue_stream", "i", continue_stream),
-    HostCall("proxy_close_stream", "i", close_stream),
+VOID_IN_THE_SPECIFICATION = (
     HostCall("proxy_continue_request", "", continue_request),
     HostCall("proxy_continue_response", "", continue_response),
     HostCall("proxy_clear_route_cache", "", clear_route_cache),
+)
+"""Those of ABI 0.1 that return nothing in its text, and a status in Envoy: both load here."""
+
+CALLS = (
+    *VOID_IN_THE_SPECIFICATION,
+    HostCall("proxy_send_local_response", "iiiiiiii", send_local_response),
+    HostCall("proxy_continue_stream", "i", continue_stream),
+    HostCall("proxy_close_stream", "i", close_stream),
     HostCall("proxy_set_effective_context", "i", set_effective_context),
     HostCall("proxy_done", "", done),
     HostCall("proxy_get_configuration", "ii", get_configuration),
