@@ -34,6 +34,8 @@ def run(
     allow_on_headers_stop_iteration: options.AllowOnHeadersStopIteration = False,
     advance: options.Advance = 0.0,
     trace: options.Trace = False,
+    compat: options.Compat = None,
+    allow: options.Allow = None,
     json_output: options.Json = False,
 ) -> None:
     """Run one request through a module, and print everything that it did.
@@ -46,8 +48,16 @@ def run(
     --response-body '<p>' --response-body '</p>' --response-trailer 'x-checksum: 1'`
     """
     from mixer.cli.module_file import locate
+    from mixer.proxywasm import Compat
     from mixer.runner import PropertyError, RunRequest, parse_properties
-    from mixer.runner.inputs import InputError, content, header_fields, header_pairs, response
+    from mixer.runner.inputs import (
+        InputError,
+        capabilities,
+        content,
+        header_fields,
+        header_pairs,
+        response,
+    )
     from mixer.runner.plugin_file import run_plugin
     from mixer.vm import ModuleError, read_module
 
@@ -56,7 +66,11 @@ def run(
         plugin = run_plugin(config, file, adapter)
         request = RunRequest(
             headers=header_pairs(method, path, authority, header or []),
-            plugin=plugin.stopping_iteration() if allow_on_headers_stop_iteration else plugin,
+            plugin=plugin.with_options(
+                stop_iteration=allow_on_headers_stop_iteration,
+                compat=Compat(compat) if compat else None,
+                allowed=capabilities(allow or ()),
+            ),
             body=None if body is None else [content(piece) for piece in body],
             trailers=header_fields(trailer) if trailer else None,
             response=response(response_status, response_header, response_body, response_trailer),

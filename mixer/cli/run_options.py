@@ -1,5 +1,6 @@
 """The options of ``mixer run``, in the groups in which its help shows them."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -79,6 +80,27 @@ AllowOnHeadersStopIteration = Annotated[
     typer.Option(
         "--allow-on-headers-stop-iteration",
         help="As Envoy's option of that name.",
+        rich_help_panel=_PLUGIN,
+    ),
+]
+
+
+class CompatName(StrEnum):
+    """The values of ``--compat``; `mixer.proxywasm.Compat` is not imported before it is needed."""
+
+    ENVOY = "envoy"
+    LENIENT = "lenient"
+
+
+Compat = Annotated[
+    CompatName | None,
+    typer.Option(help="The answers where SDKs do not take Envoy's.", rich_help_panel=_PLUGIN),
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="The only host calls and callbacks, as `mixer inspect` prints them: separated by "
+        "commas, or repeated.",
         rich_help_panel=_PLUGIN,
     ),
 ]

@@ -3,10 +3,11 @@
 Source: the Kubernetes API reference of ``ObjectMeta``.
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from mixer.config.model import Choice, DnsLabel, DnsSubdomain, Model, StringMap, no_strings
 from mixer.config.units import Backoff, CpuLimit, MemoryLimit, VmAge
@@ -41,6 +42,32 @@ class Isolation(StrEnum):
     REQUEST = "request"
 
 
+class Compat(StrEnum):
+    """What a module is answered where SDKs do not take what Envoy answers."""
+
+    ENVOY = "envoy"
+    LENIENT = "lenient"
+
+
+MAX_CAPABILITIES = 256
+_CAPABILITY = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+def _capabilities(value: object) -> object:
+    """Take a list apart; a default comes as it is."""
+    if not isinstance(value, str):
+        return value
+    names = [name for part in value.split(",") if (name := part.strip())]
+    if not names:
+        raise ValueError("names no capability; leave the annotation out to allow all")
+    if len(names) > MAX_CAPABILITIES:
+        raise ValueError(f"names {len(names)} capabilities; {MAX_CAPABILITIES} at the most")
+    for name in names:
+        if not _CAPABILITY.fullmatch(name):
+            raise ValueError(f"{name!r} is no host call or callback, such as proxy_log or fd_write")
+    return frozenset(names)
+
+
 class AdapterAnnotations(Model):
     """Our settings for one adapter: annotations under ``mixer.dev/`` of a WasmPlugin.
 
@@ -61,6 +88,8 @@ class AdapterAnnotations(Model):
         root_id: Which of the module's root contexts to run; ``spec.pluginName`` when not given.
         allow_on_headers_stop_iteration: Envoy's setting of that name, ``true`` or ``false``.
         log_level: The least severe message that is logged.
+        compat: ``envoy`` or ``lenient``: the answer where SDKs do not take Envoy's.
+        allowed_capabilities: The only host calls and callbacks, separated by commas; None for all.
     """
 
     model_config = ConfigDict(
@@ -80,6 +109,8 @@ class AdapterAnnotations(Model):
     root_id: str | None = None
     allow_on_headers_stop_iteration: Literal["true", "false"] = "false"
     log_level: Choice[LogLevel] = LogLevel.INFO
+    compat: Choice[Compat] = Compat.ENVOY
+    allowed_capabilities: Annotated[frozenset[str] | None, BeforeValidator(_capabilities)] = None
 
     @field_validator("*", mode="before")
     @classmethod

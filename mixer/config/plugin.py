@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mixer.config.document import Document
-from mixer.config.metadata import AdapterMeta, Isolation, LogLevel
+from mixer.config.metadata import AdapterMeta, Compat, Isolation, LogLevel
 from mixer.config.model import Origin
 from mixer.config.module import module_path
 from mixer.config.problem import FieldPath, Problem
@@ -147,6 +147,16 @@ class WasmPlugin:
     def log_level(self) -> LogLevel:
         """Annotation ``mixer.dev/log-level``."""
         return self.metadata.annotations.log_level
+
+    @property
+    def compat(self) -> Compat:
+        """Annotation ``mixer.dev/compat``."""
+        return self.metadata.annotations.compat
+
+    @property
+    def allowed_capabilities(self) -> frozenset[str] | None:
+        """Annotation ``mixer.dev/allowed-capabilities``, or None where it is not given."""
+        return self.metadata.annotations.allowed_capabilities
 
     @property
     def order(self) -> tuple[int, int, str, str]:

@@ -13,6 +13,7 @@ from mixer.engine.match import matcher
 from mixer.engine.tenant import VmOwner
 from mixer.engine.token_bucket import TokenBucket
 from mixer.proxywasm import (
+    Compat,
     HttpStream,
     LogLevel,
     PluginSettings,
@@ -107,6 +108,7 @@ class Adapter:
             allow_on_headers_stop_iteration=plugin.allow_on_headers_stop_iteration,
             log=GuestLog(self.name),
             log_level=LogLevel[plugin.log_level.name],
+            compat=Compat(plugin.compat),
         )
         self._root: RootContext | None = None
         if isinstance(module, LoadFailure):

@@ -77,7 +77,8 @@ class Engine:
         module = self._module(plugin)
         if isinstance(module, LoadFailure):
             return Adapter(plugin, module, None, on_change=on_change)
-        owner = self._owners.owner(plugin, module, self._wasm.for_plugin(plugin).linker)
+        linker = self._wasm.for_plugin(plugin).linkers.of(plugin.allowed_capabilities)
+        owner = self._owners.owner(plugin, module, linker)
         return Adapter(plugin, module, owner, on_change=on_change)
 
     def _module(self, plugin: WasmPlugin) -> ProxyWasmModule | LoadFailure:

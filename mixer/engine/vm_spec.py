@@ -20,6 +20,7 @@ class VmSpec:
         limits: Of each callback.
         start_cpu: Seconds of CPU for the start.
         reload_backoff: Seconds from one start to the next with FAIL_RELOAD, else None.
+        allowed: The host calls and callbacks that are allowed, or None for all.
         max_memory: Bytes of linear memory from which on it is replaced, or None.
         max_age: Seconds after which it is replaced, or None.
     """
@@ -30,6 +31,7 @@ class VmSpec:
     limits: VmLimits
     start_cpu: float
     reload_backoff: float | None
+    allowed: frozenset[str] | None
     max_memory: int | None
     max_age: float | None
 
@@ -56,6 +58,7 @@ def vm_spec(plugin: WasmPlugin) -> VmSpec:
         limits=VmLimits(memory_bytes=plugin.limits.memory_bytes, cpu=plugin.limits.cpu),
         start_cpu=plugin.limits.start_cpu,
         reload_backoff=annotations.reload_backoff if reloads else None,
+        allowed=plugin.allowed_capabilities,
         max_memory=annotations.max_vm_memory,
         max_age=annotations.max_vm_age,
     )
@@ -92,6 +95,7 @@ class VmFactory:
             vm_id=self.spec.vm_id,
             configuration=self.spec.configuration,
             environment=dict(self.spec.environment),
+            allowed=self.spec.allowed,
         )
         vm.notification_lost = self._notification_lost
         return vm

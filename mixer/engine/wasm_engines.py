@@ -4,8 +4,8 @@ import logging
 from functools import cached_property
 
 from mixer.config import Configuration, WasmPlugin
-from mixer.proxywasm import ProxyWasmModule, host_functions, load_module
-from mixer.vm import CompileCache, InstancePool, ModuleError, WasmEngine, make_linker
+from mixer.proxywasm import HostLinkers, ProxyWasmModule, load_module
+from mixer.vm import CompileCache, InstancePool, ModuleError, WasmEngine
 
 _log = logging.getLogger(__name__)
 
@@ -14,13 +14,13 @@ class LoadedModules:
     """One engine of wasmtime, with what it has compiled.
 
     Attributes:
-        linker: Has this host's functions.
+        linkers: Have this host's functions.
         modules: By the digest of their code.
     """
 
     def __init__(self, engine: WasmEngine) -> None:
         self._engine = engine
-        self.linker = make_linker(engine, host_functions())
+        self.linkers = HostLinkers(engine)
         self.modules: dict[str, ProxyWasmModule] = {}
 
     def load(self, digest: str, code: bytes) -> None:
@@ -29,7 +29,7 @@ class LoadedModules:
 
     def close(self) -> None:
         """Free all of it; its instances must be closed before."""
-        self.linker.close()
+        self.linkers.close()
         self._engine.close()
 
 

@@ -10,7 +10,15 @@ from mixer.proxywasm.abi import (
     StreamType,
 )
 from mixer.proxywasm.callbacks import LATER, Callbacks, VmClosedError, check_exports, detect_abi
+from mixer.proxywasm.capabilities import (
+    Capabilities,
+    HostLinkers,
+    capabilities_of,
+    known_capabilities,
+    restricted,
+)
 from mixer.proxywasm.contexts import PluginSettings, PluginStartError, RootContext
+from mixer.proxywasm.departures import Compat
 from mixer.proxywasm.hostcalls import UNSUPPORTED
 from mixer.proxywasm.http_stream import HttpMessage, HttpStream, LocalResponse, SavedStream
 from mixer.proxywasm.loading import (
@@ -39,6 +47,9 @@ __all__ = [
     "BufferType",
     "Callbacks",
     "Cancel",
+    "Capabilities",
+    "Compat",
+    "HostLinkers",
     "HttpMessage",
     "HttpStream",
     "LocalResponse",
@@ -65,12 +76,15 @@ __all__ = [
     "StreamType",
     "VmClosedError",
     "WasmVm",
+    "capabilities_of",
     "check_exports",
     "deserialize",
     "detect_abi",
     "host_functions",
     "import_problem",
     "import_problems",
+    "known_capabilities",
     "load_module",
     "local_reply",
+    "restricted",
 ]

@@ -148,13 +148,15 @@ def _check(exports: dict[str, Signature | None], name: str, expected: Signature)
 class _Lazy(Callbacks):
     """Looks a callback up when it is made for the first time: a VM of one stream makes few."""
 
-    __slots__ = ("_abi", "_instance")
+    __slots__ = ("_abi", "_allowed", "_instance")
     _abi: AbiVersion
+    _allowed: frozenset[str] | None
     _instance: Instance
 
-    def __init__(self, instance: Instance, abi: AbiVersion) -> None:
+    def __init__(self, instance: Instance, abi: AbiVersion, allowed: frozenset[str] | None) -> None:
         object.__setattr__(self, "_instance", instance)
         object.__setattr__(self, "_abi", abi)
+        object.__setattr__(self, "_allowed", allowed)
 
     def __getattr__(self, name: str) -> GuestFunction | bool:
         """What the slot of that name is to hold, from now on."""
@@ -163,22 +165,33 @@ class _Lazy(Callbacks):
         return found
 
     def _look_up(self, name: str) -> GuestFunction | bool:
-        instance = self._instance
         if name == "sees_responses":
-            return any(instance.function(f"proxy_{callback}") for callback in _OF_RESPONSES)
+            return any(self._exported(callback) for callback in _OF_RESPONSES)
         if name == "allocate":
-            return next(f for allocator in ALLOCATORS if (f := instance.function(allocator)))
-        callback = instance.function(f"proxy_{name}")
+            return next(f for one in ALLOCATORS if (f := self._instance.function(one)))
+        callback = self._exported(name)
         if callback is None:
             return _constant(_CALLBACKS[name][2])
         if name in _WITH_END_OF_STREAM and not _has_end_of_stream(self._abi):
             return _without_end_of_stream(callback)
         return callback
 
+    def _exported(self, name: str) -> GuestFunction | None:
+        export = f"proxy_{name}"
+        if self._allowed and export not in self._allowed:
+            return None
+        return self._instance.function(export)
 
-def bind(instance: Instance, abi: AbiVersion) -> Callbacks:
-    """The callbacks of an instance."""
-    return _Lazy(instance, abi)
+
+def bind(instance: Instance, abi: AbiVersion, allowed: frozenset[str] | None = None) -> Callbacks:
+    """The callbacks of an instance.
+
+    Args:
+        instance: Of the module.
+        abi: Its version of the ABI.
+        allowed: The only callbacks that are made, or None for all.
+    """
+    return _Lazy(instance, abi, allowed)
 
 
 class VmClosedError(TrapError):

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from mixer.proxywasm import departures
 from mixer.proxywasm.abi import BufferType, LogLevel, MapType, Status, StreamType
+from mixer.proxywasm.departures import Compat, Departure
 from mixer.proxywasm.expressions import Expressions, PluginActivation
 from mixer.proxywasm.property_codec import encode_known, split
-from mixer.proxywasm.departures import Compat, Departure
 from mixer.vm import HostCallError
 
 if TYPE_CHECKING:

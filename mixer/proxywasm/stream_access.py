@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from mixer.cel import GROUPS
 from mixer.proxywasm.abi import BufferType, LogLevel, MapType, Status, StreamType
 from mixer.proxywasm.contexts import Context, RootContext
+from mixer.proxywasm.departures import CHANGE_ABSENT_BUFFER
 from mixer.proxywasm.expressions import StreamActivation
 from mixer.proxywasm.filter_state import UNDECLARED, FilterStateMap
-from mixer.proxywasm.departures import CHANGE_ABSENT_BUFFER
 from mixer.proxywasm.lifecycle import NEW, End
 from mixer.proxywasm.message_view import MessageView, Pause
 from mixer.proxywasm.phases import PHASED

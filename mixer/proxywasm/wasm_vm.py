@@ -6,6 +6,7 @@ from typing import Any
 
 from mixer.proxywasm.abi import LogLevel, Status
 from mixer.proxywasm.callbacks import CLOSED, bind
+from mixer.proxywasm.capabilities import Capabilities
 from mixer.proxywasm.contexts import (
     AllocationContext,
     Context,
@@ -68,6 +69,7 @@ class WasmVm:
         vm_id: ``vm_id`` of the configuration.
         configuration: What ``proxy_on_vm_start`` can read.
         environment: The variables that the module sees.
+        allowed: The only callbacks that are made, or None for all; the linker restricts the calls.
 
     Attributes:
         roots: The plugins, in the order of their start.
@@ -92,6 +94,7 @@ class WasmVm:
         vm_id: str = "",
         configuration: bytes = b"",
         environment: Mapping[str, str] = _NO_ENVIRONMENT,
+        allowed: Capabilities | None = None,
     ) -> None:
         self.abi = module.abi
         self.services = services
@@ -124,7 +127,7 @@ class WasmVm:
         self.instance = linker.instantiate(module.module, self.current, first)
         try:
             self._run_start_code()
-            self.callbacks = bind(self.instance, module.abi)
+            self.callbacks = bind(self.instance, module.abi, allowed)
         except BaseException:
             self.close()
             raise

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from mixer.proxywasm import known_capabilities
 from mixer.runner.exchange import Pieces, RunResponse
 
 _LONGEST_NAME = 255
@@ -80,6 +81,19 @@ def response(
             trailers=header_fields(trailers) if trailers else None,
         ),
     )
+
+
+def capabilities(texts: Iterable[str]) -> frozenset[str] | None:
+    """Host calls and callbacks, separated by commas; None where none is named.
+
+    Raises:
+        InputError: A name is no host call, and no callback.
+    """
+    names = frozenset(name for text in texts for part in text.split(",") if (name := part.strip()))
+    for name in names - known_capabilities():
+        if not name.startswith("proxy_on_"):
+            raise InputError(f"--allow {name}: neither a host call nor a callback")
+    return names or None
 
 
 def _header(text: str) -> tuple[str, str]:

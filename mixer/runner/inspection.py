@@ -8,6 +8,7 @@ from mixer.proxywasm import (
     LATER,
     UNSUPPORTED,
     AbiVersion,
+    capabilities_of,
     check_exports,
     detect_abi,
     import_problem,
@@ -31,6 +32,7 @@ class Inspection:
             ``missing``.
         callbacks: Each exported callback: ``called`` or ``not yet``.
         exports: The other exports.
+        capabilities: What an allow-list must have for it to run as without one.
         problems: Why this host cannot run it; empty where it can.
     """
 
@@ -40,6 +42,7 @@ class Inspection:
     imports: tuple[Row, ...]
     callbacks: tuple[Row, ...]
     exports: tuple[str, ...]
+    capabilities: tuple[str, ...]
     problems: tuple[str, ...]
 
     def summary(self) -> Iterator[tuple[str, str]]:
@@ -48,6 +51,7 @@ class Inspection:
         yield "size", f"{self.size:,} bytes"
         yield "ABI", self.abi
         yield "exports", ", ".join(self.exports)
+        yield "needs", ",".join(self.capabilities)
 
     def tables(self) -> Iterator[tuple[str, tuple[Row, ...]]]:
         """The lists, with their titles."""
@@ -63,6 +67,7 @@ class Inspection:
             "imports": [{"name": n, "support": s} for s, n in self.imports],
             "callbacks": [{"name": n, "support": s} for s, n in self.callbacks],
             "exports": list(self.exports),
+            "capabilities": list(self.capabilities),
             "problems": list(self.problems),
         }
 
@@ -89,6 +94,7 @@ def inspect_module(code: bytes) -> Inspection:
                 for e in callbacks
             ),
             exports=tuple(e.name for e in named if e not in callbacks),
+            capabilities=tuple(sorted(capabilities_of(module))),
             problems=tuple(problems),
         )
 

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from mixer.config import ConfigError, WasmPlugin, load
-from mixer.proxywasm import LogLevel, PluginSettings
+from mixer.proxywasm import Compat, LogLevel, PluginSettings
 from mixer.runner.inputs import InputError, content
 from mixer.runner.run import RunPlugin
 from mixer.vm import VmLimits
@@ -54,10 +54,12 @@ def _settings(plugin: WasmPlugin, module: Path) -> RunPlugin:
             root_id=plugin.root_id,
             configuration=plugin.configuration,
             allow_on_headers_stop_iteration=plugin.allow_on_headers_stop_iteration,
+            compat=Compat(plugin.compat),
         ),
         vm_id=plugin.vm_id,
         environment=plugin.env,
         log_level=LogLevel[plugin.log_level.name],
         limits=VmLimits(memory_bytes=plugin.limits.memory_bytes, cpu=plugin.limits.cpu),
         start_cpu=plugin.limits.start_cpu,
+        allowed=plugin.allowed_capabilities,
     )

@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from mixer.attributes import HeaderChange, HeaderMap, Value
 from mixer.proxywasm import (
+    Capabilities,
+    Compat,
     HttpMessage,
     HttpStream,
     LogLevel,
@@ -18,8 +20,8 @@ from mixer.proxywasm import (
     Services,
     StreamContext,
     WasmVm,
-    host_functions,
     load_module,
+    restricted,
 )
 from mixer.runner.attributes import attribute_bag
 from mixer.runner.exchange import Exchange, Pieces, RunResponse, TextPairs
@@ -49,6 +51,7 @@ class RunPlugin:
         log_level: The lowest level to record.
         limits: Bounds of the VM.
         start_cpu: Seconds of CPU for the start.
+        allowed: The only host calls and callbacks, or None for all.
     """
 
     settings: PluginSettings
@@ -57,11 +60,24 @@ class RunPlugin:
     log_level: LogLevel = LogLevel.TRACE
     limits: VmLimits = field(default_factory=VmLimits)
     start_cpu: float = 10.0
+    allowed: Capabilities | None = None
 
-    def stopping_iteration(self) -> "RunPlugin":
-        """The same with ``allow_on_headers_stop_iteration``."""
-        settings = replace(self.settings, allow_on_headers_stop_iteration=True)
-        return replace(self, settings=settings)
+    def with_options(
+        self,
+        *,
+        stop_iteration: bool = False,
+        compat: Compat | None = None,
+        allowed: Capabilities | None = None,
+    ) -> "RunPlugin":
+        """The same with what was said beside its file; what was not stays as it is."""
+        settings = replace(
+            self.settings,
+            allow_on_headers_stop_iteration=(
+                stop_iteration or self.settings.allow_on_headers_stop_iteration
+            ),
+            compat=compat or self.settings.compat,
+        )
+        return replace(self, settings=settings, allowed=allowed or self.allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +129,8 @@ def run_request(
         TrapError: It trapped while it started.
     """
     with WasmEngine(cache) as engine:
-        functions = host_functions() if trace is None else trace.functions(host_functions())
-        linker = make_linker(engine, functions)
+        functions = restricted(request.plugin.allowed)
+        linker = make_linker(engine, functions if trace is None else trace.functions(functions))
         try:
             waiter = waiter or JumpingWaiter()
             run = _Run(load_module(engine, code), request, waiter, trace)
@@ -156,6 +172,7 @@ class _Run:
             services=services,
             vm_id=plugin.vm_id,
             environment=plugin.environment,
+            allowed=plugin.allowed,
         ) as vm:
             if self._trace is not None:
                 vm.callbacks = self._trace.callbacks(vm.callbacks)

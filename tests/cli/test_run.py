@@ -120,6 +120,32 @@ def test_a_call_that_cannot_be_made_ends_with_2_and_says_why(
     assert message in result.stderr
 
 
+def test_an_allow_list(module: str) -> None:
+    """What is not on the list is refused; a name that cannot be meant is told."""
+    result = _mixer("run", module, "--allow", "proxy_on_request_headers, proxy_log")
+    assert result.exit_code == 0
+    assert "proxy_get_property is not among the adapter's allowed capabilities" in result.output
+    assert "hello [red]" in result.output
+    needs = json.loads(_mixer("inspect", "--json", module).stdout)["capabilities"]
+    result = _mixer("run", module, "--allow", ",".join(needs))
+    assert "allowed capabilities" not in result.output
+    result = _mixer("run", module, "--allow", "proxy_lgo")
+    assert result.exit_code == 2
+    assert "--allow proxy_lgo: neither a host call nor a callback" in result.stderr
+
+
+def test_lenient_answers(tmp_path: Path) -> None:
+    """A module that ends itself on Envoy's status lives with the lenient one."""
+    module = _written(
+        tmp_path,
+        """(func (export "proxy_on_log") (param i32)
+          (if (call $set (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+            (then unreachable)))""",
+    )
+    assert _mixer("run", module).exit_code == 1
+    assert _mixer("run", module, "--compat", "lenient").exit_code == 0
+
+
 def test_inspect_tells_what_is_supported(module: str) -> None:
     """Each import and callback has a word for how well it is supported."""
     result = _mixer("inspect", module)

@@ -16,7 +16,7 @@ from mixer.config import (
     loads,
 )
 from mixer.engine.clusters import configured_clusters
-from mixer.proxywasm import UNSUPPORTED, host_functions
+from mixer.proxywasm import UNSUPPORTED, departures, host_functions
 from mixer.proxywasm.foreign import FOREIGN_FUNCTIONS
 from mixer.telemetry import OWN
 from tests.differential.test_properties import DIFFERENT
@@ -110,6 +110,14 @@ def test_every_property_that_differs_is_documented(name: str) -> None:
     """The Proxy-Wasm page tells every property that the differential test leaves out."""
     page = (_DOCS / "proxy-wasm.md").read_text().partition("| property | why it differs |")[2]
     assert f"`{name}`" in page.partition("\n\n")[0]
+
+
+def test_every_departure_is_documented() -> None:
+    """The Proxy-Wasm page has the table of lenient statuses as the code has it."""
+    page = (_DOCS / "proxy-wasm.md").read_text()
+    for one in departures.ALL:
+        calls = ", ".join(f"`{call}`" for call in one.calls)
+        assert f"| {calls} | {one.when} | {one.envoy.name} | {one.lenient.name} |" in page
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,12 @@ def remove(name: str) -> Step:
     return _on_header("remove", name)
 
 
+def trap_unless_ok(function: str, *texts: str, kind: int) -> Step:
+    """Do something with a header, and panic on any status but OK, as the Rust SDK does."""
+    code = f"(call ${function} (i32.const {kind})"
+    return lambda t: f"(if {code} {' '.join(map(t.place, texts))}) (then unreachable))"
+
+
 def deny(status: int = 403, body: str = "", details: str = "", grpc: int = -1) -> Step:
     """Answer the request."""
     return lambda t: (

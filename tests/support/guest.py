@@ -22,7 +22,7 @@ from mixer.proxywasm import (
     WasmVm,
 )
 from mixer.testing.callouts import FakeCallouts
-from mixer.vm import TrapError, VmLimits
+from mixer.vm import Linker, TrapError, VmLimits
 from tests.support import probe
 from tests.support.compile import linker, with_every_call
 from tests.support.probe import Phase
@@ -116,6 +116,7 @@ class Guest:
         script: Calls to make while the plugin starts.
         services: See `mixer.proxywasm.WasmVm`, as for ``vm_options``.
         settings: Of the plugin.
+        using: A linker with other functions than all.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class Guest:
         limits: VmLimits | None = None,
         allocator: str = "malloc",
         start: bool = True,
+        using: Linker | None = None,
         **vm_options: Any,
     ) -> None:
         self.logs: list[tuple[LogLevel, str]] = []
@@ -136,9 +138,10 @@ class Guest:
         self.time = ManualScheduler()
         self.callouts = FakeCallouts()
         self._random: Callable[[int], bytes] = lambda size: _script(initialize).ljust(size, b"\0")
+        self.linker = using or linker()  # it must outlive the VM
         self.vm = WasmVm(
             with_every_call(probe.probe_text(abi, allocator=allocator)),
-            linker(),
+            self.linker,
             limits or VmLimits(cpu=5.0),
             start_cpu=5.0,
             services=Services(
