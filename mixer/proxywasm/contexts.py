@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mixer.proxywasm.reads import ReadSet
     from mixer.proxywasm.services import LogSink
     from mixer.proxywasm.wasm_vm import WasmVm
+    from mixer.vm import GuestFunction
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,16 +254,19 @@ class RootContext(Context):
             TrapError: It trapped.
         """
         call, callbacks = self.vm.call, self.vm.callbacks
-        call(self, callbacks.on_context_create, self.id, 0)
+        self._with_configuration(callbacks.on_context_create, 0)
         if not call(self, callbacks.on_vm_start, self.id, len(self.vm.configuration)):
             raise PluginStartError("proxy_on_vm_start returned false", self.vm)
+        if not self._with_configuration(callbacks.on_configure, len(self.configuration)):
+            raise PluginStartError("the module refused its configuration", self.vm)
+
+    def _with_configuration(self, callback: GuestFunction, argument: int) -> int:
+        """Make a callback that can read the configuration: no other can."""
         self._configuring = True
         try:
-            accepted = call(self, callbacks.on_configure, self.id, len(self.configuration))
+            return self.vm.call(self, callback, self.id, argument)
         finally:
             self._configuring = False
-        if not accepted:
-            raise PluginStartError("the module refused its configuration", self.vm)
 
     def buffer(self, buffer_type: BufferType) -> bytes | None:
         """See `Context.buffer`."""

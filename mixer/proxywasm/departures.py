@@ -54,7 +54,13 @@ CHANGE_ABSENT_MAP = Departure(
 )
 CHANGE_ABSENT_BUFFER = Departure(
     ("set_buffer_bytes",),
-    "the buffer is not there in this phase, or cannot be changed",
+    "the buffer is that of a call's response or the plugin's configuration, and not there",
+    Status.NOT_FOUND,
+    Status.OK,
+)
+CHANGE_READ_ONLY_BUFFER = Departure(
+    ("set_buffer_bytes",),
+    "another buffer that is not there in this phase, or cannot be changed",
     Status.BAD_ARGUMENT,
     Status.OK,
 )
@@ -76,6 +82,7 @@ ALL = (
     READ_ABSENT_MAP,
     CHANGE_ABSENT_MAP,
     CHANGE_ABSENT_BUFFER,
+    CHANGE_READ_ONLY_BUFFER,
     SET_PROPERTY_OUTSIDE_STREAM,
     CONTINUE_UPSTREAM,
     UNKNOWN_CONTEXT,

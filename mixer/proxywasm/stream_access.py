@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mixer.cel import GROUPS
 from mixer.proxywasm.abi import BufferType, LogLevel, MapType, Status, StreamType
 from mixer.proxywasm.contexts import Context, RootContext
-from mixer.proxywasm.departures import CHANGE_ABSENT_BUFFER
+from mixer.proxywasm.departures import CHANGE_READ_ONLY_BUFFER
 from mixer.proxywasm.expressions import StreamActivation
 from mixer.proxywasm.filter_state import UNDECLARED, FilterStateMap
 from mixer.proxywasm.lifecycle import NEW, End
@@ -178,7 +178,7 @@ class StreamAccess(Context):
         """See `Context.set_buffer`."""
         view = self._view(buffer_type)
         if view is None or view.body() is None:
-            return self.departs(CHANGE_ABSENT_BUFFER)
+            return self.departs(CHANGE_READ_ONLY_BUFFER)
         view.set_body(content)
         return Status.OK
 

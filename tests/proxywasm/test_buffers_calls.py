@@ -99,7 +99,7 @@ def test_buffer_that_is_not_found(kind: int) -> None:
     """The configuration is not found in a stream, nor is the body of a call's response."""
     with Guest() as guest:
         answers = guest.in_body(get(kind), status(kind), put(b"x", kind=kind), body=BODY)
-    assert [a.status for a in answers] == [NOT_FOUND, NOT_FOUND, BAD_ARGUMENT]
+    assert [a.status for a in answers] == [NOT_FOUND] * 3
 
 
 def test_configuration_of_the_vm_is_always_there() -> None:

@@ -9,6 +9,7 @@ from mixer.proxywasm.departures import (
     ALL,
     CHANGE_ABSENT_BUFFER,
     CHANGE_ABSENT_MAP,
+    CHANGE_READ_ONLY_BUFFER,
     CONTINUE_UPSTREAM,
     NOT_PENDING,
     READ_ABSENT_MAP,
@@ -20,7 +21,7 @@ from tests.support.guest import BYTES, Answer, Call, Guest, Phase, call
 
 HEADERS = [(b":path", b"/"), (b"x", b"1")]
 RESPONSE_HEADERS = 2
-RESPONSE_BODY = 1
+RESPONSE_BODY, CALL_BODY = 1, 4
 
 CASES: list[tuple[Departure, Call]] = [
     (READ_ABSENT_MAP, call("proxy_get_header_map_value", RESPONSE_HEADERS, b"x", BYTES)),
@@ -28,7 +29,8 @@ CASES: list[tuple[Departure, Call]] = [
     (CHANGE_ABSENT_MAP, call("proxy_replace_header_map_value", RESPONSE_HEADERS, b"x", b"2")),
     (CHANGE_ABSENT_MAP, call("proxy_remove_header_map_value", RESPONSE_HEADERS, b"x")),
     (CHANGE_ABSENT_MAP, call("proxy_set_header_map_pairs", RESPONSE_HEADERS, bytes(4))),
-    (CHANGE_ABSENT_BUFFER, call("proxy_set_buffer_bytes", RESPONSE_BODY, 0, 0, b"new")),
+    (CHANGE_ABSENT_BUFFER, call("proxy_set_buffer_bytes", CALL_BODY, 0, 0, b"new")),
+    (CHANGE_READ_ONLY_BUFFER, call("proxy_set_buffer_bytes", RESPONSE_BODY, 0, 0, b"new")),
     (CONTINUE_UPSTREAM, call("proxy_continue_stream", 3)),
     (UNKNOWN_CONTEXT, call("proxy_set_effective_context", 99)),
     (NOT_PENDING, call("proxy_done")),
@@ -58,7 +60,7 @@ def test_status_in_a_stream(departure: Departure, one: Call, compat: Compat) -> 
     [
         (SET_PROPERTY_OUTSIDE_STREAM, call("proxy_set_property", b"name", b"value")),
         (READ_ABSENT_MAP, call("proxy_get_header_map_value", 0, b"x", BYTES)),
-        (CHANGE_ABSENT_BUFFER, call("proxy_set_buffer_bytes", 0, 0, 0, b"new")),
+        (CHANGE_READ_ONLY_BUFFER, call("proxy_set_buffer_bytes", 0, 0, 0, b"new")),
     ],
     ids=lambda x: getattr(x, "name", ""),
 )

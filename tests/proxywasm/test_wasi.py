@@ -181,7 +181,17 @@ REFUSED = {
     "path_filestat_get": 58,
     "path_unlink_file": 58,
     "path_create_directory": 58,
-    "fd_pwrite": 58,
+    "fd_pwrite": 8,
+    "fd_sync": 8,
+    "fd_datasync": 8,
+    "fd_allocate": 8,
+    "fd_advise": 0,
+    "fd_tell": 8,
+    "fd_renumber": 8,
+    "fd_fdstat_set_rights": 8,
+    "fd_filestat_set_size": 8,
+    "fd_filestat_set_times": 8,
+    "path_readlink": 58,
     "sock_send": 58,
     "sock_recv": 58,
     "sock_accept": 58,
@@ -199,6 +209,19 @@ def test_fixed_answers(name: str) -> None:
     arguments = tuple(3 for _ in FUNCTIONS[name].signature.params)
     with Guest() as guest:
         assert guest.in_headers(Call(name, arguments)) == [Answer(REFUSED[name])]
+
+
+@pytest.mark.parametrize("fd", [1, 2])
+def test_files_of_the_outputs(fd: int) -> None:
+    """Standard output and error can be flushed and asked for their place, and be written at one."""
+    with Guest() as guest:
+        answers = guest.in_headers(
+            call("fd_sync", fd),
+            call("fd_tell", fd, WORD),
+            call("fd_renumber", fd, 3 - fd),
+            call("fd_pwrite", fd, 0, 0, 0, WORD),
+        )
+    assert [a.status for a in answers] == [0, 0, NOTSUP, 0]
 
 
 def test_both_names_of_the_module() -> None:

@@ -2,7 +2,7 @@
 
 from mixer.proxywasm.abi import BufferType, Status
 from mixer.proxywasm.contexts import Context
-from mixer.proxywasm.departures import CHANGE_ABSENT_BUFFER
+from mixer.proxywasm.departures import CHANGE_ABSENT_BUFFER, CHANGE_READ_ONLY_BUFFER
 from mixer.proxywasm.hostcalls.signature import HostCall
 from mixer.proxywasm.hostcalls.taking import take
 
@@ -48,18 +48,18 @@ def set_buffer_bytes(
     if buffer_type > _MAX_BUFFER:
         return Status.BAD_ARGUMENT
     kind = _BUFFERS[buffer_type]
+    old = context.buffer(kind)
+    if old is None:
+        return context.departs(CHANGE_ABSENT_BUFFER)
     taken = take(context, data, data_size)
     if not context.is_writable(kind):
-        return context.departs(CHANGE_ABSENT_BUFFER)
+        return context.departs(CHANGE_READ_ONLY_BUFFER)
     if taken is None:
         return Status.INTERNAL_FAILURE
     (new,) = taken
-    old = context.buffer(kind) or b""
-    if start == 0:
-        return context.set_buffer(kind, new + old[size:])
-    if start >= len(old):
-        return context.set_buffer(kind, old + new)
-    return Status.BAD_ARGUMENT  # Envoy does not replace in the middle, whatever the text says
+    if 0 < start < len(old):
+        return Status.BAD_ARGUMENT  # Envoy does not replace in the middle, whatever the text says
+    return context.set_buffer(kind, old + new if start else new + old[size:])
 
 
 CALLS = (

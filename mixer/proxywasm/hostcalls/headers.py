@@ -25,25 +25,30 @@ def get_header_map_value(
     kind = _MAPS[map_type]
     headers = context.header_map(kind)
     if headers is None:
-        return context.absent_map()
+        return _absent(context, context.absent_map(), value, value_size)
     found = headers.first(name)
     if context.reads is not None:
         context.reads.headers[kind, name] = found
     if found is None:
-        vm.give(b"", value, value_size)
-        return vm.abi.traits.missing_header
+        return _absent(context, vm.abi.traits.missing_header, value, value_size)
     return vm.give(found, value, value_size)
 
 
+def _absent(context: Context, status: Status, value: int, value_size: int) -> Status:
+    """In ABI 0.1 a header that is not there is empty."""
+    return context.vm.give(b"", value, value_size) if status is Status.OK else status
+
+
 def get_header_map_pairs(context: Context, map_type: int, data: int, size: int) -> int:
-    """``proxy_get_header_map_pairs``: the whole map; nothing where there is none."""
+    """``proxy_get_header_map_pairs``: the whole map; nothing where it has none."""
     if map_type > _MAX_MAP:
         return Status.BAD_ARGUMENT
     headers = context.header_map(_MAPS[map_type])
     if headers is None:
         return context.vm.give(b"", data, size)
     _read_whole(context, map_type)
-    return context.vm.give(serialize(headers.pairs()), data, size)
+    pairs = headers.pairs()
+    return context.vm.give(serialize(pairs) if pairs else b"", data, size)
 
 
 def get_header_map_size(context: Context, map_type: int, size: int) -> int:

@@ -1,0 +1,69 @@
+"""Every host call, with good and bad arguments, in every phase: in Envoy as here."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from mixer.proxywasm import UNSUPPORTED, AbiVersion, host_functions
+from mixer.proxywasm.hostcalls.versions import versions_with
+from tests.differential import sweep_table as table
+from tests.differential.sweep import PHASES, Swept
+from tests.differential.sweeping import Sweep, here, in_envoy
+
+ENVOYS = ("0_1_0", "0_2_0", "0_2_1")
+"""The versions that Envoy knows: 0.2.100 is Higress's."""
+
+HTTP_PHASES = set(PHASES[: PHASES.index("delete") + 1])
+
+
+def swept(abi: str) -> Sweep:
+    """All rows of a version, in the order of the table."""
+    version = next(v for v in AbiVersion if str(v) == abi.replace("_", "."))
+    rows = (*table.SINCE_0_2_1, *table.OF_0_1, *table.WASI, *table.ROWS)
+    there = [row for row in rows if version in versions_with(row.call)]
+    return Sweep(tuple(entry for row in there for entry in row.entries()), abi)
+
+
+def differences(one: Sweep, envoy: Swept, host: Swept) -> list[str]:
+    return [
+        f"{phase}: {entry}: {envoy[phase].get(n)} in Envoy, {host[phase].get(n)} here"
+        for phase in sorted(HTTP_PHASES)
+        for n, entry in enumerate(one.entries)
+        if envoy[phase].get(n) != host[phase].get(n)
+    ]
+
+
+@pytest.mark.usefixtures("envoy")
+@pytest.mark.parametrize("abi", ENVOYS)
+def test_equal_to_envoy(abi: str, tmp_path: Path) -> None:
+    """Each status, each word and each byte that a call of the table gives, is that of Envoy."""
+    one = swept(abi)
+    host = here(one)
+    envoy = asyncio.run(in_envoy(one, tmp_path))
+    for phase in HTTP_PHASES:
+        assert len(envoy[phase]) == len(host[phase]) == len(one.entries), phase
+    found = differences(one, envoy, host)
+    assert not found, f"{len(found)} differences:\n" + "\n".join(found[:40])
+
+
+ELSEWHERE = {
+    # They end the stream or go on with it: tests/differential/test_responses.py, test_endings.py.
+    "proxy_send_local_response", "proxy_continue_stream", "proxy_close_stream",
+    "proxy_continue_request", "proxy_continue_response",
+    # Envoy does not have these, or of another type.
+    "path_link", "path_symlink", "proc_raise", "proxy_redis_init",
+    "proxy_redis_call",
+    # They do nothing.
+    "pthread_equal", "emscripten_notify_memory_growth",
+    # Not in the table yet.
+    "proxy_get_property", "proxy_set_property", "proxy_call_foreign_function",
+}  # fmt: skip
+
+
+def test_every_call_is_in_the_table() -> None:
+    """No host function is left out of the sweep but those that are named here."""
+    calls = {entry.call for abi in ENVOYS for entry in swept(abi).entries}
+    there = {function.name for function in host_functions()} - UNSUPPORTED
+    assert there - ELSEWHERE == calls
+    assert calls.isdisjoint(ELSEWHERE)
