@@ -36,6 +36,8 @@ from mixer.proxywasm.reads import ReadSet
 from mixer.proxywasm.scheduling import Cancel, LoopScheduler, ManualScheduler, Scheduler
 from mixer.proxywasm.services import LogSink, Services
 from mixer.proxywasm.stream_context import StreamContext
+from mixer.proxywasm.tcp_stream import Peer, TcpFlow, TcpStream
+from mixer.proxywasm.tcp_stream_context import TcpStreamContext
 from mixer.proxywasm.wasm_vm import WasmVm
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "MetricStore",
     "MetricType",
     "Outcome",
+    "Peer",
     "PluginSettings",
     "PluginStartError",
     "ProxyWasmModule",
@@ -74,6 +77,9 @@ __all__ = [
     "Status",
     "StreamContext",
     "StreamType",
+    "TcpFlow",
+    "TcpStream",
+    "TcpStreamContext",
     "VmClosedError",
     "WasmVm",
     "capabilities_of",

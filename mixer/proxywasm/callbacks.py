@@ -40,14 +40,14 @@ _CALLBACKS = {
     "on_grpc_receive_trailing_metadata": (3, _NONE, 0),
     "on_grpc_close": (3, _NONE, 0),
     "on_redis_call_response": (4, _NONE, 0),
+    "on_new_connection": (1, _ACTION, 0),
+    "on_downstream_data": (3, _ACTION, 0),
+    "on_upstream_data": (3, _ACTION, 0),
+    "on_downstream_connection_close": (2, _NONE, 0),
+    "on_upstream_connection_close": (2, _NONE, 0),
 }
 _LATER = {
     "validate_configuration": (2, _ACTION),
-    "on_new_connection": (1, _ACTION),
-    "on_downstream_data": (3, _ACTION),
-    "on_upstream_data": (3, _ACTION),
-    "on_downstream_connection_close": (2, _NONE),
-    "on_upstream_connection_close": (2, _NONE),
     "on_request_metadata": (2, _ACTION),
     "on_response_metadata": (2, _ACTION),
     "on_foreign_function": (3, _NONE),
@@ -94,6 +94,11 @@ class Callbacks:
     on_grpc_receive_trailing_metadata: GuestFunction
     on_grpc_close: GuestFunction
     on_redis_call_response: GuestFunction
+    on_new_connection: GuestFunction
+    on_downstream_data: GuestFunction
+    on_upstream_data: GuestFunction
+    on_downstream_connection_close: GuestFunction
+    on_upstream_connection_close: GuestFunction
     allocate: GuestFunction
     sees_responses: bool
 

@@ -98,9 +98,17 @@ _CALLBACKS = {
     "response_headers": 3, "response_body": 3, "response_trailers": 2,
     "log": 1, "done": 1, "delete": 1, "http_call_response": 5,
 }  # fmt: skip
-_VOID = {"log", "delete", "http_call_response"}
+_VOID = {
+    "log", "delete", "http_call_response",
+    "downstream_connection_close", "upstream_connection_close",
+}  # fmt: skip
 # How many headers a request has is up to Envoy, which adds some; so it is with those of a callout.
 _TOLD = {"request_headers": (2,), "http_call_response": (1, 3, 4)}
+TCP_CALLBACKS = {
+    "new_connection": 1, "downstream_data": 3, "upstream_data": 3,
+    "downstream_connection_close": 2, "upstream_connection_close": 2,
+    "log": 1, "done": 1, "delete": 1,
+}  # fmt: skip
 _DATA = 1 << 16
 
 Step = Callable[[Texts], str]
@@ -355,12 +363,14 @@ def drop_at(length: int) -> Step:
     )
 
 
-def module_text(script: Script, abi: str = "0_2_1") -> str:
+def module_text(
+    script: Script, abi: str = "0_2_1", callbacks: Mapping[str, int] = _CALLBACKS
+) -> str:
     """The text of a module that runs a script; steps by callback."""
     texts = Texts(_DATA)
     functions = []
     old = abi == "0_1_0"
-    for name, params in _CALLBACKS.items():
+    for name, params in callbacks.items():
         count = params - (old and name.endswith("_headers"))
         code = " ".join(step(texts) for step in script.get(name, ()))
         functions.append(_callback(texts, name, count, code))

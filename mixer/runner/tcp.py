@@ -1,0 +1,169 @@
+"""One TCP connection through a module, without a network: for the authors of modules."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from mixer.attributes import AttributeBag, Value
+from mixer.proxywasm import (
+    HostLinkers,
+    LogLevel,
+    Outcome,
+    Peer,
+    ReadSet,
+    RootContext,
+    Services,
+    TcpStream,
+    TcpStreamContext,
+    WasmVm,
+    load_module,
+)
+from mixer.runner.run import RunPlugin
+from mixer.vm import CompileCache, TrapError, WasmEngine
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one side sends.
+
+    Attributes:
+        data: The bytes.
+        from_upstream: Which side.
+        ends: Whether it ends that side.
+    """
+
+    data: bytes
+    from_upstream: bool = False
+    ends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunConnection:
+    """What to run.
+
+    Attributes:
+        plugin: What runs it.
+        pieces: What happens, in order; then the connection is closed.
+        closed_by: Who closes it, as the module is told.
+        properties: Attributes of the connection, such as ``source.port``.
+    """
+
+    plugin: RunPlugin
+    pieces: Sequence[Piece]
+    closed_by: Peer = Peer.REMOTE
+    properties: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionReport:
+    """One connection through one module.
+
+    Attributes:
+        verdict: ``carried``, ``held`` (it was kept from its start), ``closed`` (by the module) or
+            ``trap``.
+        to_upstream: What went on of the client's data.
+        to_downstream: What went on of the upstream's data.
+        held_back: Bytes that the module never let go, of both.
+        logs: Level and text of each message, those of the start first.
+        reads: What the module read.
+        trap: Why it trapped, or empty.
+        start_seconds: Time for start and configuration.
+        connection_seconds: Time for the connection's callbacks.
+    """
+
+    verdict: str
+    to_upstream: bytes
+    to_downstream: bytes
+    held_back: int
+    logs: tuple[tuple[LogLevel, str], ...]
+    reads: ReadSet
+    trap: str
+    start_seconds: float
+    connection_seconds: float
+
+
+def run_connection(
+    code: bytes, connection: RunConnection, cache: CompileCache | None = None
+) -> ConnectionReport:
+    """Run one connection through a module.
+
+    Raises:
+        ModuleError: The module cannot run here.
+        PluginStartError: It refused to start.
+        TrapError: It trapped while it started.
+    """
+    plugin, began = connection.plugin, time.perf_counter()
+    logs: list[tuple[LogLevel, str]] = []
+    services = Services(
+        log=lambda level, line: logs.append((level, line)), log_level=plugin.log_level
+    )
+    with WasmEngine(cache) as engine:
+        linkers = HostLinkers(engine)
+        try:
+            with WasmVm(
+                load_module(engine, code),
+                linkers.of(plugin.allowed),
+                plugin.limits,
+                start_cpu=plugin.start_cpu,
+                services=services,
+                vm_id=plugin.vm_id,
+                environment=plugin.environment,
+                allowed=plugin.allowed,
+            ) as vm:
+                root = vm.start_plugin(plugin.settings)
+                vm.started()
+                return _report(root, connection, logs, began)
+        finally:
+            linkers.close()
+
+
+def _report(
+    root: RootContext,
+    connection: RunConnection,
+    logs: list[tuple[LogLevel, str]],
+    began: float,
+) -> ConnectionReport:
+    started = time.perf_counter()
+    properties = connection.properties
+    resolvers = {name: (lambda source, name=name: source[name]) for name in properties}
+    stream = TcpStream(AttributeBag(resolvers, properties))
+    reads, trap, verdict = ReadSet(), "", "trap"
+    try:
+        verdict = _drive(TcpStreamContext(root, stream, reads), connection)
+    except TrapError as error:
+        trap = str(error)
+    return ConnectionReport(
+        verdict=verdict,
+        to_upstream=stream.downstream.passed,
+        to_downstream=stream.upstream.passed,
+        held_back=len(stream.downstream.held) + len(stream.upstream.held),
+        logs=tuple(logs),
+        reads=reads,
+        trap=trap,
+        start_seconds=started - began,
+        connection_seconds=time.perf_counter() - started,
+    )
+
+
+def _drive(context: TcpStreamContext, connection: RunConnection) -> str:
+    verdict = _carry(context, connection.pieces)
+    peer = Peer.LOCAL if verdict == "closed" else connection.closed_by
+    if verdict != "held":  # nothing reads a connection that is held: its end is not seen either
+        context.on_downstream_connection_close(peer)
+        context.delete()
+    return verdict
+
+
+def _carry(context: TcpStreamContext, pieces: Sequence[Piece]) -> str:
+    outcome = context.on_new_connection()
+    for piece in pieces:
+        if outcome is Outcome.RESET:
+            return "closed"
+        if context.is_held:
+            return "held"
+        on_data = context.on_upstream_data if piece.from_upstream else context.on_downstream_data
+        outcome = on_data(piece.data, end_of_stream=piece.ends)
+    if outcome is Outcome.RESET:
+        return "closed"
+    return "held" if context.is_held else "carried"
