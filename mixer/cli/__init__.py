@@ -5,6 +5,7 @@ import typer
 from mixer.cli.demo import demo
 from mixer.cli.inspect import inspect
 from mixer.cli.run import run
+from mixer.cli.run_tcp import run_tcp
 from mixer.cli.serve import serve
 from mixer.cli.validate import validate
 from mixer.cli.version import show_version
@@ -18,5 +19,5 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(show_version)
-for command in (serve, validate, run, inspect, demo):
-    app.command(command.__name__)(command)
+for command in (serve, validate, run, run_tcp, inspect, demo):
+    app.command(command.__name__.replace("_", "-"))(command)

@@ -19,6 +19,7 @@ from mixer.proxywasm import (
     WasmVm,
     load_module,
 )
+from mixer.runner.inputs import content
 from mixer.runner.run import RunPlugin
 from mixer.vm import CompileCache, TrapError, WasmEngine
 
@@ -81,6 +82,20 @@ class ConnectionReport:
     trap: str
     start_seconds: float
     connection_seconds: float
+
+
+def pieces(downstream: Sequence[str], upstream: Sequence[str]) -> tuple[Piece, ...]:
+    """What somebody typed: the client's pieces, and then the upstream's; each side then ends.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+    sides = ((downstream, False), (upstream, True))
+    return tuple(
+        Piece(content(text), from_upstream, ends=number == len(texts))
+        for texts, from_upstream in sides
+        for number, text in enumerate(texts, 1)
+    )
 
 
 def run_connection(

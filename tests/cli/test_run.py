@@ -33,7 +33,7 @@ _MODULE = """
       (i32.const 32) (i32.const 5)))
     (i32.const 0))
   (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) (i32.const 0))
-  (func (export "proxy_on_new_connection") (param i32) (result i32) (i32.const 0))
+  (func (export "proxy_on_foreign_function") (param i32 i32 i32))
   %s)
 """
 
@@ -155,7 +155,7 @@ def test_inspect_tells_what_is_supported(module: str) -> None:
     assert "not yet        env.proxy_set_upstream_override_host" in result.output
     assert "called         proxy_on_request_body" in result.output
     assert "called         proxy_on_response_headers" in result.output
-    assert "not yet        proxy_on_new_connection" in result.output
+    assert "not yet        proxy_on_foreign_function" in result.output
 
 
 @pytest.mark.parametrize(
@@ -323,3 +323,20 @@ def test_trace_prints_each_call(module: str) -> None:
     document = json.loads(_mixer("run", module, "--trace", "--json").output)
     assert document["trace"][0]["name"] == "proxy_on_context_create"
     assert "trace" not in json.loads(_mixer("run", module, "--json").output)
+
+
+def test_a_tcp_connection(tmp_path: Path) -> None:
+    """`run-tcp` prints what was carried; bad arguments name what is wrong."""
+    module = _written(tmp_path, "")
+    result = _mixer("run-tcp", module, "--downstream", "a", "--downstream", "b", "--upstream", "c")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[0] == "carried"
+    assert "to the upstream  ab" in result.output
+    assert "to the client    c" in result.output
+    held = _written(
+        tmp_path, '(func (export "proxy_on_new_connection") (param i32) (result i32) (i32.const 1))'
+    )
+    assert _mixer("run-tcp", held, "--downstream", "a").exit_code == 1
+    result = _mixer("run-tcp", module, "--downstream", "@absent")
+    assert result.exit_code == 2
+    assert "absent: No such file" in result.stderr

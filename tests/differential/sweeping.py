@@ -89,7 +89,8 @@ def _stream(root: object) -> None:
     source.stream = HttpStream(source.request, attribute_bag(source))
     context = StreamContext(root, source.stream)
     status = ((":status", "200"), *RESPONSE.fields)
-    Exchange(context, REQUEST.pieces(), _response(status)).run()
+    for _ in Exchange(context, REQUEST.pieces(), _response(status)).run():
+        raise AssertionError("no callback of the sweep pauses")
     context.log_stream()
     context.delete()
 
