@@ -58,6 +58,10 @@ _START = {
     "main": Signature((_I32, _I32), (_I32,)),
     "__main_void": Signature((), (_I32,)),
 }
+_OF_ENVOY = {
+    "envoy_on_resolve_dns": Signature((_I32,) * 3, ()),
+    "envoy_on_stats_update": Signature((_I32,) * 2, ()),
+}
 _WITH_END_OF_STREAM = ("on_request_headers", "on_response_headers")
 _OF_RESPONSES = ("on_response_headers", "on_response_body", "on_response_trailers")
 LATER = frozenset(f"proxy_{name}" for name in _LATER)
@@ -133,7 +137,7 @@ def check_exports(module: Module, abi: AbiVersion) -> None:
             continue  # there it is an export like any other
         count = params - (name in _WITH_END_OF_STREAM and not _has_end_of_stream(abi))
         _check(exports, f"proxy_{name}", Signature((_I32,) * count, (_I32,) * results))
-    for name, signature in _START.items():
+    for name, signature in (_START | _OF_ENVOY).items():
         _check(exports, name, signature)
     allocator = next((name for name in ALLOCATORS if name in exports), None)
     if allocator is None:

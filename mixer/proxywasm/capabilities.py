@@ -28,7 +28,7 @@ None allows everything, and so does an empty list: as in Envoy.
 NOTCAPABLE = 76
 """WASI's error number for a call that is not allowed."""
 
-_UNRESTRICTED = frozenset({"pthread_equal", "emscripten_notify_memory_growth"})
+_UNRESTRICTED = frozenset({"pthread_equal", "emscripten_notify_memory_growth", "envoy_resolve_dns"})
 
 
 def known_capabilities() -> Capabilities:

@@ -48,7 +48,7 @@ def test_equal_to_envoy(abi: str, tmp_path: Path) -> None:
 
 
 ELSEWHERE = {
-    # They end the stream or go on with it: tests/differential/test_responses.py, test_endings.py.
+    # They end the stream or go on with it: tests/differential/test_responses.py and test_tcp.py.
     "proxy_send_local_response", "proxy_continue_stream", "proxy_close_stream",
     "proxy_continue_request", "proxy_continue_response",
     # Envoy does not have these, or of another type.

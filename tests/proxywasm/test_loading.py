@@ -119,6 +119,8 @@ def test_missing_allocator() -> None:
         ("proxy_on_http_call_response", "(param i32 i32)"),
         ("proxy_on_response_headers", ""),
         ("proxy_on_foreign_function", "(param i32)"),
+        ("envoy_on_resolve_dns", "(param i32)"),
+        ("envoy_on_stats_update", "(param i32)"),
         ("malloc", "(param i64) (result i32)"),
         ("_initialize", "(param i32)"),
         ("_start", "(result i32)"),

@@ -11,7 +11,7 @@ from mixer.proxywasm import Outcome, Peer, PluginSettings, Services, TcpStream, 
 from mixer.proxywasm.tcp_lifecycle import TcpEvent, TcpLifecycleError, TcpState, advance
 from mixer.proxywasm.wasm_vm import WasmVm
 from mixer.runner import RunPlugin
-from mixer.runner.tcp import Piece, RunConnection, run_connection
+from mixer.runner.tcp import ConnectionReport, Piece, RunConnection, run_connection
 from mixer.vm import TrapError, VmLimits
 from tests.differential.scripted_exchange import (
     TCP_CALLBACKS,
@@ -28,7 +28,7 @@ HOLD = {"downstream_data": [answer(1)]}
 TRAP = {"upstream_data": [lambda _: "unreachable"]}
 
 
-def run(script: Script, *pieces: Piece) -> object:
+def run(script: Script, *pieces: Piece) -> ConnectionReport:
     code = wasm(module_text(script, callbacks=TCP_CALLBACKS))
     return run_connection(code, RunConnection(RunPlugin(PluginSettings("tcp")), pieces))
 
