@@ -120,6 +120,7 @@ class WasmVm:
         self._last_id = 0
         self._cpu = limits.cpu
         self._allocating = False
+        self._free_allocator = module.abi.traits.free_allocator  # looked up for every allocation
         self._allocation = AllocationContext(self, 0)
         self.current: Context = StartContext(self, 0)
         self.instance: Instance = _Unborn()
@@ -231,7 +232,7 @@ class WasmVm:
         self._allocating = True
         instance = self.instance
         caller = instance.data
-        if not self.abi.traits.free_allocator:
+        if not self._free_allocator:
             instance.data = self._allocation
             self._allocation.reads = caller.reads  # the clock counts whoever looks at it
         try:
