@@ -8,7 +8,7 @@ from mixer.proxywasm.abi import BufferType, Status, StreamType
 from mixer.proxywasm.contexts import Context, RootContext
 from mixer.proxywasm.departures import CHANGE_READ_ONLY_BUFFER
 from mixer.proxywasm.message_view import Outcome
-from mixer.proxywasm.property_codec import encode, look_up
+from mixer.proxywasm.property_codec import encode_known, look_up, look_up_older, split
 from mixer.proxywasm.tcp_lifecycle import TcpEvent, TcpState, advance
 from mixer.proxywasm.tcp_stream import Peer
 
@@ -161,15 +161,14 @@ class TcpStreamContext(Context):
 
     def get_property(self, path: bytes) -> bytes | None:
         """See `Context.get_property`."""
-        state = self.stream.filter_state
-        stored = state.get(path, state.get(path.removeprefix(_FILTER_STATE)))
+        parts, attributes = split(path), self.stream.attributes
+        stored = self.stream.filter_state.get(path.removeprefix(_FILTER_STATE))
         if stored is not None:
             return stored
-        known = self.root.plugin_property(path)
-        if known is not None:
-            return known
-        value = look_up(self.stream.attributes, path)
-        return None if value is None else encode(value)
+        value = look_up(attributes.get, parts)
+        if value is None and len(parts) == 1:
+            value = self.root.plugin_property(parts[0])
+        return encode_known(look_up_older(attributes.get, parts) if value is None else value)
 
     def set_property(self, path: bytes, value: bytes) -> Status:
         """See `Context.set_property`."""

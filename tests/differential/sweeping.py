@@ -86,8 +86,7 @@ def _stream(root: object) -> None:
         *REQUEST.fields,
     )  # fmt: skip
     source = TypedSource(HttpMessage(HeaderMap.of(*headers)))
-    source.stream = HttpStream(source.request, attribute_bag(source))
-    context = StreamContext(root, source.stream)
+    context = StreamContext(root, HttpStream(source.request, attribute_bag(source)))
     status = ((":status", "200"), *RESPONSE.fields)
     for _ in Exchange(context, REQUEST.pieces(), _response(status)).run():
         raise AssertionError("no callback of the sweep pauses")

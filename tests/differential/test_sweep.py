@@ -53,7 +53,7 @@ ELSEWHERE = {
     "proxy_continue_request", "proxy_continue_response",
     # Envoy does not have these, or of another type.
     "path_link", "path_symlink", "proc_raise", "proxy_redis_init",
-    "proxy_redis_call",
+    "proxy_redis_call", "proxy_get_upstream_hosts",
     # They do nothing.
     "pthread_equal", "emscripten_notify_memory_growth",
     # Not in the table yet.
