@@ -135,8 +135,13 @@ def through_the_runner(scenario: Scenario, name: str = "") -> Seen:
         try:
             return _run(scenario, name, LoopWaiter(runner, callouts))
         finally:
-            runner.run(callouts.close())
-            server.close()
+            runner.run(_end(callouts, server))
+
+
+async def _end(callouts: ClusterCallouts, server: asyncio.Server) -> None:
+    await callouts.close()
+    server.close()
+    await server.wait_closed()
 
 
 async def _open_callouts(port: int) -> ClusterCallouts:

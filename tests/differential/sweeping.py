@@ -107,7 +107,7 @@ async def in_envoy(one: Sweep, folder: Path) -> sweep.Swept:
     scenarios = {"": Scenario({}, REQUEST, RESPONSE)}
     upstream = await asyncio.start_server(_Upstream(scenarios).serve, "127.0.0.1", 0)
     port = upstream.sockets[0].getsockname()[1]
-    bootstrap = build.bootstrap([_listener(module)], [_cluster(f"127.0.0.1:{port}")])
+    bootstrap = build.bootstrap([_listener(module)], [_cluster("upstream", f"127.0.0.1:{port}")])
     async with upstream, EnvoyProcess(bootstrap, start_timeout_s=120.0) as envoy:
         await _until(envoy, "tick", 2)
         await _until(envoy, "queue_ready", 1)
