@@ -1,0 +1,1 @@
+"""The plugins of the package gpustack-higress-plugins: modules of others, unmodified."""

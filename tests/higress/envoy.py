@@ -1,0 +1,142 @@
+"""The same plugins in Envoy's own Wasm filter."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h11
+
+from mixer.study import bootstrap as build
+from mixer.study.envoy import EnvoyProcess
+from mixer.study.http1 import HttpError, HttpStream
+from tests.higress.cases import AUTHORITY, Case, Fields, Response, Seen, Step, Upstream
+
+_BETWEEN_PIECES_S = 0.02
+_LONG_S = 30.0
+_START_S = 120.0
+_STEP = "x-step"
+_OF_ENVOY = {
+    "connection", "date", "server", "transfer-encoding", "x-forwarded-proto", "x-request-id", _STEP,
+}  # fmt: skip
+
+
+def known_to_envoy(code: bytes) -> bytes:
+    """The module with another marker: Envoy knows no ABI 0.2.100, whose calls it does not use.
+
+    The length of a shorter name is written in more bytes than it needs, so that nothing moves.
+    """
+    marker = b"proxy_abi_version_0_2_1"
+    assert b"\x19%b00" % marker in code
+    return code.replace(b"\x19%b00" % marker, b"\x97\x80\0" + marker)
+
+
+@dataclass
+class _Recorder:
+    """An upstream that answers each request with the response of its step, and notes it."""
+
+    responses: Mapping[str, Response]
+    seen: dict[str, Upstream] = field(default_factory=dict)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection."""
+        stream = HttpStream(h11.SERVER, reader, writer)
+        with contextlib.suppress(ConnectionError, HttpError, h11.LocalProtocolError):
+            while isinstance(request := await stream.receive(), h11.Request):
+                await self._answer(stream, request)
+                if stream.protocol.our_state is not h11.DONE:
+                    break
+                stream.protocol.start_next_cycle()
+        writer.close()
+
+    async def _answer(self, stream: HttpStream, request: h11.Request) -> None:
+        body = b""
+        while isinstance(part := await stream.receive(), h11.Data):
+            body += part.data
+        step = dict(_fields(request, ()))[_STEP]
+        self.seen[step] = Upstream(request.target.decode(), _fields(request, _OF_ENVOY), body)
+        response = self.responses[step]
+        await stream.send(h11.Response(status_code=response.status, headers=[*response.fields]))
+        for piece in response.pieces:
+            await stream.send(h11.Data(piece))
+            await asyncio.sleep(_BETWEEN_PIECES_S)
+        await stream.send(h11.EndOfMessage())
+
+
+def _fields(message: h11.Request | h11.Response, without: Sequence[str] | set[str]) -> Fields:
+    pairs = [(n.decode().lower(), v.decode("latin-1")) for n, v in message.headers]
+    return tuple(pair for pair in pairs if pair[0] not in without)
+
+
+async def through_envoy(
+    cases: Mapping[str, Case], folder: Path, plugins: Mapping[str, Path]
+) -> dict[str, list[Seen]]:
+    """Run cases in one Envoy, each in a listener of its own.
+
+    Args:
+        cases: By name.
+        folder: Where the modules are written as Envoy takes them.
+        plugins: The modules' files.
+    """
+    responses = {f"{n}.{i}": s.response for n, c in cases.items() for i, s in enumerate(c.steps)}
+    recorder = _Recorder(responses)
+    server = await asyncio.start_server(recorder.serve, "127.0.0.1", 0)
+    cluster = build.cluster("upstream", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    for plugin, file in plugins.items():
+        (folder / f"{plugin}.wasm").write_bytes(known_to_envoy(file.read_bytes()))
+    listeners = [_listener(name, case, folder) for name, case in cases.items()]
+    bootstrap = build.bootstrap(listeners, [cluster])
+    seen = {}
+    async with server, EnvoyProcess(bootstrap, start_timeout_s=_START_S) as envoy:
+        for name, case in cases.items():
+            address = envoy.address(name)
+            seen[name] = [
+                await _send(address, f"{name}.{i}", step, recorder)
+                for i, step in enumerate(case.steps)
+            ]
+    return seen
+
+
+def _listener(name: str, case: Case, folder: Path) -> build.Config:
+    wasm = build.wasm_filter(
+        name,
+        folder / f"{case.plugin}.wasm",
+        json.dumps(case.configuration),
+        allow_on_headers_stop_iteration=True,
+    )
+    listener = build.listener(name, "upstream", [wasm])
+    manager: dict[str, Any] = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["generate_request_id"] = False
+    manager["http_filters"][-1]["typed_config"]["suppress_envoy_headers"] = True
+    return listener
+
+
+async def _send(address: str, step_name: str, step: Step, recorder: _Recorder) -> Seen:
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    stream = HttpStream(h11.CLIENT, reader, writer)
+    request = step.request
+    headers = [("host", AUTHORITY), (_STEP, step_name), *request.fields]
+    head = h11.Request(method=request.verb, target=request.path, headers=headers)
+    body = [h11.Data(request.body)] if request.body else []
+    try:
+        async with asyncio.timeout(_LONG_S):
+            await stream.send(head, *body, h11.EndOfMessage())
+            seen = await _receive(stream)
+    finally:
+        writer.close()
+    seen.upstream = recorder.seen.get(step_name)
+    return seen
+
+
+async def _receive(stream: HttpStream) -> Seen:
+    head = await stream.receive()
+    if not isinstance(head, h11.Response):
+        return Seen("reset")
+    body = b""
+    while isinstance(part := await stream.receive(), h11.Data):
+        body += part.data
+    return Seen("response", head.status_code, _fields(head, _OF_ENVOY), body)

@@ -1,0 +1,217 @@
+"""Plugins in this host: started once, then given one stream after the other."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from mixer.attributes import HeaderMap
+from mixer.callouts.ports import Callouts
+from mixer.proxywasm import (
+    HttpMessage,
+    HttpStream,
+    LogLevel,
+    Outcome,
+    PluginSettings,
+    ProxyWasmModule,
+    RootContext,
+    Services,
+    StreamContext,
+    WasmVm,
+    host_functions,
+    load_module,
+)
+from mixer.runner import Pieces, RunResponse
+from mixer.runner.attributes import attribute_bag
+from mixer.runner.exchange import Exchange
+from mixer.runner.messages import TypedSource
+from mixer.testing.callouts import FakeCallouts, FakeHttpCall, FakeRedisCall
+from mixer.vm import CompileCache, VmLimits, WasmEngine, make_linker
+from tests.higress.cases import AUTHORITY, Case, Fields, Request, Response, Seen, Upstream
+
+_ENDINGS = {Outcome.CONTINUE: "response", Outcome.RESPOND: "response", Outcome.RESET: "reset"}
+
+
+class Answers(FakeCallouts):
+    """Callouts that are answered as soon as a stream waits for them.
+
+    Args:
+        http: Answers an HTTP callout.
+        redis: Answers a Redis callout.
+    """
+
+    def __init__(
+        self,
+        http: Callable[[FakeHttpCall], None] | None = None,
+        redis: Callable[[FakeRedisCall], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self._http, self._redis = http, redis
+
+    def give(self) -> bool:
+        """Answer what waits; whether there was anything."""
+        http = [call for call in self.http_calls if not call.over]
+        redis = [call for call in self.redis_calls if not call.over]
+        for call in http:
+            assert self._http is not None
+            self._http(call)
+        for query in redis:
+            assert self._redis is not None
+            self._redis(query)
+        return bool(http or redis)
+
+
+class Host:
+    """Loads plugins, each once.
+
+    Args:
+        folder: Of the package's plugins.
+        cache: Where compiled modules are kept.
+    """
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self._folder = folder
+        self._engine = WasmEngine(CompileCache(cache))
+        self._linker = make_linker(self._engine, host_functions())
+        self._modules: dict[str, ProxyWasmModule] = {}
+
+    def module(self, plugin: str) -> ProxyWasmModule:
+        """The plugin's module."""
+        if plugin not in self._modules:
+            code = module_file(self._folder, plugin).read_bytes()
+            self._modules[plugin] = load_module(self._engine, code)
+        return self._modules[plugin]
+
+    @contextmanager
+    def started(
+        self,
+        plugin: str,
+        configuration: Mapping[str, Any],
+        services: Services | None = None,
+        log: list[str] | None = None,
+    ) -> Iterator[RootContext]:
+        """A plugin in a VM of its own.
+
+        Raises:
+            PluginStartError: It refused its configuration.
+        """
+        own = services or logging_to([] if log is None else log)
+        settings = PluginSettings(plugin, configuration=json.dumps(configuration).encode())
+        module = self.module(plugin)
+        with WasmVm(module, self._linker, VmLimits(), start_cpu=10.0, services=own) as vm:
+            root = vm.start_plugin(settings)
+            vm.started()
+            yield root
+
+    def run(self, case: Case) -> list[Seen]:
+        """What comes of the requests of a case."""
+        with self.started(case.plugin, case.configuration) as root:
+            return [through([root], step.request, step.response) for step in case.steps]
+
+    def close(self) -> None:
+        """Free what was loaded."""
+        self._linker.close()
+        self._engine.close()
+
+
+def logging_to(lines: list[str], callouts: Callouts | None = None) -> Services:
+    """Services whose clock moves by a millisecond whenever it is read: no answer takes no time."""
+    clock = count(1_800_000_000_000_000_000, 1_000_000)
+    return Services(
+        log=lambda _, line: lines.append(line),
+        log_level=LogLevel.TRACE,
+        wall_clock=lambda: next(clock),
+        monotonic_clock=lambda: next(clock),
+        callouts=callouts or FakeCallouts(()),
+    )
+
+
+def module_file(folder: Path, plugin: str) -> Path:
+    """The plugin's only version."""
+    (file,) = folder.glob(f"{plugin}/*/plugin.wasm")
+    return file
+
+
+class _Answered(StreamContext):
+    """A stream whose callouts are answered while it waits for them."""
+
+    __slots__ = ()
+
+    def on_request_headers(self, *, end_of_stream: bool) -> Outcome:
+        """See `StreamContext`."""
+        return self._when_answered(super().on_request_headers(end_of_stream=end_of_stream))
+
+    def on_request_body(self, *, end_of_stream: bool) -> Outcome:
+        """See `StreamContext`."""
+        return self._when_answered(super().on_request_body(end_of_stream=end_of_stream))
+
+    def _when_answered(self, outcome: Outcome) -> Outcome:
+        callouts = self.vm.services.callouts
+        while outcome is Outcome.PAUSE and isinstance(callouts, Answers) and callouts.give():
+            outcome = self.on_resume()
+        return outcome
+
+
+def through(plugins: Sequence[RootContext], request: Request, response: Response) -> Seen:
+    """Send one stream through a chain of plugins, the last of which sees the response."""
+    source = TypedSource(HttpMessage(_headers(request)), request.properties)
+    stream = source.stream = HttpStream(source.request, attribute_bag(source))
+    contexts = [_Answered(root, stream) for root in plugins]
+    seen = _exchange(contexts, stream, request, response)
+    source.finished = True
+    for context in contexts:
+        context.log_stream()
+    for context in contexts:
+        context.delete()
+    seen.properties = {name.decode(): value for name, value in stream.filter_state.items()}
+    return seen
+
+
+def _headers(request: Request) -> HeaderMap:
+    pseudo = (
+        (":authority", AUTHORITY), (":path", request.path), (":method", request.verb),
+        (":scheme", "http"),
+    )  # fmt: skip
+    return HeaderMap.of(*pseudo, *request.fields)
+
+
+def _exchange(
+    contexts: Sequence[StreamContext], stream: HttpStream, request: Request, response: Response
+) -> Seen:
+    pieces = Pieces((request.body, b"") if request.body else ())
+    for context in contexts[:-1]:
+        outcome = Exchange(context, pieces, None).run()
+        if outcome is not Outcome.CONTINUE:
+            return _seen(outcome, stream)
+        pieces = Pieces((stream.request.body, b"") if request.body else ())
+    answer = RunResponse(
+        ((":status", str(response.status)), *response.fields), Pieces((*response.pieces, b""))
+    )
+    return _seen(Exchange(contexts[-1], pieces, answer).run(), stream)
+
+
+def _seen(outcome: Outcome, stream: HttpStream) -> Seen:
+    reached = None if stream.local_response else _upstream(stream.request)
+    if outcome not in _ENDINGS or stream.response is None:
+        return Seen(_ENDINGS.get(outcome, "pause"), upstream=reached)
+    message = stream.response
+    return Seen(
+        _ENDINGS[outcome],
+        int(message.headers[":status"]),
+        _fields(message.headers),
+        message.body,
+        reached,
+    )
+
+
+def _upstream(message: HttpMessage) -> Upstream:
+    headers = message.headers
+    host = ("host", headers[":authority"])
+    return Upstream(headers[":path"], (host, *_fields(headers)), message.body)
+
+
+def _fields(headers: HeaderMap) -> Fields:
+    pairs = [(n.decode(), v.decode("latin-1")) for n, v in headers.pairs()]
+    return tuple((n, v) for n, v in pairs if not n.startswith(":"))
