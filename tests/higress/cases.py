@@ -26,6 +26,7 @@ class Request:
         body: Empty for a request without one.
         method: None for GET, or POST where there is a body.
         properties: Attributes beyond those of the headers, which no client can send.
+        stored: What plugins before this one have stored with the stream; JSON.
     """
 
     path: str = "/"
@@ -33,6 +34,7 @@ class Request:
     body: bytes = b""
     method: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
+    stored: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fields(self) -> Fields:
@@ -122,7 +124,7 @@ class Expected:
     Attributes:
         status: Of the response.
         headers: Of the response.
-        body: Of the response; a list is that of its events, and another value that is no bytes
+        body: Of the response; a tuple is that of its events, and another value that is no bytes
             that of its JSON. Measured times are 0.
         reaches: Whether the request reaches the upstream.
         path: At the upstream.
@@ -169,9 +171,9 @@ def _check_headers(headers: Fields, wanted: Wanted) -> None:
 def _check_body(body: bytes, wanted: Any) -> None:
     if isinstance(wanted, bytes):
         assert body == wanted
-    elif isinstance(wanted, list):
+    elif isinstance(wanted, tuple):
         data = re.findall(rb"^data: ({.*)$", timeless(body), flags=re.MULTILINE)
-        assert [json.loads(one) for one in data] == wanted
+        assert [json.loads(one) for one in data] == list(wanted)
     elif wanted is not None:
         assert json.loads(timeless(body)) == wanted
 

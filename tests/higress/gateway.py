@@ -106,7 +106,7 @@ TOKEN_USAGE = {
                 Expected(
                     sent={"x-token": None, "x-gpustack-real-ip": None},
                     sent_body=asked("hi", stream=True, **_INCLUDED),
-                    body=[delta("he"), delta("llo"), {**SPENT, "usage": {**USAGE, **_TIMED}}],
+                    body=(delta("he"), delta("llo"), {**SPENT, "usage": {**USAGE, **_TIMED}}),
                 ),
                 events(delta("he"), delta("llo"), SPENT),
             ),

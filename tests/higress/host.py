@@ -158,6 +158,8 @@ def through(plugins: Sequence[RootContext], request: Request, response: Response
     """Send one stream through a chain of plugins, the last of which sees the response."""
     source = TypedSource(HttpMessage(_headers(request)), request.properties)
     stream = source.stream = HttpStream(source.request, attribute_bag(source))
+    for name, value in request.stored.items():
+        stream.filter_state[name.encode()] = json.dumps(value).encode()
     contexts = [_Answered(root, stream) for root in plugins]
     seen = _exchange(contexts, stream, request, response)
     source.finished = True

@@ -70,7 +70,7 @@ PROXY = {
                         "max_tokens": 7,
                         "stream_options": {"include_usage": True},
                     },
-                    body=[delta("he"), delta("llo"), SPENT],
+                    body=(delta("he"), delta("llo"), SPENT),
                 ),
                 events(delta("he"), delta("llo"), SPENT),
             ),
@@ -179,7 +179,7 @@ STATISTICS = {
             Step(
                 chat("hi", stream=True),
                 Expected(
-                    body=[delta("he"), delta("llo"), SPENT],
+                    body=(delta("he"), delta("llo"), SPENT),
                     properties={
                         "ai_log": {
                             **_LOGGED,

@@ -5,21 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.higress import gateway, models, rewriting, transforming
+from tests.higress import catalogue
 from tests.higress.cases import Seen
 from tests.higress.envoy import through_envoy
 from tests.higress.host import Host, module_file
 
-CASES = {
-    name: case
-    for name, case in {
-        **transforming.CASES,
-        **rewriting.CASES,
-        **gateway.CASES,
-        **models.CASES,
-    }.items()
-    if not case.differs
-}
+CASES = {name: case for name, case in catalogue.CASES.items() if not case.differs}
 
 
 @pytest.fixture(scope="module")
