@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the auth module into mixer/modules/ and, with "all", the conformance
-# test modules into tests/modules/ too.
+# test modules into tests/modules/ too (which takes Go and npm).
 #
 # Rust comes from rustup if its wasm32-wasip1 target is installed, else from a
 # distribution's rustc (Debian: rustc, cargo, rust-web-src or rust-src, lld).
@@ -81,6 +81,15 @@ build_go() {
     check_paths "$2"
 }
 
+# $1: folder of the module, $2: where it goes
+build_assemblyscript() {
+    command -v npm >/dev/null || fail 'npm is needed for the test modules'
+    (cd "$1" && npm ci --silent && npx --no-install asc index.ts -b "$2" \
+        --use abort=abort_proc_exit --optimize --runtime full)
+    chmod 644 "$2"
+    check_paths "$2"
+}
+
 check_paths() {
     for path in "$root/" "$HOME/" /usr/; do
         if [ ${#path} -gt 1 ] && grep -aqF "$path" "$1"; then
@@ -100,4 +109,5 @@ if [ "${1:-}" = all ]; then
     modules="$root/tests/modules"
     build_rust "$modules/rust-sdk" rust_sdk.wasm "$modules/rust_sdk.wasm"
     build_go "$modules/go-abi" "$modules/go_abi.wasm"
+    build_assemblyscript "$modules/assemblyscript" "$modules/assemblyscript_sdk.wasm"
 fi

@@ -27,6 +27,7 @@ class Request:
         method: None for GET, or POST where there is a body.
         properties: Attributes beyond those of the headers, which no client can send.
         stored: What plugins before this one have stored with the stream; JSON.
+        trailers: What ends a chunked body, or None.
     """
 
     path: str = "/"
@@ -35,10 +36,13 @@ class Request:
     method: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
     stored: Mapping[str, Any] = field(default_factory=dict)
+    trailers: Fields | None = None
 
     @property
     def fields(self) -> Fields:
         """All header fields but the pseudo-headers."""
+        if self.trailers is not None:
+            return (*self.headers, ("transfer-encoding", "chunked"))
         length = (("content-length", str(len(self.body))),) if self.body else ()
         return (*self.headers, *length)
 
@@ -98,6 +102,7 @@ class Seen:
     body: bytes = b""
     upstream: Upstream | None = None
     properties: Mapping[str, bytes] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
 
     def comparable(self) -> "Seen":
         """Without what is not the plugin's: framing, order of headers, times."""
@@ -106,7 +111,8 @@ class Seen:
             body = timeless(upstream.body)
             upstream = Upstream(upstream.path, _unframed(upstream.headers), body)
         headers = _unframed(self.headers)
-        return Seen(self.ending, self.status, headers, timeless(self.body), upstream)
+        body = timeless(self.body)
+        return Seen(self.ending, self.status, headers, body, upstream, lines=self.lines)
 
 
 def _unframed(headers: Fields) -> Fields:
@@ -210,13 +216,25 @@ class Case:
     """Requests, one after the other, through one plugin.
 
     Attributes:
-        plugin: Its folder in the package.
-        configuration: Of the plugin.
+        plugin: Its folder in the package, or another name of a module.
+        configuration: Of the plugin: text, or JSON.
         steps: The requests.
         differs: Why the outcome in a stock Envoy is another, or empty.
+        answer: What HTTP callouts are answered.
+        ends: The line that a stream's log ends with, if what is logged counts.
+        events: Lines that are logged outside of streams, at any time.
     """
 
     plugin: str
-    configuration: Mapping[str, Any]
+    configuration: Mapping[str, Any] | str
     steps: tuple[Step, ...]
     differs: str = ""
+    answer: Response | None = None
+    ends: str = ""
+    events: frozenset[str] = frozenset()
+
+    @property
+    def text(self) -> str:
+        """The configuration as the plugin gets it."""
+        given = self.configuration
+        return given if isinstance(given, str) else json.dumps(given)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,13 +30,15 @@ def known_to_envoy(code: bytes) -> bytes:
     The length of a shorter name is written in more bytes than it needs, so that nothing moves.
     """
     marker = b"proxy_abi_version_0_2_1"
-    assert b"\x19%b00" % marker in code
     return code.replace(b"\x19%b00" % marker, b"\x97\x80\0" + marker)
 
 
 @dataclass
 class _Recorder:
-    """An upstream that answers each request with the response of its step, and notes it."""
+    """An upstream that answers each request with the response of its step, and notes it.
+
+    A callout is no step: its path names its case.
+    """
 
     responses: Mapping[str, Response]
     seen: dict[str, Upstream] = field(default_factory=dict)
@@ -56,7 +58,7 @@ class _Recorder:
         body = b""
         while isinstance(part := await stream.receive(), h11.Data):
             body += part.data
-        step = dict(_fields(request, ()))[_STEP]
+        step = dict(_fields(request, ())).get(_STEP, request.target.decode())
         self.seen[step] = Upstream(request.target.decode(), _fields(request, _OF_ENVOY), body)
         response = self.responses[step]
         await stream.send(h11.Response(status_code=response.status, headers=[*response.fields]))
@@ -81,8 +83,7 @@ async def through_envoy(
         folder: Where the modules are written as Envoy takes them.
         plugins: The modules' files.
     """
-    responses = {f"{n}.{i}": s.response for n, c in cases.items() for i, s in enumerate(c.steps)}
-    recorder = _Recorder(responses)
+    recorder = _Recorder(_responses(cases))
     server = await asyncio.start_server(recorder.serve, "127.0.0.1", 0)
     cluster = build.cluster("upstream", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
     for plugin, file in plugins.items():
@@ -97,19 +98,49 @@ async def through_envoy(
                 await _send(address, f"{name}.{i}", step, recorder)
                 for i, step in enumerate(case.steps)
             ]
+            if case.ends:
+                await _log(envoy, name, case, seen[name])
     return seen
+
+
+async def _log(envoy: EnvoyProcess, name: str, case: Case, seen: Sequence[Seen]) -> None:
+    """Give each request its lines, once all are there."""
+    async with asyncio.timeout(_LONG_S):
+        while True:
+            lines = _lines(envoy.log.read_text(errors="replace"), name, case)
+            if lines.count(case.ends) == len(seen) and case.events <= set(lines):
+                break
+            await asyncio.sleep(0.05)
+    of_streams = iter(line for line in lines if line not in case.events)
+    for one in seen:
+        for line in of_streams:
+            one.lines.append(line)
+            if line == case.ends:
+                break
+
+
+def _lines(log: str, name: str, case: Case) -> list[str]:
+    """What the module logged; outside of streams Envoy leaves its name out."""
+    logged = re.findall(rf"wasm log( {name}(?= |:)[^:]*)?: (.*)", log)
+    return [text for named, text in logged if named or text in case.events]
+
+
+def _responses(cases: Mapping[str, Case]) -> dict[str, Response]:
+    responses = {f"{n}.{i}": s.response for n, c in cases.items() for i, s in enumerate(c.steps)}
+    return responses | {f"/{n}": case.answer for n, case in cases.items() if case.answer}
 
 
 def _listener(name: str, case: Case, folder: Path) -> build.Config:
     wasm = build.wasm_filter(
         name,
         folder / f"{case.plugin}.wasm",
-        json.dumps(case.configuration),
+        case.text,
         allow_on_headers_stop_iteration=True,
     )
     listener = build.listener(name, "upstream", [wasm])
     manager: dict[str, Any] = listener["filter_chains"][0]["filters"][0]["typed_config"]
     manager["generate_request_id"] = False
+    manager["http_protocol_options"] = {"enable_trailers": True}
     manager["http_filters"][-1]["typed_config"]["suppress_envoy_headers"] = True
     return listener
 
@@ -124,7 +155,8 @@ async def _send(address: str, step_name: str, step: Step, recorder: _Recorder) -
     body = [h11.Data(request.body)] if request.body else []
     try:
         async with asyncio.timeout(_LONG_S):
-            await stream.send(head, *body, h11.EndOfMessage())
+            end = h11.EndOfMessage(headers=list(request.trailers or ()))
+            await stream.send(head, *body, end)
             seen = await _receive(stream)
     finally:
         writer.close()

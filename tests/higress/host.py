@@ -13,6 +13,7 @@ from mixer.proxywasm import (
     HttpMessage,
     HttpStream,
     LogLevel,
+    ManualScheduler,
     Outcome,
     PluginSettings,
     ProxyWasmModule,
@@ -31,6 +32,7 @@ from mixer.testing.callouts import FakeCallouts, FakeHttpCall, FakeRedisCall
 from mixer.vm import CompileCache, VmLimits, WasmEngine, make_linker
 from tests.higress.cases import AUTHORITY, Case, Fields, Request, Response, Seen, Upstream
 
+_LATER_S = 1.0
 _ENDINGS = {Outcome.CONTINUE: "response", Outcome.RESPOND: "response", Outcome.RESET: "reset"}
 
 
@@ -67,12 +69,12 @@ class Host:
     """Loads plugins, each once.
 
     Args:
-        folder: Of the package's plugins.
+        find: Knows a plugin's file.
         cache: Where compiled modules are kept.
     """
 
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self._folder = folder
+    def __init__(self, find: Callable[[str], Path], cache: Path) -> None:
+        self._find = find
         self._engine = WasmEngine(CompileCache(cache))
         self._linker = make_linker(self._engine, host_functions())
         self._modules: dict[str, ProxyWasmModule] = {}
@@ -80,35 +82,45 @@ class Host:
     def module(self, plugin: str) -> ProxyWasmModule:
         """The plugin's module."""
         if plugin not in self._modules:
-            code = module_file(self._folder, plugin).read_bytes()
-            self._modules[plugin] = load_module(self._engine, code)
+            self._modules[plugin] = load_module(self._engine, self._find(plugin).read_bytes())
         return self._modules[plugin]
 
     @contextmanager
     def started(
         self,
         plugin: str,
-        configuration: Mapping[str, Any],
-        services: Services | None = None,
-        log: list[str] | None = None,
+        configuration: Mapping[str, Any] | str,
+        services: Services,
     ) -> Iterator[RootContext]:
         """A plugin in a VM of its own.
 
         Raises:
             PluginStartError: It refused its configuration.
         """
-        own = services or logging_to([] if log is None else log)
-        settings = PluginSettings(plugin, configuration=json.dumps(configuration).encode())
+        text = configuration if isinstance(configuration, str) else json.dumps(configuration)
+        settings = PluginSettings(
+            plugin, configuration=text.encode(), allow_on_headers_stop_iteration=True
+        )
         module = self.module(plugin)
-        with WasmVm(module, self._linker, VmLimits(), start_cpu=10.0, services=own) as vm:
+        with WasmVm(module, self._linker, VmLimits(), start_cpu=10.0, services=services) as vm:
             root = vm.start_plugin(settings)
             vm.started()
             yield root
 
     def run(self, case: Case) -> list[Seen]:
-        """What comes of the requests of a case."""
-        with self.started(case.plugin, case.configuration) as root:
-            return [through([root], step.request, step.response) for step in case.steps]
+        """What comes of the requests of a case, and of the time after them."""
+        lines: list[str] = []
+        services = logging_to(lines, _answering(case), LogLevel.WARN)
+        seen: list[Seen] = []
+        with self.started(case.plugin, case.text, services) as root:
+            for step in case.steps:
+                seen.append(through([root], step.request, step.response))
+                seen[-1].lines = _of_streams(lines, case)
+            scheduler = services.scheduler
+            assert isinstance(scheduler, ManualScheduler)
+            scheduler.advance(_LATER_S)
+        assert case.events <= set(lines)
+        return seen
 
     def close(self) -> None:
         """Free what was loaded."""
@@ -116,12 +128,29 @@ class Host:
         self._engine.close()
 
 
-def logging_to(lines: list[str], callouts: Callouts | None = None) -> Services:
+def _answering(case: Case) -> Answers:
+    def answer(call: FakeHttpCall) -> None:
+        assert case.answer is not None
+        call.respond(case.answer.status, b"".join(case.answer.pieces), case.answer.fields)
+
+    return Answers(answer)
+
+
+def _of_streams(lines: list[str], case: Case) -> list[str]:
+    """Take the lines since the last stream; none where they do not count."""
+    taken = [line for line in lines if line not in case.events]
+    lines[:] = [line for line in lines if line in case.events]
+    return taken if case.ends else []
+
+
+def logging_to(
+    lines: list[str], callouts: Callouts | None = None, level: LogLevel = LogLevel.TRACE
+) -> Services:
     """Services whose clock moves by a millisecond whenever it is read: no answer takes no time."""
     clock = count(1_800_000_000_000_000_000, 1_000_000)
     return Services(
         log=lambda _, line: lines.append(line),
-        log_level=LogLevel.TRACE,
+        log_level=level,
         wall_clock=lambda: next(clock),
         monotonic_clock=lambda: next(clock),
         callouts=callouts or FakeCallouts(()),
@@ -182,16 +211,22 @@ def _headers(request: Request) -> HeaderMap:
 def _exchange(
     contexts: Sequence[StreamContext], stream: HttpStream, request: Request, response: Response
 ) -> Seen:
-    pieces = Pieces((request.body, b"") if request.body else ())
+    pieces = _pieces(request, request.body)
     for context in contexts[:-1]:
         outcome = Exchange(context, pieces, None).run()
         if outcome is not Outcome.CONTINUE:
             return _seen(outcome, stream)
-        pieces = Pieces((stream.request.body, b"") if request.body else ())
+        pieces = _pieces(request, stream.request.body)
     answer = RunResponse(
         ((":status", str(response.status)), *response.fields), Pieces((*response.pieces, b""))
     )
     return _seen(Exchange(contexts[-1], pieces, answer).run(), stream)
+
+
+def _pieces(request: Request, body: bytes) -> Pieces:
+    if request.trailers is not None:
+        return Pieces((body,), request.trailers)
+    return Pieces((body, b"") if request.body else ())
 
 
 def _seen(outcome: Outcome, stream: HttpStream) -> Seen:
