@@ -74,7 +74,10 @@ def _fields(message: h11.Request | h11.Response, without: Sequence[str] | set[st
 
 
 async def through_envoy(
-    cases: Mapping[str, Case], folder: Path, plugins: Mapping[str, Path]
+    cases: Mapping[str, Case],
+    folder: Path,
+    plugins: Mapping[str, Path],
+    others: Sequence[build.Config] = (),
 ) -> dict[str, list[Seen]]:
     """Run cases in one Envoy, each in a listener of its own.
 
@@ -82,6 +85,7 @@ async def through_envoy(
         cases: By name.
         folder: Where the modules are written as Envoy takes them.
         plugins: The modules' files.
+        others: Clusters beside ``upstream``.
     """
     recorder = _Recorder(_responses(cases))
     server = await asyncio.start_server(recorder.serve, "127.0.0.1", 0)
@@ -89,7 +93,7 @@ async def through_envoy(
     for plugin, file in plugins.items():
         (folder / f"{plugin}.wasm").write_bytes(known_to_envoy(file.read_bytes()))
     listeners = [_listener(name, case, folder) for name, case in cases.items()]
-    bootstrap = build.bootstrap(listeners, [cluster])
+    bootstrap = build.bootstrap(listeners, [cluster, *others])
     seen = {}
     async with server, EnvoyProcess(bootstrap, start_timeout_s=_START_S) as envoy:
         for name, case in cases.items():

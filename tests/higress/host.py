@@ -1,7 +1,7 @@
 """Plugins in this host: started once, then given one stream after the other."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -28,7 +28,7 @@ from mixer.runner import Pieces, RunResponse
 from mixer.runner.attributes import attribute_bag
 from mixer.runner.exchange import Exchange
 from mixer.runner.messages import TypedSource
-from mixer.testing.callouts import FakeCallouts, FakeHttpCall, FakeRedisCall
+from mixer.testing.callouts import FakeCallouts, FakeGrpcCall, FakeHttpCall, FakeRedisCall
 from mixer.vm import CompileCache, VmLimits, WasmEngine, make_linker
 from tests.higress.cases import AUTHORITY, Case, Fields, Request, Response, Seen, Upstream
 
@@ -42,15 +42,19 @@ class Answers(FakeCallouts):
     Args:
         http: Answers an HTTP callout.
         redis: Answers a Redis callout.
+        grpc: Answers a unary gRPC callout.
+        clusters: See `FakeCallouts`.
     """
 
     def __init__(
         self,
         http: Callable[[FakeHttpCall], None] | None = None,
         redis: Callable[[FakeRedisCall], None] | None = None,
+        grpc: Callable[[FakeGrpcCall], None] | None = None,
+        clusters: Collection[str] | None = None,
     ) -> None:
-        super().__init__()
-        self._http, self._redis = http, redis
+        super().__init__(clusters)
+        self._http, self._redis, self._grpc = http, redis, grpc
 
     def give(self) -> bool:
         """Answer what waits; whether there was anything."""
@@ -62,7 +66,11 @@ class Answers(FakeCallouts):
         for query in redis:
             assert self._redis is not None
             self._redis(query)
-        return bool(http or redis)
+        grpc = [call for call in self.grpc_calls if not call.over]
+        for method in grpc:
+            assert self._grpc is not None
+            self._grpc(method)
+        return bool(http or redis or grpc)
 
 
 class Host:
@@ -133,12 +141,23 @@ def _answering(case: Case) -> Answers:
         assert case.answer is not None
         call.respond(case.answer.status, b"".join(case.answer.pieces), case.answer.fields)
 
-    return Answers(answer)
+    return Answers(answer, grpc=healthy, clusters=("upstream", "grpc"))
+
+
+def healthy(call: FakeGrpcCall) -> None:
+    """What a gRPC server says that has the health service."""
+    if call.method.method == "Check":
+        call.respond(b"\x08\x01")
+    else:
+        call.fail(12, "Method not found!")
 
 
 def _of_streams(lines: list[str], case: Case) -> list[str]:
-    """Take the lines since the last stream; none where they do not count."""
-    taken = [line for line in lines if line not in case.events]
+    """Take the module's lines since the last stream; none where they do not count.
+
+    The host explains refused calls in lines of its own.
+    """
+    taken = [s for s in lines if s not in case.events and not s.startswith("proxy_")]
     lines[:] = [line for line in lines if line in case.events]
     return taken if case.ends else []
 
@@ -163,24 +182,18 @@ def module_file(folder: Path, plugin: str) -> Path:
     return file
 
 
-class _Answered(StreamContext):
-    """A stream whose callouts are answered while it waits for them."""
-
-    __slots__ = ()
-
-    def on_request_headers(self, *, end_of_stream: bool) -> Outcome:
-        """See `StreamContext`."""
-        return self._when_answered(super().on_request_headers(end_of_stream=end_of_stream))
-
-    def on_request_body(self, *, end_of_stream: bool) -> Outcome:
-        """See `StreamContext`."""
-        return self._when_answered(super().on_request_body(end_of_stream=end_of_stream))
-
-    def _when_answered(self, outcome: Outcome) -> Outcome:
-        callouts = self.vm.services.callouts
-        while outcome is Outcome.PAUSE and isinstance(callouts, Answers) and callouts.give():
-            outcome = self.on_resume()
-        return outcome
+def _run(exchange: Exchange, services: Services) -> Outcome:
+    """Run one to its end, answering the callouts that its stream waits for."""
+    callouts, steps = services.callouts, exchange.run()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        if not (isinstance(callouts, Answers) and callouts.give()):
+            steps.close()
+            return Outcome.PAUSE
 
 
 def through(plugins: Sequence[RootContext], request: Request, response: Response) -> Seen:
@@ -189,7 +202,7 @@ def through(plugins: Sequence[RootContext], request: Request, response: Response
     stream = source.stream = HttpStream(source.request, attribute_bag(source))
     for name, value in request.stored.items():
         stream.filter_state[name.encode()] = json.dumps(value).encode()
-    contexts = [_Answered(root, stream) for root in plugins]
+    contexts = [StreamContext(root, stream) for root in plugins]
     seen = _exchange(contexts, stream, request, response)
     source.finished = True
     for context in contexts:
@@ -213,14 +226,15 @@ def _exchange(
 ) -> Seen:
     pieces = _pieces(request, request.body)
     for context in contexts[:-1]:
-        outcome = Exchange(context, pieces, None).run()
+        outcome = _run(Exchange(context, pieces, None), context.vm.services)
         if outcome is not Outcome.CONTINUE:
             return _seen(outcome, stream)
         pieces = _pieces(request, stream.request.body)
     answer = RunResponse(
         ((":status", str(response.status)), *response.fields), Pieces((*response.pieces, b""))
     )
-    return _seen(Exchange(contexts[-1], pieces, answer).run(), stream)
+    last = contexts[-1]
+    return _seen(_run(Exchange(last, pieces, answer), last.vm.services), stream)
 
 
 def _pieces(request: Request, body: bytes) -> Pieces:
