@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the auth module into mixer/modules/ and, with "all", the conformance
-# test modules into tests/modules/ too (which takes Go and npm).
+# test modules into tests/modules/ too (which takes Go, npm and Clang).
 #
 # Rust comes from rustup if its wasm32-wasip1 target is installed, else from a
 # distribution's rustc (Debian: rustc, cargo, rust-web-src or rust-src, lld).
@@ -90,6 +90,15 @@ build_assemblyscript() {
     check_paths "$2"
 }
 
+# $1: folder of the module, $2: where it goes
+build_cpp() {
+    command -v clang++-14 >/dev/null || fail 'Clang with a C++ library for WASI is needed for the test modules: on Debian "apt-get install clang-14 lld-14 wasi-libc libc++-14-dev-wasm32 libc++abi-14-dev-wasm32 libclang-rt-14-dev-wasm32"'
+    (cd "$1" && clang++-14 --target=wasm32-wasi -std=c++17 -O2 -fno-exceptions -fno-rtti \
+        -mexec-model=reactor -Wall -Wextra -Wl,--strip-all -o "$2" module.cc)
+    chmod 644 "$2"
+    check_paths "$2"
+}
+
 check_paths() {
     for path in "$root/" "$HOME/" /usr/; do
         if [ ${#path} -gt 1 ] && grep -aqF "$path" "$1"; then
@@ -108,6 +117,8 @@ build_rust "$root/adapters" mixer_auth.wasm "$root/mixer/modules/auth.wasm"
 if [ "${1:-}" = all ]; then
     modules="$root/tests/modules"
     build_rust "$modules/rust-sdk" rust_sdk.wasm "$modules/rust_sdk.wasm"
+    build_rust "$modules/rust-phases" rust_phases.wasm "$modules/rust_phases.wasm"
     build_go "$modules/go-abi" "$modules/go_abi.wasm"
+    build_cpp "$modules/cpp-abi" "$modules/cpp_abi.wasm"
     build_assemblyscript "$modules/assemblyscript" "$modules/assemblyscript_sdk.wasm"
 fi

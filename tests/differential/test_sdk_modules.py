@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health, health_pb2_grpc
 
+from mixer.study import bootstrap as build
 from tests.differential.sdk_cases import CASES
 from tests.e2e.stack import MODULES
 from tests.higress.cases import Seen
@@ -28,8 +31,20 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 @pytest.fixture(scope="module")
 def in_envoy(envoy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Seen]]:
     """Every case in Envoy's own filter."""
+    return asyncio.run(beside_a_grpc_server(tmp_path_factory.mktemp("modules")))
+
+
+async def beside_a_grpc_server(folder: Path) -> dict[str, list[Seen]]:
     modules = {case.plugin: module_file(case.plugin) for case in CASES.values()}
-    return asyncio.run(through_envoy(CASES, tmp_path_factory.mktemp("modules"), modules))
+    server = grpc.aio.server()
+    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        others = [build.cluster("grpc", f"127.0.0.1:{port}", http2=True)]
+        return await through_envoy(CASES, folder, modules, others)
+    finally:
+        await server.stop(None)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -119,7 +119,7 @@ class Stream extends Context {
       send_local_response(403, "denied", body, own, GrpcStatusValues.Unknown);
       return FilterHeadersStatusValues.StopIteration;
     }
-    headers.add("x-count", countShared("count").toString());
+    headers.add("x-count", countShared("assemblyscript.count").toString());
     headers.add("x-path", text(get_property("request\0url_path")));
     headers.remove("x-remove");
     if (headers.get("x-replace") != "") {
