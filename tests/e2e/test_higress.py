@@ -9,6 +9,8 @@ import pytest_asyncio
 from mixer.demo.comparison import differences
 from tests.e2e.guests import Guests
 from tests.e2e.stack import Services, Stack, adapter, asks, decided, lines, running, runs
+from tests.higress.envoy import known_to_envoy
+from tests.higress.host import module_file
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("envoy")]
 
@@ -32,29 +34,13 @@ DENIED = '{"message":"Client IP denied for this API key"}'
 NOT_ALLOWED = '{"message":"Client IP not in API key whitelist"}'
 
 
-def plugin(higress: Path, name: str) -> Path:
-    (module,) = higress.glob(f"{name}/*/plugin.wasm")
-    return module
-
-
-def for_envoy(module: Path, guests: Guests) -> Path:
-    """The module with another marker: Envoy knows no ABI 0.2.100, whose calls it does not use.
-
-    The length of a shorter name is written in more bytes than it needs, so that nothing moves.
-    """
-    marker = b"proxy_abi_version_0_2_1"
-    code = module.read_bytes()
-    assert b"\x19%b00" % marker in code
-    return guests.file("for-envoy", code.replace(b"\x19%b00" % marker, b"\x97\x80\0" + marker))
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(
     envoy: Path, services: Services, higress: Path, guests: Guests
 ) -> AsyncIterator[Stack]:
-    acl = plugin(higress, "gpustack-ip-acl")
-    known = for_envoy(acl, guests)
-    headers = plugin(higress, "gpustack-set-header-pre-route")
+    acl = module_file(higress, "gpustack-ip-acl")
+    known = guests.file("for-envoy", known_to_envoy(acl.read_bytes()))
+    headers = module_file(higress, "gpustack-set-header-pre-route")
     chains = {
         "header": [adapter("ip-acl", acl, BY_HEADER)],
         "peer": [adapter("ip-acl", acl, BY_PEER)],
