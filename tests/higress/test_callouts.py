@@ -21,7 +21,7 @@ from tests.higress.messages import (
     events,
     said,
 )  # fmt: skip
-from tests.higress.redis_server import RedisServer, running
+from tests.higress.redis_server import Redis, running
 
 ROUTE = {
     "xds.route_name": "ns/ai-route-route-1.internal",
@@ -216,7 +216,7 @@ def test_decision_service(host: Host, service: Any, ranks: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
+def redis() -> Iterator[Redis]:
     """A real server."""
     with running() as server:
         yield server
@@ -236,7 +236,7 @@ LIMIT = {
 }
 
 
-def test_rate_limit_is_one_for_all_gateways(host: Host, redis: RedisServer) -> None:
+def test_rate_limit_is_one_for_all_gateways(host: Host, redis: Redis) -> None:
     """With Redis two VMs that share nothing else count the same requests."""
     seen = []
     logs: list[str] = []
