@@ -199,7 +199,7 @@ def _run(exchange: Exchange, services: Services) -> Outcome:
 def through(plugins: Sequence[RootContext], request: Request, response: Response) -> Seen:
     """Send one stream through a chain of plugins, the last of which sees the response."""
     source = TypedSource(HttpMessage(_headers(request)), request.properties)
-    stream = source.stream = HttpStream(source.request, attribute_bag(source))
+    stream = HttpStream(source.request, attribute_bag(source))
     for name, value in request.stored.items():
         stream.filter_state[name.encode()] = json.dumps(value).encode()
     contexts = [StreamContext(root, stream) for root in plugins]
