@@ -194,25 +194,32 @@ class Callouts(Protocol):
 
 
 class NoCallouts:
-    """Where there are no clusters."""
+    """Where there are no clusters.
+
+    Args:
+        why: What is said of that.
+    """
+
+    def __init__(self, why: str = "none is configured") -> None:
+        self._why = why
 
     def http_call(self, call: HttpCall, done: Callable[[HttpReply | None], None]) -> Cancel:
         """See `Callouts`."""
         del done
-        raise UnknownClusterError(f"no cluster {call.cluster!r}: none is configured")
+        raise UnknownClusterError(f"no cluster {call.cluster!r}: {self._why}")
 
     def grpc_call(
         self, method: GrpcMethod, message: bytes, done: Callable[[GrpcReply], None]
     ) -> Cancel:
         """See `Callouts`."""
         del message, done
-        raise UnknownClusterError(f"no cluster {method.target!r}: none is configured")
+        raise UnknownClusterError(f"no cluster {method.target!r}: {self._why}")
 
     def grpc_stream(self, method: GrpcMethod, events: GrpcEvents) -> GrpcStream:
         """See `Callouts`."""
         del events
-        raise UnknownClusterError(f"no cluster {method.target!r}: none is configured")
+        raise UnknownClusterError(f"no cluster {method.target!r}: {self._why}")
 
     def redis(self, target: RedisTarget) -> Redis:
         """See `Callouts`."""
-        raise UnknownClusterError(f"no cluster {target.service!r}: none is configured")
+        raise UnknownClusterError(f"no cluster {target.service!r}: {self._why}")

@@ -9,6 +9,7 @@ from mixer.cli import run_options as options
 from mixer.cli.failure import USAGE, fail
 
 if TYPE_CHECKING:
+    from mixer.config import MixerSpec
     from mixer.runner import RunReport, RunRequest
     from mixer.runner.trace import TraceLine
     from mixer.vm import CompileCache
@@ -32,7 +33,10 @@ def run(
     config: options.Config = "",
     adapter: options.Adapter = None,
     allow_on_headers_stop_iteration: options.AllowOnHeadersStopIteration = False,
+    cluster: options.Cluster = None,
+    callouts: options.Callouts = False,
     advance: options.Advance = 0.0,
+    wait: options.Wait = 15.0,
     trace: options.Trace = False,
     compat: options.Compat = None,
     allow: options.Allow = None,
@@ -45,9 +49,11 @@ def run(
     Examples: `mixer run builtin://auth --config @mixer.yaml -H 'x-api-key: secret'`;
     `mixer run plugin.wasm --method POST --path /v1 --body @body.json --property source.port=80`;
     `mixer run plugin.wasm --response-status 404 --response-header 'content-type: text/html'
-    --response-body '<p>' --response-body '</p>' --response-trailer 'x-checksum: 1'`
+    --response-body '<p>' --response-body '</p>' --response-trailer 'x-checksum: 1'`;
+    `mixer run plugin.wasm --cluster auth=127.0.0.1:8000 --trace`
     """
     from mixer.cli.module_file import locate
+    from mixer.cli.run_callouts import called_clusters
     from mixer.proxywasm import Compat
     from mixer.runner import PropertyError, RunRequest, parse_properties
     from mixer.runner.inputs import (
@@ -76,18 +82,21 @@ def run(
             response=response(response_status, response_header, response_body, response_trailer),
             properties=parse_properties(property_ or []),
             advance=advance,
+            wait=wait,
         )
+        clusters = called_clusters(cluster or (), config, all_of_config=callouts)
         code = read_module(file)
     except (InputError, PropertyError, ModuleError) as error:
         fail(f"mixer run: {error}", USAGE)
-    report, lines = _run_or_fail(module, code, request, trace=trace)
+    report, lines = _run_or_fail(module, code, request, clusters, trace=trace)
     _print(report, lines, json_output=json_output)
     raise typer.Exit(0 if report.verdict == "allow" else _STOPPED)
 
 
 def _run_or_fail(
-    module: str, code: bytes, request: "RunRequest", *, trace: bool
+    module: str, code: bytes, request: "RunRequest", clusters: "MixerSpec | None", *, trace: bool
 ) -> "tuple[RunReport, list[TraceLine] | None]":
+    from mixer.cli.run_callouts import network
     from mixer.proxywasm import PluginStartError
     from mixer.runner import run_request
     from mixer.runner.trace import Trace
@@ -96,7 +105,8 @@ def _run_or_fail(
     calls = Trace() if trace else None
     lines = calls.lines if calls else None
     try:
-        return run_request(code, request, _cache(), trace=calls), lines
+        with network(clusters) as waiter:
+            return run_request(code, request, _cache(), waiter=waiter, trace=calls), lines
     except (ModuleError, PluginStartError) as error:
         _print_trace(lines)
         fail(f"mixer run: {module}: {error}", USAGE)
@@ -128,4 +138,4 @@ def _print(report: "RunReport", trace: "list[TraceLine] | None", *, json_output:
 
     from mixer.cli.run_report import render
 
-    Console(highlight=False).print(render(report))
+    Console(highlight=False).print(render(report), soft_wrap=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 _REQUEST, _RESPONSE, _PLUGIN = "Request", "The upstream's response", "Plugin"
+_CALLOUTS = "Callouts and time"
 
 Module = Annotated[str, typer.Argument(help="A .wasm file, or `builtin://NAME`.")]
 
@@ -105,13 +106,39 @@ Allow = Annotated[
     ),
 ]
 
+Cluster = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="`NAME=HOST:PORT`: call it for real, in plaintext; may be repeated. Without any, "
+        "callouts are refused.",
+        rich_help_panel=_CALLOUTS,
+    ),
+]
+Callouts = Annotated[
+    bool,
+    typer.Option(
+        "--callouts",
+        help="Call the clusters of the --config file for real.",
+        rich_help_panel=_CALLOUTS,
+    ),
+]
+Wait = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=600.0,
+        help="Seconds that a paused request may wait.",
+        rich_help_panel=_CALLOUTS,
+    ),
+]
+
 Advance = Annotated[
     float,
     typer.Option(
         min=0.0,
         max=86_400.0,
         help="Seconds that pass before the request: ticks and messages of queues come.",
-        rich_help_panel=_PLUGIN,
+        rich_help_panel=_CALLOUTS,
     ),
 ]
 

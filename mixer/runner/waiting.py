@@ -41,7 +41,7 @@ class JumpingWaiter:
     def __init__(self) -> None:
         self._time = ManualScheduler()
         self.scheduler: Scheduler = self._time
-        self.callouts: Callouts = NoCallouts()
+        self.callouts: Callouts = NoCallouts("this run names none (--cluster)")
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """See `Waiter`; nothing here suspends, so that no event loop is needed."""

@@ -95,4 +95,4 @@ def test_without_a_network() -> None:
     """A callout is refused with its reason in the log, and the request waits for nothing."""
     report = ran(ASKING)
     assert report.verdict == "pause"
-    assert any("no cluster 'auth': none is configured" in text for _, text in report.logs)
+    assert any("no cluster 'auth': this run names none" in text for _, text in report.logs)
