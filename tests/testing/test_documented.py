@@ -1,16 +1,18 @@
-"""The examples of docs/testing.md are tests, and they pass."""
+"""The examples of docs/testing.md and of the README are tests, and they pass."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support import adapters as do
 from tests.support.adapters import adapter
 from tests.support.compile import wasm
 
-_PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
-_EXAMPLES = 5
+_ROOT = Path(__file__).parents[2]
+_EXAMPLES = {"docs/testing.md": 5, "README.md": 1}
 
 PLUGIN = adapter(
     do.callout("auth"),
@@ -22,13 +24,14 @@ PLUGIN = adapter(
 """Asks the cluster `auth`, refuses where that fails, and counts minutes."""
 
 
-def test_the_examples_pass(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", _EXAMPLES)
+def test_the_examples_pass(tmp_path: Path, page: str) -> None:
     """As a user would: the page's code in a file, pytest, and nothing else set up."""
-    blocks = re.findall(r"```python\n(.*?)```", _PAGE.read_text(), flags=re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (_ROOT / page).read_text(), flags=re.DOTALL)
     (tmp_path / "test_plugin.py").write_text("\n\n".join(blocks))
     (tmp_path / "plugin.wasm").write_bytes(wasm(PLUGIN))
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert f"{_EXAMPLES} passed" in result.stdout, result.stdout + result.stderr
+    assert f"{_EXAMPLES[page]} passed" in result.stdout, result.stdout + result.stderr
