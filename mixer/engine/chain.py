@@ -21,6 +21,8 @@ FAILURE_STATUS = 503
 """What Envoy answers for a Wasm filter that failed closed."""
 
 
+_ENDS = (Outcome.RESPOND, Outcome.RESET)
+
 Steps = Generator[Paused, None, Decision]
 """Makes a decision; gives whatever pauses it."""
 
@@ -148,8 +150,11 @@ class Chain:
         return _settle(adapter, context, outcome)
 
     def _resumed(self, adapter: Adapter) -> Outcome:
-        context = living(adapter, self._open[adapter])
-        return _settle(adapter, context, context.on_resume())
+        context = self._open[adapter]
+        outcome = context.on_resume()
+        if outcome not in _ENDS:  # an end that came before the VM's stands: it may be a denial
+            living(adapter, context)
+        return _settle(adapter, context, outcome)
 
     def _names(self) -> tuple[str, ...]:
         return tuple(adapter.name for adapter in self._open)
@@ -179,7 +184,7 @@ class Chain:
     def _passed_back(self) -> Generator[Paused, None, Response]:
         local = self._stream.local_response
         assert local is not None
-        interested = [a for a, c in self._open.items() if c.vm.callbacks.sees_responses]
+        interested = [a for a, c in self._open.items() if _sees_responses(a, c)]
         if not interested:
             return Response(local.status, local.headers, local.body)
         return (yield from AnswerPath(self._stream, self._open).run(reversed(interested)))
@@ -216,6 +221,12 @@ class Chain:
                 context.delete()
             except TrapError as trap:  # the decision stands; only the VM is lost
                 adapter.crashed(trap)
+
+
+def _sees_responses(adapter: Adapter, context: StreamContext) -> bool:
+    """Whether an answer passes an adapter; one that lost its VM and fails open is passed over."""
+    vm = context.vm
+    return vm.callbacks.sees_responses and not (vm.closed and adapter.fails_open)
 
 
 def _settle(adapter: Adapter, context: StreamContext, outcome: Outcome) -> Outcome:

@@ -284,3 +284,39 @@ def test_requests_do_not_wait_for_each_other(make_engine: MakeEngine, plugins: P
     assert other.verdict is Verdict.ALLOW
     world.answer()
     assert decided(pending).verdict is Verdict.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("step", "verdict"), [(do.deny(403), Verdict.DENY), (do.close, Verdict.ERROR)]
+)
+def test_what_was_decided_before_the_vm_fell_stands(
+    make_engine: MakeEngine, plugins: Plugins, step: do.Step, verdict: Verdict
+) -> None:
+    """A denial counts though the VM traps before it is carried out, with FAIL_OPEN too."""
+    text = asking(step, before=[do.when("x-trap", do.trap)])
+    world = World(make_engine, plugins.plugin("one", text, failStrategy="FAIL_OPEN"))
+    pending = world.ask()
+    world.callouts.http_calls[0].respond()
+    assert isinstance(world.engine.decide(request(("x-trap", "1"))), Decision)
+    world.time.advance()
+    assert decided(pending).verdict is verdict
+
+
+@pytest.mark.parametrize("body", [None, b"body"])
+def test_a_late_denial_is_not_lost_with_the_failure_of_another_adapter(
+    make_engine: MakeEngine, plugins: Plugins, body: bytes | None
+) -> None:
+    """An adapter that let a request go on may still deny it, whoever fails open meanwhile."""
+    late = adapter(do.callout("auth"), http_call_response=[do.in_stream(do.deny(403))])
+    fragile = asking(before=[do.when("x-trap", do.trap)])
+    world = World(
+        make_engine,
+        plugins.plugin("late", late, priority=2),
+        plugins.plugin("fragile", fragile, priority=1, failStrategy="FAIL_OPEN"),
+    )
+    pending = world.ask(body=body)
+    world.answer(0)
+    world.engine.decide(request(("x-trap", "1")))
+    world.time.advance()
+    decision = decided(pending)
+    assert (decision.verdict, decision.response) == (Verdict.DENY, Response(403))
