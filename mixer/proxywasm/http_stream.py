@@ -1,5 +1,6 @@
 """One HTTP request, and perhaps its response, on the way through a chain of adapters."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mixer.attributes import AttributeBag, HeaderMap, Pair, PairSource, SavedHeaders
@@ -82,6 +83,7 @@ class HttpStream:
         state: What else there is in the filter state.
         local_response: The one that answers the request.
         reset: Whether a module closed the stream without an answer.
+        wake: Has whoever waits in one context look anew; None while nobody does.
     """
 
     request: HttpMessage
@@ -91,6 +93,7 @@ class HttpStream:
     state: FilterState = NOTHING_DECLARED
     local_response: LocalResponse | None = None
     reset: bool = False
+    wake: Callable[[], None] | None = None
     _written: int = 0
 
     def save(self) -> SavedStream:

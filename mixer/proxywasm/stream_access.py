@@ -73,11 +73,18 @@ class StreamAccess(Context):
         It is called later, never from within a callback of the module; also where the VM is gone.
         """
         self._wake = wake
+        self.stream.wake = self._woken
 
     def _woken(self) -> None:
         wake, self._wake = self._wake, None
         if wake is not None:
+            self.stream.wake = None
             self.vm.services.scheduler.defer(wake)
+
+    def _ended(self) -> None:
+        """The stream is answered or closed, perhaps while it waits in another context."""
+        if self.stream.wake is not None:
+            self.stream.wake()
 
     def vm_closed(self) -> None:
         """See `Context.vm_closed`."""
@@ -254,7 +261,7 @@ class StreamAccess(Context):
         if not self._answered:
             self._answered = True
             self.stream.local_response = response
-            self._woken()
+            self._ended()
 
     def resume(self, stream_type: StreamType) -> Status:
         """See `Context.resume`.
@@ -274,5 +281,5 @@ class StreamAccess(Context):
     def close_stream(self, stream_type: StreamType) -> Status:
         """See `Context.close_stream`."""
         self.stream.reset = True
-        self._woken()
+        self._ended()
         return super().close_stream(stream_type)

@@ -320,3 +320,21 @@ def test_a_late_denial_is_not_lost_with_the_failure_of_another_adapter(
     world.time.advance()
     decision = decided(pending)
     assert (decision.verdict, decision.response) == (Verdict.DENY, Response(403))
+
+
+@pytest.mark.parametrize(
+    ("step", "verdict"), [(do.deny(403), Verdict.DENY), (do.close, Verdict.ERROR)]
+)
+def test_a_late_end_does_not_wait_for_another_adapter(
+    make_engine: MakeEngine, plugins: Plugins, step: do.Step, verdict: Verdict
+) -> None:
+    """An adapter that let a request go on can end it at once while it waits in another."""
+    late = adapter(do.callout("auth"), http_call_response=[do.in_stream(step)])
+    world = World(
+        make_engine,
+        plugins.plugin("late", late, priority=2),
+        plugins.plugin("asks", asking(), priority=1),
+    )
+    pending = world.ask()
+    world.answer(0)
+    assert decided(pending).verdict is verdict
