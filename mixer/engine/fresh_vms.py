@@ -11,6 +11,9 @@ from mixer.engine.vm_spec import VmFactory
 from mixer.proxywasm import PluginStartError, RootContext, WasmVm
 from mixer.vm import ModuleError, PoolExhaustedError, TrapError
 
+MAX_LATE_S = 10.0
+"""How long the callouts of a stream that has ended keep its VM, and with it a place."""
+
 
 @dataclass(slots=True)
 class Places:
@@ -28,8 +31,8 @@ class Places:
 class FreshVms:
     """See `mixer.engine.tenant.VmOwner`; for one plugin.
 
-    A VM ends with its stream. Its plugin is then told so, and not waited for: whoever puts its end
-    off would hold a place of the pool.
+    A VM ends with its stream, or a while later with its last callout. Its plugin is then told so,
+    and not waited for: whoever puts its end off would hold a place of the pool.
 
     Args:
         factory: Makes the VMs.
@@ -99,7 +102,7 @@ class FreshVms:
             vm.close()
             raise
         vm.started()
-        vm.retire(partial(self._end, vm))
+        vm.retire(partial(self._end, vm), MAX_LATE_S)
         self._vms.add(vm)
         self._places.taken += 1
         return root

@@ -12,6 +12,9 @@ _log = logging.getLogger(__name__)
 MAX_PENDING_S = 5.0
 """How long a plugin that puts its end off is waited for."""
 
+MAX_LATE_S = 60.0
+"""How long callouts keep a VM that has no streams any more."""
+
 
 class Retirement:
     """Retired VMs.
@@ -31,7 +34,7 @@ class Retirement:
     def add(self, vm: WasmVm) -> None:
         """Take a VM over; its plugins end once its last stream has."""
         self.vms.append(vm)
-        vm.retire(partial(self._end_in_time, vm))
+        vm.retire(partial(self._end_in_time, vm), MAX_LATE_S)
 
     def begin(self, vm: WasmVm) -> None:
         """Take a VM over, which may have no streams any more."""

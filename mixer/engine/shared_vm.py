@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from mixer.engine.recycling import Recycling
+from mixer.engine.recycling import CHECK_S, Recycling
 from mixer.engine.restart import RestartPolicy
 from mixer.engine.retirement import Retirement
 from mixer.engine.tenant import Tenant
@@ -13,6 +13,9 @@ from mixer.proxywasm import Cancel, PluginStartError, RootContext, WasmVm
 from mixer.vm import ModuleError, TrapError
 
 _log = logging.getLogger(__name__)
+
+MAX_RETIRED = 8
+"""VMs with streams or callouts that were replaced; until one has ended, none is replaced."""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class SharedVm:
         self._retirement = Retirement(self._scheduler)
         self._recycling = Recycling(factory.spec, self._scheduler, factory.clock, self._recycle)
         self._cancel_alone: Cancel = _nothing
+        self._cancel_rebuild: Cancel = _nothing
         self._rebuild_due = self._ended = False
 
     @property
@@ -106,6 +110,7 @@ class SharedVm:
     def _move_in(self, started: _Started) -> None:
         self.vm, self._roots, self._rebuild_due = started.vm, started.roots, False
         self.vm.rebuild_wanted = self._rebuild_wanted
+        self._cancel_rebuild()
         self._recycling.watch(self.vm)
         for tenant, root in self._roots.items():
             tenant.attached(root)
@@ -190,19 +195,25 @@ class SharedVm:
             tenant.detached()
 
     def _rebuild(self) -> None:
-        if self.vm is not None and self.restart.may_start(self.factory.clock()):
+        if self.vm is not None and self._may_replace():
             self._recycle("its module asked for it")
         elif self.vm is not None:
-            wait = self.restart.wait(self.factory.clock())
-            self._scheduler.schedule(wait, self._rebuild_wanted)
+            self._cancel_rebuild()
+            wait = self.restart.wait(self.factory.clock()) or CHECK_S
+            self._cancel_rebuild = self._scheduler.schedule(wait, self._rebuild_wanted)
         self._rebuild_due = False
         for tenant, root in self._roots.items():
             tenant.resumed(root)
 
+    def _may_replace(self) -> bool:
+        """Whether another start may be now, and the VMs before it are not too many."""
+        few = len(self._retirement.vms) < MAX_RETIRED
+        return few and self.restart.may_start(self.factory.clock())
+
     def _recycle(self, why: str) -> None:
         """Start another VM first; then the old one lives until its streams have ended."""
         old, began = self.vm, self.factory.clock()
-        if old is None or not self.restart.may_start(began):
+        if old is None or not self._may_replace():
             return
         try:
             started = self._make_all(list(self._roots))
@@ -240,6 +251,7 @@ class SharedVm:
     def _leave(self) -> None:
         self._ended = True
         self._recycling.stop()
+        self._cancel_rebuild()
         for tenant in self._roots:
             tenant.detached()
         if self.vm is not None:

@@ -115,6 +115,8 @@ class WasmVm:
         self.rebuild_wanted: Callable[[], None] | None = None
         self.notification_lost: Callable[[], None] | None = None
         self._on_idle: Callable[[], None] | None = None
+        self._patience = 0.0
+        self._cancel_patience: Callable[[], None] | None = None
         self._starting = True
         self._start_cpu = start_cpu
         self._last_id = 0
@@ -252,19 +254,29 @@ class WasmVm:
         if self.rebuild_wanted is not None:
             self.rebuild_wanted()
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing lives here but the plugins themselves, and they wait for nothing."""
-        return len(self.contexts) == len(self.roots) and not self.callouts.awaited
+    def retire(self, on_idle: Callable[[], None], patience: float) -> None:
+        """Have `release` call back once no stream is left, and no callout.
 
-    def retire(self, on_idle: Callable[[], None]) -> None:
-        """Have `release` call back once no stream is left, and no callout."""
-        self.retired, self._on_idle = True, on_idle
+        Args:
+            on_idle: Called once.
+            patience: Seconds, after the last stream, that callouts have: they may never end.
+        """
+        self.retired, self._on_idle, self._patience = True, on_idle, patience
 
     def release(self) -> None:
         """Something that lived here has ended: tell it if it was the last."""
-        if self._on_idle is not None and self.idle and not self.closed and self.trap is None:
-            on_idle, self._on_idle = self._on_idle, None
+        if self._on_idle is None or len(self.contexts) > len(self.roots):
+            return
+        if not self.callouts.awaited:
+            self._tell_idle()
+        elif self._cancel_patience is None and not self.closed:
+            self._cancel_patience = self.services.scheduler.schedule(
+                self._patience, self._tell_idle
+            )
+
+    def _tell_idle(self) -> None:
+        on_idle, self._on_idle = self._on_idle, None
+        if on_idle is not None and not self.closed and self.trap is None:
             on_idle()
 
     def shut_down(self, finished: Callable[[], None]) -> None:
@@ -282,6 +294,8 @@ class WasmVm:
     def close(self) -> None:
         """Free the VM without a further callback; streams that wait in it are told."""
         self.closed = True
+        if self._cancel_patience is not None:
+            self._cancel_patience()
         self.events.close()
         self.callouts.close()
         self.callbacks = CLOSED

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mixer.engine import AdapterState, Engine, PendingDecision, Verdict, wasm_engines
-from mixer.engine.fresh_vms import FreshVms
+from mixer.engine.fresh_vms import MAX_LATE_S, FreshVms
 from mixer.engine.restart import BASE_DELAY
 from mixer.proxywasm import ManualScheduler
 from mixer.testing.callouts import FakeCallouts
@@ -176,6 +176,23 @@ def test_a_callout_that_nobody_waits_for_is_not_dropped(
         world.callouts.http_calls[0].respond()
         assert living(world.engine) == 0
         assert "told" in caplog.text
+
+
+ASKS_ON = adapter(do.callout("one"), configure=[do.tick(100)], tick=[do.callout("more")])
+
+
+@pytest.mark.parametrize("text", [WAITS, ASKS_ON], ids=["no answer", "more and more"])
+def test_callouts_do_not_keep_their_places_for_ever(plugins: Plugins, text: str) -> None:
+    """Callouts that nobody answers, or ever new ones, hold their stream's place for a while."""
+    with World(plugins, text, places=3) as world:
+        for _ in range(3):
+            world.engine.decide(request(("x-tell", "1")))
+        assert world.engine.decide(request()).reason == "too_many_streams"
+        world.time.advance(MAX_LATE_S)
+        assert living(world.engine) == 0
+        assert all(call.over for call in world.callouts.http_calls)
+        assert world.engine.decide(request()).verdict is Verdict.ALLOW
+    assert world.time.next_due() is None
 
 
 def test_a_trap_after_the_stream_is_counted(plugins: Plugins) -> None:

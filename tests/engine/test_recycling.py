@@ -6,6 +6,8 @@ import pytest
 
 from mixer.engine import AdapterState, Verdict
 from mixer.engine.restart import BASE_DELAY
+from mixer.engine.retirement import MAX_LATE_S
+from mixer.engine.shared_vm import MAX_RETIRED
 from mixer.proxywasm import Services, WasmVm
 from tests.engine.conftest import Plugins
 from tests.engine.test_adapters import OneAdapter
@@ -162,6 +164,55 @@ def test_callouts_go_on_in_the_old_vm(plugins: Plugins) -> None:
     one.callouts.http_calls[0].respond()
     assert first.closed
     one.adapter.close()
+
+
+def test_callouts_without_an_end_do_not_keep_old_vms(plugins: Plugins) -> None:
+    """Old VMs whose callouts are not answered are few, and end after a while all the same."""
+    one = Aging(plugins, {})
+    vms = set()
+    for _ in range(4 * MAX_RETIRED):
+        one.ask("x-call", "x-rebuild")
+        one.pass_time(1)
+        vms.add(one.vm)
+    assert sum(not vm.closed for vm in vms) <= MAX_RETIRED + 1
+    one.pass_time(int(MAX_LATE_S) + 2)
+    vms.add(last := one.vm)  # what was asked for all the time
+    one.pass_time(int(MAX_LATE_S) + 2)
+    assert {vm for vm in vms if not vm.closed} == {last}
+    one.adapter.close()
+
+
+def test_streams_of_old_vms_keep_a_new_one_back(plugins: Plugins) -> None:
+    """No stream is dropped for the bound: the VM is replaced once an old one has ended."""
+    one = Aging(plugins, {})
+    streams = []
+    for _ in range(MAX_RETIRED):
+        streams.append(one.adapter.open(http_stream()))
+        one.ask("x-rebuild")
+        one.pass_time(1)
+    last = one.vm
+    one.ask("x-rebuild")
+    one.pass_time(5)
+    assert one.vm is last
+    streams.pop().delete()
+    one.pass_time(5)
+    assert one.vm is not last
+    for stream in streams:
+        assert not stream.vm.closed
+        stream.delete()
+    one.adapter.close()
+
+
+def test_who_asks_again_and_again_waits_once(plugins: Plugins) -> None:
+    """A module that asks at each stream while it must wait leaves one timer, none at its end."""
+    one = Aging(plugins, {})
+    one.owner.restart.started(one.clock.now, 0.5)
+    before = len(one.services.scheduler._waiting)  # type: ignore[attr-defined]
+    for _ in range(10):
+        one.ask("x-rebuild")
+    assert len(one.services.scheduler._waiting) == before + 1  # type: ignore[attr-defined]
+    one.adapter.close()
+    assert one.services.scheduler.next_due() is None  # type: ignore[attr-defined]
 
 
 def test_a_trap_in_the_old_vm(plugins: Plugins) -> None:

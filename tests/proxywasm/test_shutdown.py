@@ -162,7 +162,7 @@ def test_a_retired_vm_ends_with_its_last_stream() -> None:
     with Guest() as guest:
         told: list[int] = []
         first, second = guest.stream(), guest.stream()
-        guest.vm.retire(lambda: told.append(1))
+        guest.vm.retire(lambda: told.append(1), 60.0)
         guest.vm.release()
         first.delete()
         assert told == []
@@ -220,7 +220,7 @@ def test_which_callouts_a_retired_vm_waits_for(made: Call, awaited: bool) -> Non
     with Guest(services={"callouts": callouts}) as guest:
         guest.in_headers(made)
         told: list[int] = []
-        guest.vm.retire(lambda: told.append(1))
+        guest.vm.retire(lambda: told.append(1), 60.0)
         guest.vm.release()
         assert told == ([] if awaited else [1])
         for one in callouts.grpc_calls:
@@ -233,7 +233,7 @@ def test_a_tick_may_give_up_what_a_retired_vm_waits_for() -> None:
     with Guest(services={"callouts": FakeCallouts()}, script=[PERIOD]) as guest:
         (made,) = guest.in_headers(CALL)
         told: list[int] = []
-        guest.vm.retire(lambda: told.append(1))
+        guest.vm.retire(lambda: told.append(1), 60.0)
         guest.vm.release()
         guest.script([call("proxy_grpc_cancel", made.data)], Phase.TICK)
         assert told == []
