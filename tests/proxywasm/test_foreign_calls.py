@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from mixer.proxywasm import LogLevel
 from mixer.proxywasm.foreign import FOREIGN_FUNCTIONS
 from mixer.proxywasm.foreign.compression import MAX_UNCOMPRESSED_BYTES
-from mixer.proxywasm.foreign.declared import MAX_PROPERTIES
+from mixer.proxywasm.foreign.declared import MAX_DECLARED_BYTES, MAX_PROPERTIES
 from mixer.proxywasm.foreign.expressions import MAX_EXPRESSIONS
 from mixer.proxywasm.foreign.messages import (
     DeclarePropertyArguments,
@@ -126,6 +126,23 @@ def test_a_context_declares_so_many_properties() -> None:
             assert declare(context, arguments) == OK
         one_more = DeclarePropertyArguments(name="more").SerializeToString()
         assert declare(context, one_more) == INTERNAL
+        guest.vm.current = outer
+
+
+def test_what_a_context_declares_is_bounded() -> None:
+    """Schemas and names count together: a thousand large ones are not kept."""
+    with Guest() as guest, guest.open() as context:
+        outer, guest.vm.current = guest.vm.current, context
+        declare = FOREIGN_FUNCTIONS["declare_property"]
+        schema = bytes(MAX_DECLARED_BYTES // 4)
+        answers = [
+            declare(
+                context,
+                DeclarePropertyArguments(name=str(number), schema=schema).SerializeToString(),
+            )
+            for number in range(5)
+        ]
+        assert answers == [OK, OK, OK, INTERNAL, INTERNAL]
         guest.vm.current = outer
 
 

@@ -10,6 +10,9 @@ from mixer.proxywasm.hostcalls.refusal import refuse
 MAX_PROPERTIES = 1024
 """That one context declares."""
 
+MAX_DECLARED_BYTES = 1 << 20
+"""Of their names and schemas together."""
+
 _TYPES = {int(kind): kind for kind in StateType}
 
 
@@ -27,6 +30,9 @@ def declare_property(context: Context, arguments: bytes) -> Status:
         return Status.BAD_ARGUMENT
     if len(prototypes) >= MAX_PROPERTIES:
         return refuse(context, "declare_property", f"over {MAX_PROPERTIES} are declared")
+    size = sum(len(path) + len(one.schema) for path, one in prototypes.items())
+    if size + len(name) + len(message.schema) >= MAX_DECLARED_BYTES:
+        return refuse(context, "declare_property", f"they have over {MAX_DECLARED_BYTES} bytes")
     kind = _TYPES.get(message.type, StateType.BYTES)
     prototypes[name] = Prototype(kind, message.readonly, message.schema)
     return Status.OK
