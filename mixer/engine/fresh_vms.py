@@ -89,6 +89,7 @@ class FreshVms:
             self.restart.start_failed(self.factory.clock())
             tenant.start_failed(error)
             return None
+        self.restart.recovered()
         tenant.attached(None)
         return root
 

@@ -48,6 +48,10 @@ class RestartPolicy:
         wait = took / START_SHARE if self.reload_backoff is None else self.reload_backoff
         self._earliest = now + wait * (1 + self.jitter() / 2)
 
+    def recovered(self) -> None:
+        """A start succeeded that makes no other one wait."""
+        self._failed_starts = 0
+
     def start_failed(self, now: float) -> None:
         """A start failed at ``now``."""
         self._earliest = now + self._delay(self._failed_starts)

@@ -233,6 +233,23 @@ def test_a_start_that_fails_later(make_engine: MakeEngine, plugins: Plugins) -> 
     assert one.stats.starts == 4
 
 
+def test_a_start_that_succeeds_forgives_those_that_failed(
+    make_engine: MakeEngine, plugins: Plugins
+) -> None:
+    """Starts that fail now and then, with good ones in between, do not wait longer and longer."""
+    engine = make_engine(plugins.plugin("a", MARKED, FRESH))
+    factory = engine.adapters[0].owner.factory
+    now, good = factory.clock(), factory.spec
+    bad = replace(good, limits=replace(good.limits, memory_bytes=0))
+    factory.clock = lambda: now
+    for _ in range(5):
+        factory.spec = bad
+        assert engine.decide(request()).verdict is Verdict.ERROR
+        now += BASE_DELAY
+        factory.spec = good
+        assert engine.decide(request()).verdict is Verdict.ALLOW
+
+
 def test_a_module_that_does_not_start_at_all(make_engine: MakeEngine, plugins: Plugins) -> None:
     """It is broken from the start of the service, before any stream."""
     engine = make_engine(plugins.plugin("a", adapter(configure=[do.answer(0)]), FRESH))
