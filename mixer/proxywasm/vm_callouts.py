@@ -201,6 +201,14 @@ class VmCallouts:
         self, root: RootContext, view: CalloutView, callback: GuestFunction, *args: int
     ) -> None:
         """Make a callback of a plugin; a trap closes the VM, and whoever owns it is told."""
+        if root.id in self._vm.contexts:  # neither refused nor ended meanwhile
+            self._call(root, view, callback, *args)
+        if self._vm.retired:
+            self._vm.release()
+
+    def _call(
+        self, root: RootContext, view: CalloutView, callback: GuestFunction, *args: int
+    ) -> None:
         root.callout = view
         try:
             self._vm.call(root, callback, root.id, *args)
@@ -209,8 +217,6 @@ class VmCallouts:
             self._vm.services.failed(trap)
         finally:
             root.callout = None
-        if self._vm.retired:
-            self._vm.release()
 
     def cancel(self, token: int) -> bool:
         """Give a callout up; whether it was open."""

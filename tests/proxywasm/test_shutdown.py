@@ -211,6 +211,28 @@ STREAM = call("proxy_grpc_stream", b"c", b"s", b"m", b"", WORD)
 PERIOD = call("proxy_set_tick_period_milliseconds", 10)
 
 
+@pytest.mark.parametrize("made", [CALL, STREAM], ids=["call", "stream"])
+def test_a_callout_of_a_plugin_that_is_gone(made: Call) -> None:
+    """A plugin that was refused, or has ended, is not told of what its callouts bring."""
+    callouts = FakeCallouts()
+    with Guest(services={"callouts": callouts}) as guest:
+        guest.script([made], Phase.CONFIGURE)
+        guest.answer_with(Phase.CONFIGURE, 0)
+        with pytest.raises(PluginStartError):
+            guest.vm.start_plugin(PluginSettings("other"))
+        guest.answer_with(Phase.CONFIGURE, 1)
+        guest.vm.start_plugin(PluginSettings("ending"))
+        guest.vm.started()
+        guest.vm.contexts.pop(guest.vm.roots[-1].id)
+        before = len(guest.events())
+        for one in callouts.grpc_calls:
+            one.respond(b"late")
+        for stream in callouts.grpc_streams:
+            stream.events.on_message(b"late")
+            stream.events.on_close(0, "")
+        assert len(guest.events()) == before
+
+
 @pytest.mark.parametrize(
     ("made", "awaited"), [(CALL, True), (STREAM, False)], ids=["call", "stream"]
 )
