@@ -1,6 +1,7 @@
 """Shared data and shared queues, as a module sees them."""
 
 import struct
+import tracemalloc
 
 import pytest
 
@@ -155,6 +156,25 @@ def test_resolve() -> None:
         assert a.in_headers(resolve(b""), resolve(b"a")) == [Answer(OK, 2)] * 2
         answers = b.in_headers(resolve(b""), resolve(b"a"), resolve(b"a", b"x"), resolve(b"\xff"))
         assert answers == [Answer(NOT_FOUND), Answer(OK, 2), Answer(NOT_FOUND), Answer(NOT_FOUND)]
+
+
+@pytest.mark.parametrize("which", ["vm_id", "name"])
+def test_a_name_that_no_queue_has_is_not_looked_at(which: str) -> None:
+    """Megabytes instead of a name are no queue's, and cost the host nothing."""
+    with Guest() as guest:
+        guest.in_headers(register())
+        size = guest.memory.size()
+        spans = ((0, size), (0, 1)) if which == "vm_id" else ((0, 0), (0, size))
+        tracemalloc.start()
+        try:
+            answers = guest.in_headers(
+                call("proxy_resolve_shared_queue", *spans[0], *spans[1], WORD)
+            )
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert answers == [Answer(NOT_FOUND)]
+        assert peak < size // 2
 
 
 def test_each_message_is_told_later_and_once() -> None:

@@ -41,9 +41,13 @@ def resolve_shared_queue(
 ) -> int:
     """``proxy_resolve_shared_queue``: the id of a queue of any ``vm_id``; empty is one's own."""
     context.require_started()
-    vm = context.vm
-    owner = vm.instance.memory.read(vm_id, vm_id_size).decode("utf-8", "replace") or vm.vm_id
-    text = vm.instance.memory.read(name, name_size)
+    vm, memory = context.vm, context.vm.instance.memory
+    memory.check(vm_id, vm_id_size)
+    memory.check(name, name_size)
+    if max(vm_id_size, name_size) > MAX_NAME_BYTES:
+        return Status.NOT_FOUND
+    owner = memory.read(vm_id, vm_id_size).decode("utf-8", "replace") or vm.vm_id
+    text = memory.read(name, name_size)
     note_volatile(context)
     try:
         number = vm.services.shared_queues.resolve(owner, text)
