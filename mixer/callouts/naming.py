@@ -34,6 +34,7 @@ _HOST_PORT = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]|]+)):([0-9]{1,5})")
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _STATIC, _DNS = ".static", ".dns"
 _LONGEST_HOST = 253
+_LONGEST_UPSTREAM = _LONGEST_HOST + len("outbound|65535||.")
 _HIGHEST_PORT = 65535
 _LONGEST_SHOWN = 100
 _MOST_SHOWN = 20
@@ -127,6 +128,8 @@ def parse_upstream(name: str) -> Endpoint | None:
 
     The host is in lower case, without a dot at its end.
     """
+    if len(name) > _LONGEST_UPSTREAM:
+        return None
     if match := _OUTBOUND.fullmatch(name):
         port, subset, host = match.groups()
     elif match := _HOST_PORT.fullmatch(name):

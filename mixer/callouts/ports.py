@@ -17,6 +17,9 @@ Cancel = Callable[[], None]
 """Gives a callout up: its callback is not made any more. Nothing happens where it was already."""
 
 
+_LONGEST_SHOWN = 100
+
+
 class UnknownClusterError(LookupError):
     """No cluster of the configuration has this name, and it may not be made up.
 
@@ -206,20 +209,23 @@ class NoCallouts:
     def http_call(self, call: HttpCall, done: Callable[[HttpReply | None], None]) -> Cancel:
         """See `Callouts`."""
         del done
-        raise UnknownClusterError(f"no cluster {call.cluster!r}: {self._why}")
+        raise self._unknown(call.cluster)
 
     def grpc_call(
         self, method: GrpcMethod, message: bytes, done: Callable[[GrpcReply], None]
     ) -> Cancel:
         """See `Callouts`."""
         del message, done
-        raise UnknownClusterError(f"no cluster {method.target!r}: {self._why}")
+        raise self._unknown(method.target)
 
     def grpc_stream(self, method: GrpcMethod, events: GrpcEvents) -> GrpcStream:
         """See `Callouts`."""
         del events
-        raise UnknownClusterError(f"no cluster {method.target!r}: {self._why}")
+        raise self._unknown(method.target)
 
     def redis(self, target: RedisTarget) -> Redis:
         """See `Callouts`."""
-        raise UnknownClusterError(f"no cluster {target.service!r}: {self._why}")
+        raise self._unknown(target.service)
+
+    def _unknown(self, name: str | bytes) -> UnknownClusterError:
+        return UnknownClusterError(f"no cluster {name[:_LONGEST_SHOWN]!r}: {self._why}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mixer.proxywasm.abi import BufferType, MapType
 from mixer.proxywasm.callout_view import CalloutView, of_buffer, of_metadata
+from mixer.proxywasm.vm_callouts import size_of
 
 if TYPE_CHECKING:
     from mixer.callouts.ports import GrpcMethod, GrpcStream, Pairs
@@ -31,9 +32,10 @@ class OpenStream:
         self._root = root
         self._vm: WasmVm = root.vm
         self._remote_closed = self._local_closed = False
-        self.token = self._vm.callouts.number_stream()
+        size = size_of(method)
+        self.token = self._vm.callouts.number_stream(size)
         self._stream: GrpcStream = self._vm.services.callouts.grpc_stream(method, self)
-        self._vm.callouts.keep(self.token, 0, self._stream.reset)
+        self._vm.callouts.keep(self.token, size, self._stream.reset)
         self._vm.callouts.streams[self.token] = self
 
     def on_initial_metadata(self, metadata: Pairs) -> None:

@@ -115,10 +115,11 @@ class VmCallouts:
 
     def grpc_call(self, root: RootContext, method: GrpcMethod, message: bytes) -> int:
         """Call a unary gRPC method; its token. Raises UnknownClusterError, NotSentError."""
-        token = self._number(CalloutKind.GRPC_CALL, len(message))
+        size = size_of(method) + len(message)
+        token = self._number(CalloutKind.GRPC_CALL, size)
         done = partial(self._grpc_done, root, token)
         cancel = self._vm.services.callouts.grpc_call(method, message, done)
-        self.keep(token, len(message), cancel)
+        self.keep(token, size, cancel)
         return token
 
     def _grpc_done(self, root: RootContext, token: int, reply: GrpcReply) -> None:
@@ -169,9 +170,9 @@ class VmCallouts:
         callback = self._vm.callbacks.on_redis_call_response
         self.tell(root, view, callback, token, reply.status, len(reply.response))
 
-    def number_stream(self) -> int:
+    def number_stream(self, size: int) -> int:
         """The token of a gRPC stream that is about to be opened. Raises NotSentError."""
-        return self._number(CalloutKind.GRPC_STREAM, 0)
+        return self._number(CalloutKind.GRPC_STREAM, size)
 
     def _number(self, kind: CalloutKind, size: int) -> int:
         if len(self._open) >= MAX_OPEN:
@@ -234,6 +235,12 @@ class VmCallouts:
         self._redis.clear()
         self._logins.clear()
         self.streams.clear()
+
+
+def size_of(method: GrpcMethod) -> int:
+    """What an open call of a method keeps beside its message."""
+    names = len(method.target) + len(method.service) + len(method.method)
+    return names + sum(len(n) + len(v) for n, v in method.metadata)
 
 
 def _cluster(service: str) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer.callouts.clusters import Cluster, DynamicUpstream, Endpoint
-from mixer.callouts.naming import Clusters, is_host, parse_upstream
+from mixer.callouts.naming import Clusters, is_address, is_host, parse_upstream
 from mixer.callouts.ports import UnknownClusterError
 
 
@@ -160,3 +160,12 @@ def test_both_spellings_of_an_upstream_are_one(host, port):
     assert endpoint == (host, port) == parse_upstream(f"outbound|{port}||{host.upper()}.")
     assert is_host(host)
     assert str(Endpoint("::1", port)) == f"[::1]:{port}"
+
+
+def test_a_name_without_end_leaves_nothing_behind() -> None:
+    """A module may call a cluster by megabytes: they are not kept among the addresses seen."""
+    is_address.cache_clear()
+    for number in range(4):
+        for name in (f"{number}{'a' * 2_000_000}:80", f"outbound|80||{number}{'a' * 2_000_000}"):
+            assert parse_upstream(name) is None
+    assert is_address.cache_info().currsize == 0

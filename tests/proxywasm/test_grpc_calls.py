@@ -3,6 +3,7 @@
 import pytest
 
 from mixer.callouts.ports import NoCallouts
+from mixer.proxywasm import vm_callouts
 from mixer.proxywasm.pairs import deserialize, serialize
 from tests.support.guest import BYTES, OK, WORD, Answer, Call, Guest, Phase, call
 
@@ -27,6 +28,21 @@ def test_what_a_unary_call_sends() -> None:
     assert (seen.method.target, seen.method.service, seen.method.method) == (b"c", "pkg.Svc", "Do")
     assert (seen.method.metadata, seen.method.timeout) == (((b"a", b"1"),), 0.25)
     assert seen.message == b"message"
+    guest.close()
+
+
+@pytest.mark.parametrize("made", ["proxy_grpc_call", "proxy_grpc_stream"])
+@pytest.mark.parametrize("place", range(4))
+def test_all_that_an_open_call_keeps_counts(
+    made: str, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names and metadata of what is open count against the bound of the VM, as messages do."""
+    spans = [b"c", b"pkg.Svc", b"Do", METADATA]
+    spans[place] = serialize([(b"a", bytes(3000))]) if place == 3 else b"c" * 3000
+    rest = [b"message", 0, WORD] if made == "proxy_grpc_call" else [WORD]
+    monkeypatch.setattr(vm_callouts, "MAX_OPEN_BYTES", 8000)
+    guest, answers = opened(*[call(made, *spans, *rest)] * 4)
+    assert [a.status for a in answers] == [OK, OK, INTERNAL, INTERNAL]
     guest.close()
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mixer.callouts.ports import NoCallouts
 from mixer.proxywasm import LogLevel, ManualScheduler, Outcome
 from mixer.proxywasm.pairs import deserialize, serialize
 from mixer.proxywasm.vm_callouts import MAX_OPEN, MAX_OPEN_BYTES
@@ -131,6 +132,14 @@ def test_host_stands_for_authority() -> None:
     guest, answer = from_configure(http_call(headers=[*HEADERS[:2], (b"Host", b"auth")]))
     assert answer.status == OK
     assert guest.callouts.http_calls[0].headers[":authority"] == "auth"
+    guest.close()
+
+
+def test_a_name_of_any_size_is_told_in_a_few_words() -> None:
+    """A cluster that is called by megabytes is a bad argument, and no line of the log is long."""
+    guest = Guest(script=[http_call(b"c" * 100_000)], services={"callouts": NoCallouts()})
+    assert guest.answers() == [Answer(BAD_ARGUMENT, 0)]
+    assert max(len(line) for _, line in guest.logs) < 200
     guest.close()
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from mixer.callouts.ports import NoCallouts, RedisTarget
+from mixer.proxywasm.hostcalls.redis_calls import MAX_LOGIN_BYTES
 from mixer.proxywasm.vm_callouts import MAX_REDIS
 from tests.support.guest import BYTES, OK, WORD, Answer, Call, Guest, Phase, call
 
@@ -54,6 +55,14 @@ def test_a_call_that_fails() -> None:
     assert guest.answers() == [Answer(OK, b"")]
     assert guest.events()[-1][3] == 2
     guest.close()
+
+
+def test_logins_of_any_size_are_not_kept() -> None:
+    """A VM keeps its logins for as long as it lives: one of megabytes is a bad argument."""
+    long = call("proxy_redis_init", b"redis?" + bytes(MAX_LOGIN_BYTES), b"user", b"secret", 250)
+    with Guest(script=[long, query(bytes(MAX_LOGIN_BYTES + 1))]) as guest:
+        assert [a.status for a in guest.answers()] == [BAD_ARGUMENT] * 2
+        assert max(len(line) for _, line in guest.logs) < 200
 
 
 def test_a_server_that_was_not_named() -> None:

@@ -10,6 +10,7 @@ from mixer.proxywasm.pairs import deserialize
 
 _CALL = "proxy_http_call"
 _SIGN = 1 << 31
+_MAX_CLUSTER_BYTES = 4096
 _REQUIRED = (b":method", b":path", b":authority")
 
 
@@ -37,6 +38,8 @@ def http_call(
     if timeout & _SIGN:
         return bad_argument(context, _CALL, f"timeout {timeout - 2 * _SIGN} ms")
     name, sent, content, last = taken
+    if len(name) > _MAX_CLUSTER_BYTES:
+        return bad_argument(context, _CALL, f"the cluster's name has {len(name)} bytes")
     fields = _request_headers(sent, len(content))
     missing = [one.decode() for one in _REQUIRED if one not in dict(fields)]
     if missing:

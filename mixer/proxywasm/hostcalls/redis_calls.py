@@ -9,6 +9,9 @@ from mixer.proxywasm.hostcalls.signature import HostCall
 from mixer.proxywasm.hostcalls.taking import note_volatile, take
 from mixer.proxywasm.vm_callouts import UnknownRedisError
 
+MAX_LOGIN_BYTES = 4096
+"""Of service, user and password together: they are kept for as long as the VM lives."""
+
 _INIT, _CALL = "proxy_redis_init", "proxy_redis_call"
 
 
@@ -29,6 +32,8 @@ def redis_init(
         return refuse(context, _INIT, "the stream handed over too much")
     if not timeout:
         return bad_argument(context, _INIT, "timeout 0 ms")
+    if sum(map(len, taken)) > MAX_LOGIN_BYTES:
+        return bad_argument(context, _INIT, f"the login has over {MAX_LOGIN_BYTES} bytes")
     name, user, secret = (one.decode("utf-8", "replace") for one in taken)
     try:
         context.vm.callouts.redis_init(RedisTarget(name, user, secret, timeout / 1000))
@@ -50,6 +55,8 @@ def redis_call(
         return refuse(context, _CALL, "the stream handed over too much")
     note_volatile(context)
     name, commands = taken
+    if len(name) > MAX_LOGIN_BYTES:
+        return bad_argument(context, _CALL, f"the service has over {MAX_LOGIN_BYTES} bytes")
     try:
         number = context.vm.callouts.redis_call(
             context.root, name.decode("utf-8", "replace"), commands
