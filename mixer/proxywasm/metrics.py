@@ -5,6 +5,7 @@ one type and name count into the same value.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import islice
@@ -12,6 +13,9 @@ from math import floor, log10
 
 MAX_METRICS = 65_536
 """In one store."""
+
+MAX_METRICS_PER_MODULE = 16_384
+"""That one module brings to a store: all its VMs, also those that were replaced."""
 
 MAX_METRICS_PER_VM = 16_384
 """Ids that one VM may be given."""
@@ -103,20 +107,28 @@ class MetricStore:
 
     def __init__(self) -> None:
         self._metrics: dict[tuple[MetricType, str], Metric] = {}
+        self._brought: Counter[str] = Counter()
         self.refused = 0
 
-    def define(self, kind: MetricType, name: str) -> Metric | None:
+    def define(self, kind: MetricType, name: str, module: str = "") -> Metric | None:
         """The metric of a type and name, made if it is new; None where there are too many.
 
         Dots at the end of a name are none of it, as in Envoy.
+
+        Args:
+            kind: Its type.
+            name: Its name.
+            module: Whose it is if it is new.
         """
         name = name.rstrip(".")
         known = self._metrics.get((kind, name))
         if known is not None:
             return known
-        if len(self._metrics) >= MAX_METRICS:
+        full = len(self._metrics) >= MAX_METRICS
+        if full or self._brought[module] >= MAX_METRICS_PER_MODULE:
             self.refused += 1
             return None
+        self._brought[module] += 1
         metric = self._metrics[kind, name] = Metric(kind, name)
         if kind is MetricType.HISTOGRAM:
             metric.buckets = [0] * (len(BUCKETS) + 1)
@@ -142,10 +154,12 @@ class VmMetrics:
 
     Args:
         store: Where the values are.
+        module: What runs in the VM, such as the digest of its code.
     """
 
-    def __init__(self, store: MetricStore) -> None:
+    def __init__(self, store: MetricStore, module: str) -> None:
         self._store = store
+        self._module = module
         self._ids: dict[int, Metric] = {}
         self._given = [0] * len(MetricType)
 
@@ -154,7 +168,7 @@ class VmMetrics:
         if len(self._ids) >= MAX_METRICS_PER_VM:
             self._store.refused += 1
             return None
-        metric = self._store.define(kind, name)
+        metric = self._store.define(kind, name, self._module)
         if metric is None:
             return None
         self._given[kind] += 1

@@ -105,7 +105,7 @@ class WasmVm:
         self.refused_calls: set[str] = set()
         self.events = Events(self)
         self.callouts = VmCallouts(self)
-        self.metrics = VmMetrics(services.metrics)
+        self.metrics = VmMetrics(services.metrics, module.module.digest)
         self.start_log: list[str] = []
         self.roots: list[RootContext] = []
         self.trap: TrapError | None = None

@@ -3,7 +3,7 @@
 import pytest
 
 from mixer.proxywasm import LogLevel, MetricStore, MetricType
-from mixer.proxywasm.metrics import BUCKETS
+from mixer.proxywasm.metrics import BUCKETS, VmMetrics
 from tests.support.guest import OK, WORD, Answer, Call, Guest, call
 
 NOT_FOUND, BAD_ARGUMENT, INTERNAL_FAILURE = 1, 2, 10
@@ -132,6 +132,18 @@ def test_metrics_are_bounded(bound: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(store.snapshot()) == store.refused == 2
     assert [level for level, _ in lines] == [LogLevel.WARN]
     assert "too many metrics" in lines[0][1]
+
+
+def test_a_module_does_not_take_the_room_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the VMs of one module define one after another is bounded, and others have room."""
+    monkeypatch.setattr("mixer.proxywasm.metrics.MAX_METRICS", 8)
+    monkeypatch.setattr("mixer.proxywasm.metrics.MAX_METRICS_PER_MODULE", 3)
+    store = MetricStore()
+    defined = [VmMetrics(store, "a").define(COUNTER, str(number)) for number in range(20)]
+    assert [one is None for one in defined] == [False] * 3 + [True] * 17
+    assert VmMetrics(store, "a").define(COUNTER, "1") is not None
+    assert VmMetrics(store, "b").define(COUNTER, "own") is not None
+    assert store.refused == 17
 
 
 def test_names_are_bounded() -> None:
