@@ -29,11 +29,15 @@ class Program:
         ExpressionError: It is no expression.
         FunctionError: It calls what is not there.
         BoundError: It is too long or nested too deeply.
+
+    Attributes:
+        size: Bytes of its text.
     """
 
-    __slots__ = ("_root",)
+    __slots__ = ("_root", "size")
 
     def __init__(self, text: bytes) -> None:
+        self.size = len(text)
         self._root = _build(parse(text))
 
     def evaluate(self, activation: Activation, max_cost: int = MAX_COST) -> Any:

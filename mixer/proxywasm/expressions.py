@@ -22,6 +22,11 @@ class Expressions:
     programs: dict[int, Program] = field(default_factory=dict)
     _next: int = 0
 
+    @property
+    def size(self) -> int:
+        """Bytes of the texts of all of them."""
+        return sum(program.size for program in self.programs.values())
+
     def add(self, program: Program) -> int:
         """Keep an expression, and give it a token."""
         token = self.take_token()

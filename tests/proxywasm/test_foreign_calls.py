@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixer.cel.parsing import MAX_EXPRESSION_BYTES
 from mixer.proxywasm import LogLevel
 from mixer.proxywasm.foreign import FOREIGN_FUNCTIONS
 from mixer.proxywasm.foreign.compression import MAX_UNCOMPRESSED_BYTES
 from mixer.proxywasm.foreign.declared import MAX_DECLARED_BYTES, MAX_PROPERTIES
-from mixer.proxywasm.foreign.expressions import MAX_EXPRESSIONS
+from mixer.proxywasm.foreign.expressions import MAX_EXPRESSIONS, MAX_EXPRESSIONS_BYTES
 from mixer.proxywasm.foreign.messages import (
     DeclarePropertyArguments,
     SetEnvoyFilterStateArguments,
@@ -114,6 +115,21 @@ def test_a_plugin_keeps_so_many_expressions() -> None:
             assert created(context, b"1") == MAX_EXPRESSIONS.to_bytes(4, "little")
             guest.vm.current = guest.root
         assert len(warnings(guest)) == 1
+
+
+def test_what_a_plugin_keeps_of_expressions_is_bounded() -> None:
+    """Long expressions fill the bound sooner: each byte of text takes hundreds of the host's."""
+    with Guest() as guest:
+        created, deleted = FOREIGN_FUNCTIONS["expr_create"], FOREIGN_FUNCTIONS["expr_delete"]
+        with guest.open() as context:
+            outer, guest.vm.current = guest.vm.current, context
+            text = b"a" * (MAX_EXPRESSION_BYTES // 2)
+            most = MAX_EXPRESSIONS_BYTES // len(text)
+            answers = [created(context, text) for _ in range(most + 1)]
+            assert [one == INTERNAL for one in answers] == [False] * most + [True]
+            assert deleted(context, answers[0]) == OK
+            assert created(context, text) != INTERNAL
+            guest.vm.current = outer
 
 
 def test_a_context_declares_so_many_properties() -> None:

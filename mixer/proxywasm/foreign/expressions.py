@@ -17,6 +17,9 @@ from mixer.proxywasm.property_codec import NotALeaf, encode
 MAX_EXPRESSIONS = 1024
 """That one plugin has at a time."""
 
+MAX_EXPRESSIONS_BYTES = 256 * 1024
+"""Of their texts together: what is made of a text takes 300 times as much."""
+
 _TOKEN_BYTES = 4
 
 
@@ -25,6 +28,8 @@ def create(context: Context, text: bytes) -> bytes | Status:
     expressions = context.vm.current.root.expressions
     if len(expressions.programs) >= MAX_EXPRESSIONS:
         return refuse(context, "expr_create", f"there are {MAX_EXPRESSIONS} expressions")
+    if expressions.size + len(text) > MAX_EXPRESSIONS_BYTES:
+        return refuse(context, "expr_create", f"they have over {MAX_EXPRESSIONS_BYTES} bytes")
     try:
         program = Program(text)
     except BoundError as error:
