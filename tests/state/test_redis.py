@@ -14,7 +14,8 @@ import pytest
 import redis
 
 from mixer.state import EnqueueResult, SetResult, StateLimits, StoreError, StoreUnavailableError
-from mixer.state.redis_store import RedisOptions
+from mixer.state.redis_store import RedisOptions, redis_stores
+from mixer.state.redis_store.client import MAX_SENT_BYTES
 from tests.state.conftest import TIMEOUT_S, wait_until
 from tests.state.peer import Member, Peer, Place
 from tests.support.redis_server import RedisServer, free_port
@@ -306,3 +307,19 @@ def test_limits_come_from_who_asks(redis_server: RedisServer) -> None:
         assert one.data.set("vm", b"1", b"") is SetResult.OK
         assert other.data.set("vm", b"2", b"") is SetResult.OK
         assert one.data.set("vm", b"3", b"") is SetResult.FULL
+
+
+def test_one_module_does_not_make_the_server_seem_down(redis_server: RedisServer) -> None:
+    """What would take longer to send than a call may is refused, and others go on."""
+    options = RedisOptions(redis_server.url, prefix="large", timeout=TIMEOUT_S)
+    large = bytes(MAX_SENT_BYTES + 1)
+    with closing(redis_stores(options, StateLimits(), lambda _: None)) as stores:
+        queue = stores.queues.register("vm", b"q", lambda _: None)
+        assert queue is not None
+        assert stores.data.set("vm", b"k", large) is SetResult.FULL
+        assert stores.data.set("vm", large, b"") is SetResult.FULL
+        assert stores.data.get("vm", large) is None
+        assert stores.queues.enqueue(queue, large) is EnqueueResult.FULL
+        assert stores.data.set("vm", b"k", large[2:]) is SetResult.OK
+        assert stores.queues.enqueue(queue, large[1:]) is EnqueueResult.OK
+        assert (stores.data.usage()["vm"].refused, stores.queues.dequeue(queue)) == (2, large[1:])

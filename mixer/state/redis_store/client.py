@@ -20,6 +20,10 @@ _log = logging.getLogger(__name__)
 FORMAT = b"mixer-state 1"
 """Changes with the layout of the keys."""
 
+MAX_SENT_BYTES = 1 << 20
+"""Of one entry or message: more takes a good part of the timeout, after which the server counts as
+down, for every module."""
+
 _ASK_AGAIN_SECONDS = 0.1
 _COMPLAINT_SECONDS = 60.0
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mixer.state.limits import CLEARED_AT_ONCE, StateLimits
 from mixer.state.ports import DataUsage, Entry, SetResult
-from mixer.state.redis_store.client import RedisClient
+from mixer.state.redis_store.client import MAX_SENT_BYTES, RedisClient
 from mixer.state.redis_store.scripts import script
 
 _GET = script("data_get")
@@ -36,11 +36,16 @@ class RedisSharedData:
 
     def get(self, vm_id: str, key: bytes) -> Entry | None:
         """See `mixer.state.SharedData`."""
+        if len(key) > MAX_SENT_BYTES:
+            return None
         found = self._client.run(_GET, [self._client.key("data", vm_id)], key)
         return None if found is None else Entry(found[1], found[0])
 
     def set(self, vm_id: str, key: bytes, value: bytes, cas: int = 0) -> SetResult:
         """See `mixer.state.SharedData`."""
+        if len(key) + len(value) > MAX_SENT_BYTES:
+            self._refused[vm_id] += 1
+            return SetResult.FULL
         name, limits = self._client.key, self._limits
         number, expired = self._client.run(
             _SET,

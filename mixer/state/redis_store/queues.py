@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 from mixer.state.limits import TOLD_AT_ONCE, StateLimits
 from mixer.state.ports import EnqueueResult, Notify, Post, QueueUsage, UnknownQueueError
-from mixer.state.redis_store.client import RedisClient
+from mixer.state.redis_store.client import MAX_SENT_BYTES, RedisClient
 from mixer.state.redis_store.scripts import script
 from mixer.state.redis_store.worker import KEPT_MS, RedisWorker
 
@@ -64,6 +64,9 @@ class RedisSharedQueues:
 
     def enqueue(self, queue: int, message: bytes) -> EnqueueResult:
         """See `mixer.state.SharedQueues`."""
+        if len(message) > MAX_SENT_BYTES:
+            self._refused[queue] += 1
+            return EnqueueResult.FULL
         number = self._enqueue(queue, message)
         if _RESULTS[number] is EnqueueResult.NOT_FOUND and self._worker.restore(queue):
             number = self._enqueue(queue, message)
