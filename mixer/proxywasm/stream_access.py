@@ -116,7 +116,10 @@ class StreamAccess(Context):
 
     def charge(self, size: int) -> bool:
         """See `Context.charge`."""
-        return self.stream.charge(size)
+        if self.stream.charge(size):
+            return True
+        self._ended()
+        return False
 
     def header_map(self, map_type: MapType) -> HeaderMap | None:
         """See `Context.header_map`."""

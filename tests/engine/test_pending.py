@@ -338,3 +338,15 @@ def test_a_late_end_does_not_wait_for_another_adapter(
     pending = world.ask()
     world.answer(0)
     assert decided(pending).verdict is verdict
+
+
+def test_who_hands_over_too_much_is_not_waited_for(
+    make_engine: MakeEngine, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that its module overburdens while it waits ends at once, not with its time."""
+    monkeypatch.setattr("mixer.proxywasm.http_stream.MAX_WRITTEN_BYTES", 100)
+    world = World(make_engine, plugins.plugin("one", asking(do.set_property("a", "b" * 100))))
+    pending = world.ask()
+    world.answer()
+    decision = decided(pending)
+    assert (decision.verdict, decision.reason) == (Verdict.ERROR, "closed_the_stream")
