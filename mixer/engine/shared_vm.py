@@ -251,6 +251,7 @@ class SharedVm:
     def _leave(self) -> None:
         self._ended = True
         self._recycling.stop()
+        self._cancel_alone()
         self._cancel_rebuild()
         for tenant in self._roots:
             tenant.detached()

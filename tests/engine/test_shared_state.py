@@ -183,3 +183,16 @@ def test_rate_limit_of_others(make_engine: MakeEngine, plugins: Plugins) -> None
     assert (refused.verdict, refused.response.status) == (Verdict.DENY, 429)
     assert "Too many requests" in json.dumps(json.loads(refused.response.body))
     assert ask("bob").verdict is Verdict.ALLOW
+
+
+def test_a_closed_engine_does_not_wait_for_a_start(
+    make_engine: MakeEngine, plugins: Plugins
+) -> None:
+    """What was to start again for its ticks is forgotten with the engine."""
+    time = ManualScheduler()
+    text = adapter(do.trap, configure=[do.tick(1000)])
+    engine = make_engine(plugins.plugin("a", text), scheduler=time)
+    engine.decide(request())
+    assert time.next_due() is not None
+    engine.close()
+    assert time.next_due() is None
