@@ -1,7 +1,7 @@
 """Metrics of modules: names, families, and what is not told."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mixer.config import loads
@@ -190,6 +190,9 @@ NOTHING = loads("{apiVersion: mixer.dev/v1alpha1, kind: Mixer, metadata: {name: 
 
 @settings(max_examples=100, deadline=None)
 @given(MOVES)
+@example([(COUNTER, "x", 1), (COUNTER, "x:total", 2)])
+@example([(COUNTER, "x", 1), (HISTOGRAM, "x_total", 2)])
+@example([(COUNTER, ":total", 1)])
 def test_whatever_modules_do_both_formats_can_be_read(
     moves: list[tuple[MetricType, str, int]],
 ) -> None:
