@@ -20,6 +20,12 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _REFRESH_S = 5.0  # as Envoy's dns_refresh_rate
 _MOST_HOSTS = 1024
+# Of dynamic upstreams: the system's resolver answers a few at a time, and others wait behind them.
+_MOST_QUESTIONS = 64
+# The only addresses of IPv6 that are routed; not all that Python takes for global are among them.
+_ROUTED = ipaddress.IPv6Network("2000::/3")
+# Reserved, which not every version of Python knows.
+_RESERVED = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv6Network("3fff::/20"))
 # Prefixes with an IPv4 address behind them: NAT64, and the deprecated compatible addresses.
 _WITH_IPV4 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 
@@ -43,7 +49,8 @@ class Addresses:
     """What DNS told, for all clusters of one event loop.
 
     An answer is used for five seconds, as in Envoy, and then until the next one is there; where a
-    later question fails, the last answer goes on being used. At most 1024 hosts are remembered.
+    later question fails, the last answer goes on being used. At most 1024 hosts are remembered. A
+    dynamic upstream has no address while 64 questions are under way.
 
     Args:
         lookup: Asks DNS; that of the running event loop when not given.
@@ -74,6 +81,8 @@ class Addresses:
         """
         found: list[Address] = []
         for endpoint in cluster.endpoints:
+            if cluster.public_only and self._is_busy(endpoint.host):
+                continue
             found += _of_endpoint(cluster, endpoint, await self._ips(endpoint.host))
         return tuple(found)
 
@@ -93,6 +102,14 @@ class Addresses:
         if known[0] <= asyncio.get_running_loop().time():
             self._start_asking(host)
         return known[1]
+
+    def _is_busy(self, host: str) -> bool:
+        """Whether a host that nobody asked for yet cannot be asked for now."""
+        new = not is_address(host) and host not in self._answers and host not in self._asking
+        if not new or len(self._asking) < _MOST_QUESTIONS:
+            return False
+        _log.warning("DNS is not asked for %s: %d questions wait", host, len(self._asking))
+        return True
 
     async def _ips(self, host: str) -> tuple[str, ...]:
         known = self._known_ips(host)
@@ -128,7 +145,15 @@ def is_public(ip: str) -> bool:
 
 
 def _is_global(address: IpAddress) -> bool:
+    if any(address in network for network in _RESERVED):
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and not _leads_to_ipv4(address):
+        return address.is_global and address in _ROUTED
     return address.is_global and not address.is_multicast
+
+
+def _leads_to_ipv4(address: ipaddress.IPv6Address) -> bool:
+    return address.ipv4_mapped is not None or any(address in network for network in _WITH_IPV4)
 
 
 def _embedded(address: IpAddress) -> tuple[IpAddress, ...]:

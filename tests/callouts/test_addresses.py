@@ -69,6 +69,29 @@ async def test_an_answer_is_kept_and_refreshed(monkeypatch):
     await found.close()
 
 
+async def test_questions_under_way_are_bounded(monkeypatch, caplog):
+    """A module that names host after host cannot keep DNS from everybody else for ever."""
+    monkeypatch.setattr(module, "_MOST_QUESTIONS", 2)
+    never: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+    asked: list[str] = []
+
+    async def lookup(host):
+        asked.append(host)
+        return await never if host != "late" else ["1.1.1.1"]
+
+    found = Addresses(lookup)
+    dynamic = [_cluster(host, public_only=True) for host in ("h0", "h1", "late")]
+    waiting = [asyncio.create_task(found.of(one)) for one in dynamic[:2]]
+    await until(lambda: len(asked) == 2)
+    assert await found.of(dynamic[2]) == ()
+    assert asked == ["h0", "h1"]
+    assert "late" in caplog.text
+    [address] = await found.of(_cluster("late"))  # one that is configured does not count
+    assert address.ip == "1.1.1.1"
+    never.set_result(["2.2.2.2"])
+    await asyncio.gather(*waiting)
+
+
 async def test_hosts_are_forgotten_at_last(monkeypatch):
     """A module that names one host after the other fills no memory."""
     monkeypatch.setattr(module, "_MOST_HOSTS", 4)
@@ -84,14 +107,17 @@ async def test_hosts_are_forgotten_at_last(monkeypatch):
      "100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1",
      "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1",
      "64:ff9b::a00:1", "2001:0:7f00:1::", "2001:db8::1", "198.18.0.1", "192.0.2.1", "240.0.0.1",
-     "::7f00:1"],
+     "::7f00:1", "fec0::1", "::ffff:0:7f00:1", "64:ff9b:1::7f00:1", "4000::1", "5f00::1", "3fff::1",
+     "192.0.0.8"],
 )  # fmt: skip
 def test_addresses_that_are_not_public(ip):
     """Loopback, link-local, private and reserved addresses are not, in whatever form."""
     assert not is_public(ip)
 
 
-@pytest.mark.parametrize("ip", ["1.1.1.1", "8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
+@pytest.mark.parametrize(
+    "ip", ["1.1.1.1", "8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"]
+)
 def test_addresses_that_are_public(ip):
     """The open internet is."""
     assert is_public(ip)
