@@ -29,7 +29,7 @@ class GoAwayFilter:
     """Takes GOAWAY frames out of what a server sends."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
         self._passing = 0
 
     def receive(self, data: bytes) -> tuple[bytes, list[GoAway]]:
@@ -48,7 +48,7 @@ class GoAwayFilter:
                 if self._passing:
                     break
                 continue
-            frame, length = Frame.parse_frame_header(memoryview(self._buffer[:_HEAD_BYTES]))
+            frame, length = Frame.parse_frame_header(memoryview(bytes(self._buffer[:_HEAD_BYTES])))
             if length > _LONGEST_BYTES:
                 # h2 would wait for all of it, which is for ever where no HTTP/2 is spoken.
                 raise InvalidDataError(f"a frame of {length} bytes")
@@ -62,5 +62,6 @@ class GoAwayFilter:
         return b"".join(passed), found
 
     def _take(self, size: int) -> bytes:
-        taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]  # cheap at the front of a bytearray, however much is behind it
         return taken
