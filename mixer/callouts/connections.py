@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from mixer.callouts.flood import is_flooded
 from mixer.callouts.http1 import Http1Codec
 from mixer.callouts.http2 import Http2Codec
 from mixer.callouts.http_failures import Outcome, Reset, ResetError
@@ -172,6 +173,8 @@ class Http2Connection(asyncio.Protocol):
             outcomes = self._codec.abandon(error.reset)
             self.close()
         self._flush()
+        if is_flooded(self._codec, self._transport):
+            self.close()
         self._tell(outcomes)
         if self.capacity or not self.busy:
             self._settle()

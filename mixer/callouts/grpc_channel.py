@@ -6,6 +6,7 @@ from collections.abc import Callable
 from mixer.callouts.addresses import Address, Addresses
 from mixer.callouts.clusters import Cluster
 from mixer.callouts.dialing import Connection, Dialer
+from mixer.callouts.flood import is_flooded
 from mixer.callouts.grpc_exchange import Exchange
 from mixer.callouts.grpc_http2 import BrokenConnectionError, GrpcHttp2
 from mixer.callouts.grpc_status import PROTOCOL_ERROR, TERMINATED, Failure
@@ -53,8 +54,9 @@ class GrpcConnection:
         self._flush_soon()
 
     def unsent(self, number: int) -> int:
-        """Bytes that the server has no room for yet."""
-        return self._codec.unsent(number)
+        """Bytes that the server has no room for yet, and those of all exchanges on their way."""
+        waiting = self._connection.writer.transport.get_write_buffer_size()
+        return self._codec.unsent(number) + self._codec.unwritten() + waiting
 
     def reset(self, number: int) -> None:
         """Give an exchange up."""
@@ -99,6 +101,8 @@ class GrpcConnection:
             while data := await reader.read(_READ_BYTES):
                 self._codec.receive(data)
                 self._flush_soon()
+                if is_flooded(self._codec, self._connection.writer.transport):
+                    return TERMINATED
         except BrokenConnectionError:
             return PROTOCOL_ERROR
         except OSError:

@@ -41,7 +41,11 @@ class _Stream:
 
 
 class GrpcHttp2:
-    """One connection. The bytes to write are taken from ``to_send`` after every call."""
+    """One connection. The bytes to write are taken from ``to_send`` after every call.
+
+    Attributes:
+        answers: See `mixer.callouts.flood.Answering`.
+    """
 
     def __init__(self) -> None:
         config = h2.config.H2Configuration(client_side=True, header_encoding=None)
@@ -61,6 +65,8 @@ class GrpcHttp2:
         self._streams: dict[int, _Stream] = {}
         self._closing = False
         self._most = _MOST_AT_FIRST
+        self._unwritten = bytearray()
+        self.answers = 0
 
     @property
     def open_streams(self) -> int:
@@ -76,7 +82,9 @@ class GrpcHttp2:
 
     def to_send(self) -> bytes:
         """Take the bytes to write."""
-        return self._protocol.data_to_send()
+        self._unwritten += self._protocol.data_to_send()
+        taken, self._unwritten = bytes(self._unwritten), bytearray()
+        return taken
 
     def open(self, headers: Pairs, exchange: Exchange) -> int:
         """Begin an exchange; its number."""
@@ -89,6 +97,11 @@ class GrpcHttp2:
         """Bytes that the server has no room for yet."""
         stream = self._streams.get(number)
         return 0 if stream is None else len(stream.unsent)
+
+    def unwritten(self) -> int:
+        """Bytes to write that nobody took yet."""
+        self._unwritten += self._protocol.data_to_send()
+        return len(self._unwritten)
 
     def send(self, number: int, data: bytes, *, end: bool) -> None:
         """Send a part of a body, as soon as the server has room; nothing after its end."""
@@ -114,7 +127,12 @@ class GrpcHttp2:
         """
         try:
             data, goaways = self._goaway.receive(data)
-            for event in self._protocol.receive_data(data):
+            self._unwritten += self._protocol.data_to_send()
+            events = self._protocol.receive_data(data)
+            answers = self._protocol.data_to_send()
+            self._unwritten += answers
+            self.answers += len(answers)
+            for event in events:
                 handle = _HANDLERS.get(type(event))
                 if handle is not None:
                     handle(self, event)

@@ -18,7 +18,7 @@ from mixer.callouts.grpc_status import (
 from mixer.callouts.ports import GrpcEvents, NotSentError, Pairs
 
 MAX_UNSENT = 16 << 20
-"""Bytes of one stream that may wait for the server."""
+"""Bytes of one stream that may wait for the server, with what its connection has to write."""
 
 
 class OpenStream:
@@ -59,7 +59,7 @@ class OpenStream:
         if waits + len(message) > MAX_UNSENT:
             raise NotSentError(
                 f"cluster {self._channel.cluster.name}: a gRPC stream waits to send more than the "
-                f"bound of {MAX_UNSENT} bytes"
+                f"bound of {MAX_UNSENT} bytes, with those of its connection"
             )
         self._send(framed(message), end=end_of_stream)
 

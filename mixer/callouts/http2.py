@@ -54,6 +54,9 @@ class Http2Codec:
     """One connection to an upstream, many exchanges at a time.
 
     The bytes to write are taken from ``to_send`` after every call.
+
+    Attributes:
+        answers: See `mixer.callouts.flood.Answering`.
     """
 
     def __init__(self) -> None:
@@ -68,6 +71,8 @@ class Http2Codec:
         self._ended: list[tuple[int, Outcome]] = []
         self._closing = False
         self._most = _MOST_AT_FIRST
+        self._unwritten = b""
+        self.answers = 0
 
     @property
     def capacity(self) -> int:
@@ -83,7 +88,8 @@ class Http2Codec:
 
     def to_send(self) -> bytes:
         """Take the bytes to write."""
-        return self._protocol.data_to_send()
+        taken, self._unwritten = self._unwritten + self._protocol.data_to_send(), b""
+        return taken
 
     def send(self, request: Request) -> int:
         """Begin an exchange; its number."""
@@ -111,7 +117,11 @@ class Http2Codec:
         """
         try:
             data, goaways = self._goaway.receive(data)
-            for event in self._protocol.receive_data(data):
+            self._unwritten = self.to_send()
+            events = self._protocol.receive_data(data)
+            answers = self._protocol.data_to_send()
+            self._unwritten, self.answers = self._unwritten + answers, self.answers + len(answers)
+            for event in events:
                 handle = _HANDLERS.get(type(event))
                 if handle is not None:
                     handle(self, event)
