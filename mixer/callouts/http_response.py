@@ -25,7 +25,7 @@ class Response:
         self._room = max_body_bytes
         self._started = time.monotonic()
         self._headers: tuple[Pair, ...] = ()
-        self._body: list[bytes] = []
+        self._body = bytearray()
         self._trailers: Pairs = ()
 
     @property
@@ -57,7 +57,7 @@ class Response:
         self._room -= len(data)
         if self._room < 0:
             raise ResponseTooLargeError
-        self._body.append(data)
+        self._body += data
 
     def add_trailers(self, trailers: Pairs) -> None:
         """Take the trailers.
@@ -71,7 +71,7 @@ class Response:
 
     def reply(self) -> HttpReply:
         """Tell the whole of it."""
-        return HttpReply(self._headers, b"".join(self._body), self._trailers)
+        return HttpReply(self._headers, bytes(self._body), self._trailers)
 
 
 def _size(headers: Pairs) -> int:

@@ -1,5 +1,6 @@
 """The codecs without sockets: whatever is cut into pieces, and whatever comes."""
 
+import tracemalloc
 from itertools import pairwise
 
 import h2.config
@@ -14,7 +15,7 @@ from mixer.callouts.http1 import Http1Codec
 from mixer.callouts.http2 import Http2Codec
 from mixer.callouts.http_failures import ResetError
 from mixer.callouts.http_request import RequestError, make_request
-from mixer.callouts.http_response import ResponseTooLargeError
+from mixer.callouts.http_response import Response, ResponseTooLargeError
 from mixer.callouts.ports import HttpCall, HttpReply
 from tests.callouts.clients import GET, POST, text
 
@@ -147,3 +148,16 @@ def test_a_module_writes_nothing_but_what_it_names(headers, trailers, body):
     if not request.trailers:
         assert rest == body
     Http2Codec().send(request)
+
+
+def test_a_body_in_tiny_pieces_takes_no_more_memory_than_its_bytes():
+    """The bound of a body is one of memory, whatever the chunks or frames it comes in."""
+    response = Response(1 << 20)
+    tracemalloc.start()
+    try:
+        for _ in range(1 << 17):
+            response.add_body(bytes((1, 2)))
+        size, _peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size < 1 << 20
