@@ -21,7 +21,7 @@ from mixer.callouts.ports import (
     GrpcStream,
     NotSentError,
 )
-from mixer.callouts.tls import TlsFilesError
+from mixer.callouts.tls import TlsContexts, TlsFilesError
 
 
 class GrpcCalls:
@@ -35,6 +35,7 @@ class GrpcCalls:
     def __init__(self, clusters: Clusters, addresses: Addresses) -> None:
         self._clusters = clusters
         self._addresses = addresses
+        self._contexts = TlsContexts()
         self._channels: dict[object, GrpcChannel] = {}
 
     def grpc_call(
@@ -75,7 +76,9 @@ class GrpcCalls:
             for idle in [key for key, one in self._channels.items() if one.idle]:
                 del self._channels[idle]
             try:
-                found = self._channels[cluster] = GrpcChannel(cluster, self._addresses)
+                found = self._channels[cluster] = GrpcChannel(
+                    cluster, self._addresses, self._contexts
+                )
             except TlsFilesError as error:
                 raise NotSentError(str(error)) from None
         if found.open_calls >= cluster.limits.max_requests:

@@ -11,6 +11,7 @@ from mixer.callouts.grpc_exchange import Exchange
 from mixer.callouts.grpc_http2 import BrokenConnectionError, GrpcHttp2
 from mixer.callouts.grpc_status import PROTOCOL_ERROR, TERMINATED, Failure
 from mixer.callouts.ports import Pairs
+from mixer.callouts.tls import TlsContexts
 
 _READ_BYTES = 1 << 16
 _IDLE_S = 60.0
@@ -116,15 +117,16 @@ class GrpcChannel:
     Args:
         cluster: Whom to connect to.
         addresses: Knows DNS.
+        contexts: For TLS.
 
     Raises:
         TlsFilesError: A file of the TLS settings cannot be used.
     """
 
-    def __init__(self, cluster: Cluster, addresses: Addresses) -> None:
+    def __init__(self, cluster: Cluster, addresses: Addresses, contexts: TlsContexts) -> None:
         self.cluster = cluster
         self.open_calls = 0
-        self._dialer = Dialer(cluster, addresses, ["h2"])
+        self._dialer = Dialer(cluster, addresses, context=contexts.of(cluster, ["h2"]))
         self._connections: dict[Address, list[GrpcConnection]] = {}
         self._dialing: dict[Address, asyncio.Task[None]] = {}
 

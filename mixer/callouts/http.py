@@ -6,16 +6,15 @@ hand over no trailers, which the ABI has in both directions. What a failure look
 """
 
 import asyncio
-import ssl
 
 from mixer.callouts.addresses import Addresses
 from mixer.callouts.callout import Done
 from mixer.callouts.cluster_client import ClusterClient
-from mixer.callouts.clusters import Cluster, ClusterTls, HttpProtocol
+from mixer.callouts.clusters import Cluster
 from mixer.callouts.naming import Clusters
 from mixer.callouts.pool import ALPN
 from mixer.callouts.ports import Cancel, HttpCall, NotSentError
-from mixer.callouts.tls import client_context
+from mixer.callouts.tls import TlsContexts
 
 _MOST_DYNAMIC = 256
 
@@ -24,21 +23,25 @@ class HttpClient:
     """Makes HTTP callouts.
 
     Args:
-        clusters: Finds clusters; the TLS files of those that are configured are read now.
+        clusters: Finds clusters; the TLS files of those that are configured are read now,
+            and those of dynamic upstreams.
         addresses: Knows DNS.
 
     Raises:
-        TlsFilesError: A file of a cluster's TLS settings cannot be used.
+        TlsFilesError: A file of TLS settings cannot be used.
     """
 
     def __init__(self, clusters: Clusters, addresses: Addresses) -> None:
         self._clusters, self._addresses = clusters, addresses
-        self._contexts: dict[tuple[ClusterTls, HttpProtocol], ssl.SSLContext] = {}
+        self._contexts = TlsContexts()
         self._clients: dict[str, ClusterClient] = {}
         self._dynamic: dict[str, ClusterClient] = {}
         self._closed = False
         for cluster in clusters:
             self._clients[cluster.name] = self._make(cluster)
+        for rule in clusters.dynamic:
+            named = Cluster(f"dynamic upstream {', '.join(rule.hosts)}", (), tls=rule.tls)
+            self._contexts.of(named, ALPN[rule.protocol])
 
     def http_call(self, call: HttpCall, done: Done) -> Cancel:
         """See `mixer.callouts.ports.Callouts`."""
@@ -65,14 +68,5 @@ class HttpClient:
         return client
 
     def _make(self, cluster: Cluster) -> ClusterClient:
-        return ClusterClient(cluster, self._addresses, self._context(cluster))
-
-    def _context(self, cluster: Cluster) -> ssl.SSLContext | None:
-        if cluster.tls is None:
-            return None
-        key = (cluster.tls, cluster.protocol)
-        if key not in self._contexts:
-            context = client_context(cluster, ALPN[cluster.protocol])
-            assert context is not None
-            self._contexts[key] = context
-        return self._contexts[key]
+        context = self._contexts.of(cluster, ALPN[cluster.protocol])
+        return ClusterClient(cluster, self._addresses, context)

@@ -46,13 +46,16 @@ class Clusters:
     Args:
         clusters: Names and aliases are unique; the first one counts where they are not.
         dynamic: What else may be reached; the first that fits counts.
+
+    Attributes:
+        dynamic: The same.
     """
 
     def __init__(
         self, clusters: Iterable[Cluster] = (), dynamic: Iterable[DynamicUpstream] = ()
     ) -> None:
         self._clusters = tuple(clusters)
-        self._dynamic = tuple(dynamic)
+        self.dynamic = tuple(dynamic)
         self._by_name = {one.name: one for one in reversed(self._clusters)}
         aliases = [(alias, one) for one in reversed(self._clusters) for alias in one.aliases]
         self._by_alias = dict(aliases)
@@ -109,7 +112,7 @@ class Clusters:
         return found
 
     def _dynamic_cluster(self, endpoint: Endpoint) -> Cluster | None:
-        for rule in self._dynamic:
+        for rule in self.dynamic:
             if endpoint.port in rule.ports and any(_fits(endpoint.host, p) for p in rule.hosts):
                 return _made_up(endpoint, rule)
         return None

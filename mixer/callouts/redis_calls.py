@@ -11,6 +11,7 @@ from mixer.callouts.ports import Redis, RedisTarget
 from mixer.callouts.redis_client import RedisClient, RedisLimits
 from mixer.callouts.redis_login import cluster_name
 from mixer.callouts.resp import RespLimits
+from mixer.callouts.tls import TlsContexts
 
 
 class RedisCalls:
@@ -28,6 +29,7 @@ class RedisCalls:
         self._clusters = clusters
         self._addresses = addresses
         self._limits = limits or RedisLimits()
+        self._contexts = TlsContexts()
 
     def redis(self, target: RedisTarget) -> Redis:
         """See `mixer.callouts.ports.Callouts`; what stands behind ``?`` is no part of the name.
@@ -43,7 +45,8 @@ class RedisCalls:
 
         async def connect() -> Connection:
             nonlocal dialer
-            dialer = dialer or Dialer(cluster, self._addresses)
+            context = self._contexts.of(cluster)
+            dialer = dialer or Dialer(cluster, self._addresses, context=context)
             return await dialer.connect()
 
         return connect

@@ -10,6 +10,27 @@ class TlsFilesError(ValueError):
     """A file of a cluster's TLS settings cannot be used; the message says which and why."""
 
 
+class TlsContexts:
+    """What connections are secured with, made once for the same settings.
+
+    To read the authorities of the system takes tens of milliseconds, in which nothing else is done:
+    that is for the start, and not for each connection.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[ClusterTls, tuple[str, ...]], ssl.SSLContext] = {}
+
+    def of(self, cluster: Cluster, alpn: Sequence[str] = ()) -> ssl.SSLContext | None:
+        """As `client_context`."""
+        if cluster.tls is None:
+            return None
+        key = (cluster.tls, tuple(alpn))
+        found = self._made.get(key) or client_context(cluster, alpn)
+        if found is not None:
+            self._made[key] = found
+        return found
+
+
 def client_context(cluster: Cluster, alpn: Sequence[str] = ()) -> ssl.SSLContext | None:
     """Make what connections to a cluster are secured with; None for plaintext.
 

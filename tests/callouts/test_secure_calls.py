@@ -1,5 +1,6 @@
 """TLS with clusters: who is trusted, which certificate is shown, and what is spoken."""
 
+import asyncio
 import datetime
 import ipaddress
 import ssl
@@ -12,8 +13,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mixer.callouts.addresses import Addresses
-from mixer.callouts.clusters import Cluster, ClusterTls, Endpoint, HttpProtocol
+from mixer.callouts.clusters import (
+    Cluster,
+    ClusterTls,
+    DynamicUpstream,
+    Endpoint,
+    HttpProtocol,
+)
+from mixer.callouts.grpc_calls import GrpcCalls
 from mixer.callouts.http_failures import Reset, reset_reply
+from mixer.callouts.naming import Clusters
+from mixer.callouts.ports import GrpcMethod, RedisTarget
+from mixer.callouts.redis_calls import RedisCalls
 from mixer.callouts.tls import TlsFilesError
 from tests.callouts.clients import OK, callouts, reply_to, static, text
 from tests.support.callout_upstream import Http2, Upstream
@@ -182,6 +193,41 @@ async def test_a_file_that_cannot_be_used_is_named(tmp_path, field, content):
     with pytest.raises(TlsFilesError, match=r"cluster up: tls: .*file\.pem: "):
         async with callouts(static(1, tls=ClusterTls(**{field: file}))):
             pass
+
+
+async def test_a_file_of_dynamic_upstreams_is_read_at_the_start(tmp_path):
+    """It does not take a module's first call to find out that one cannot be used."""
+    rule = DynamicUpstream(("*",), (443,), tls=ClusterTls(ca_file=tmp_path / "file.pem"))
+    with pytest.raises(TlsFilesError, match=r"dynamic upstream \*: tls: .*file\.pem: "):
+        async with callouts(dynamic=(rule,)):
+            pass
+
+
+async def test_the_authorities_are_read_once(authority, monkeypatch):
+    """Neither a new connection nor a new upstream waits for files, which takes tens of ms."""
+    read = []
+    real = ssl.create_default_context
+    monkeypatch.setattr(
+        "mixer.callouts.tls.ssl.create_default_context",
+        lambda **options: (read.append(options), real(**options))[1],
+    )
+    networks = (ipaddress.ip_network("127.0.0.0/8"),)
+    rule = DynamicUpstream(("*",), (1,), networks, tls=ClusterTls(ca_file=authority.file))
+    clusters, addresses = Clusters(dynamic=[rule]), Addresses()
+    grpc, redis = GrpcCalls(clusters, addresses), RedisCalls(clusters, addresses)
+    loop = asyncio.get_running_loop()
+    for number in range(3):
+        host = f"127.0.0.{number + 1}:1"
+        called: asyncio.Future[object] = loop.create_future()
+        grpc.grpc_call(GrpcMethod(host.encode(), "a", "b", (), 20), b"", called.set_result)
+        assert await called
+        asked: asyncio.Future[object] = loop.create_future()
+        client = redis.redis(RedisTarget(host, timeout=20))
+        client.call(b"*1\r\n$4\r\nPING\r\n", asked.set_result)
+        assert await asked
+        client.close()
+    await grpc.close()
+    assert len(read) <= 2
 
 
 async def test_an_upstream_without_tls_is_a_failed_connection(authority):
