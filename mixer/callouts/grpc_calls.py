@@ -7,6 +7,7 @@ lost where the server answers before all of a stream was written ("Internal erro
 from collections.abc import Callable
 
 from mixer.callouts.addresses import Addresses
+from mixer.callouts.clusters import Cluster
 from mixer.callouts.grpc_channel import GrpcChannel
 from mixer.callouts.grpc_exchange import UnaryEvents
 from mixer.callouts.grpc_request import request_headers
@@ -23,6 +24,8 @@ from mixer.callouts.ports import (
 )
 from mixer.callouts.tls import TlsContexts, TlsFilesError
 
+_MOST_DYNAMIC = 256
+
 
 class GrpcCalls:
     """Opens gRPC calls and streams.
@@ -36,7 +39,7 @@ class GrpcCalls:
         self._clusters = clusters
         self._addresses = addresses
         self._contexts = TlsContexts()
-        self._channels: dict[object, GrpcChannel] = {}
+        self._channels: dict[Cluster, GrpcChannel] = {}
 
     def grpc_call(
         self, method: GrpcMethod, message: bytes, done: Callable[[GrpcReply], None]
@@ -75,6 +78,7 @@ class GrpcCalls:
         if found is None:
             for idle in [key for key, one in self._channels.items() if one.idle]:
                 del self._channels[idle]
+            self._check_room(cluster)
             try:
                 found = self._channels[cluster] = GrpcChannel(
                     cluster, self._addresses, self._contexts
@@ -87,3 +91,8 @@ class GrpcCalls:
                 "already, the bound"
             )
         return found
+
+    def _check_room(self, cluster: Cluster) -> None:
+        dynamic = sum(one.public_only for one in self._channels)
+        if cluster.public_only and dynamic >= _MOST_DYNAMIC:
+            raise NotSentError(f"{_MOST_DYNAMIC} dynamic upstreams are in use")

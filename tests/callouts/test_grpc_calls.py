@@ -1,6 +1,7 @@
 """gRPC callouts against real servers."""
 
 import asyncio
+import ipaddress
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +24,7 @@ from mixer.callouts.ports import (
     Pairs,
     UnknownClusterError,
 )
+from tests.callouts.clients import until
 from tests.support.canned_http2 import OK, RESET_KIND, Frame, canned, data, headers, message
 from tests.support.grpc_server import BIG, grpc_server
 from tests.support.self_signed import self_signed
@@ -315,6 +317,23 @@ def service(**fields: str) -> bytes:
         made.envoy_grpc.cluster_name = fields["cluster"]
     made.initial_metadata.add(key="x-service", value="1")
     return made.SerializeToString()
+
+
+async def test_dynamic_upstreams_are_bounded(
+    make: MakeCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module cannot open connections to ever more upstreams, and what is unused makes room."""
+    monkeypatch.setattr("mixer.callouts.grpc_calls._MOST_DYNAMIC", 2)
+    rule = DynamicUpstream(("*",), (1,), (ipaddress.ip_network("127.0.0.0/8"),))
+    calls = make(dynamic=(rule,))
+    targets = [f"127.0.0.{n}:1".encode() for n in (1, 2, 3)]
+    streams = [calls.grpc_stream(method("x", target=one), Events()) for one in targets[:2]]
+    with pytest.raises(NotSentError, match="2 dynamic upstreams are in use"):
+        await call(calls, method("x", target=targets[2]))
+    for stream in streams:
+        stream.reset()
+    await until(lambda: all(one.idle for one in calls._channels.values()))
+    assert (await call(calls, method("x", target=targets[2]))).status == 14
 
 
 async def test_services(make: MakeCalls) -> None:
