@@ -182,6 +182,21 @@ def test_killed_while_it_reads(folder: Path) -> None:
         assert set(replaced()) == {SetResult.OK}
 
 
+def test_a_file_that_another_process_lets_grow(folder: Path) -> None:
+    """A process with a smaller mapSize goes on in a file that has outgrown it."""
+    limits = StateLimits(max_data_bytes=1 << 30)
+    with (
+        closing(Member(Place(folder, limits=limits, map_size=4 << 20))) as one,
+        Peer(Place(folder, limits=limits, map_size=64 << 20)) as other,
+    ):
+        for number in range(8):
+            value = bytes(1 << 20)
+            assert other.ask("data.set", "vm", b"%d" % number, value) is SetResult.OK
+        assert [one.data.get("vm", b"%d" % n) is not None for n in range(8)] == [True] * 8
+        assert one.data.set("vm", b"9", bytes(1 << 20)) is SetResult.OK
+        assert other.ask("data.get", "vm", b"9") is not None
+
+
 def test_pipes_of_the_dead_are_removed(folder: Path) -> None:
     """The next one to open a store clears away what killed processes left."""
     place = Place(folder)

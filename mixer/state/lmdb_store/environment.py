@@ -55,7 +55,6 @@ class LmdbEnvironment:
 
     def _open(self) -> None:
         env = self._env
-        self.begin = env.begin
         tables = [env.open_db(name) for name in (b"spaces", b"data", b"expiry", b"queues")]
         self.spaces, self.data, self.expiry, self.queues = tables
         self.names, self.messages, self.mail = (
@@ -63,14 +62,26 @@ class LmdbEnvironment:
         )
         self._growing = (self.data, self.expiry, self.messages)
         self._page = env.stat()["psize"]
-        self._pages = env.info()["map_size"] // self._page
-        self._reserved = _RESERVED_PAGES + self._pages // _RESERVED_SHARE
+        self._measure()
         env.reader_check()
         remove_dead(self._folder)
         with env.begin(write=True) as txn:
             self.worker = txn.id()
             txn.put(b"worker", self.worker.to_bytes(8, "big"))  # so that the number is taken
         self.pipe = WakePipe(self._folder, self.worker)
+
+    def _measure(self) -> None:
+        self._pages = self._env.info()["map_size"] // self._page
+        self._reserved = _RESERVED_PAGES + self._pages // _RESERVED_SHARE
+
+    def begin(self, *, write: bool = False) -> Any:
+        """A transaction; raises lmdb.Error."""
+        try:
+            return self._env.begin(write=write)
+        except lmdb.MapResizedError:  # another process was started with a larger one
+            self._env.set_mapsize(0)
+            self._measure()
+            return self._env.begin(write=write)
 
     def living(self) -> set[int]:
         """The workers that have the store open, and those whose death nobody noticed yet."""
