@@ -178,7 +178,7 @@ def _may_connect(cluster: Cluster, address: Address) -> bool:
         return True
     ip = ipaddress.ip_address(address.ip)
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    if any((mapped or ip) in network for network in cluster.networks):
+    if any(ip in network or (mapped or ip) in network for network in cluster.networks):
         return True
     _log.warning(
         "dynamic upstream %s: %s is not public and in none of its networks",

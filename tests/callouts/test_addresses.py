@@ -125,7 +125,12 @@ def test_addresses_that_are_public(ip):
 
 @pytest.mark.parametrize(
     ("networks", "ips"),
-    [((), []), (("127.0.0.0/8",), ["127.0.0.1"]), (("10.0.0.0/8",), ["::ffff:10.0.0.1"])],
+    [
+        ((), []),
+        (("127.0.0.0/8",), ["127.0.0.1"]),
+        (("10.0.0.0/8",), ["::ffff:10.0.0.1"]),
+        (("::ffff:10.0.0.0/104",), ["::ffff:10.0.0.1"]),
+    ],
 )
 async def test_a_dynamic_upstream_has_public_addresses_and_those_listed(networks, ips):
     """What DNS says of a dynamic upstream is checked, mapped addresses too."""
