@@ -1,6 +1,7 @@
 """What only the store on a server does: it may be slow, away, or another one afterwards."""
 
 import logging
+import socket
 import tempfile
 import threading
 import time
@@ -9,6 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -19,6 +21,7 @@ from mixer.state.redis_store.client import MAX_SENT_BYTES
 from tests.state.conftest import TIMEOUT_S, wait_until
 from tests.state.peer import Member, Peer, Place
 from tests.support.redis_server import RedisServer, free_port
+from tests.support.self_signed import self_signed
 
 PASSWORD = "correct-horse"
 
@@ -323,3 +326,58 @@ def test_one_module_does_not_make_the_server_seem_down(redis_server: RedisServer
         assert stores.data.set("vm", b"k", large[2:]) is SetResult.OK
         assert stores.queues.enqueue(queue, large[1:]) is EnqueueResult.OK
         assert (stores.data.usage()["vm"].refused, stores.queues.dequeue(queue)) == (2, large[1:])
+
+
+def test_dns_that_does_not_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is lost costs a call its timeout, however long the resolver takes."""
+    asked, answer = threading.Event(), threading.Event()
+    real = socket.getaddrinfo
+
+    def slow(*given: Any, **options: Any) -> Any:
+        if asked.is_set():
+            answer.wait(TIMEOUT_S)
+        return real(*given, **options)
+
+    monkeypatch.setattr("socket.getaddrinfo", slow)
+    with RedisServer(folder, port=(port := free_port())) as server:
+        options = RedisOptions(f"redis://localhost:{port}", timeout=0.5)
+        with closing(Member(Place(options=options))) as one:
+            assert one.data.set("vm", b"k", b"v") is SetResult.OK
+            asked.set()
+            with closing(redis.Redis.from_url(f"unix://{server.socket}")) as other:
+                other.client_kill_filter(_type="normal", skipme=True)
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailableError):
+                one.data.get("vm", b"k")
+            assert time.monotonic() - began < 5.0
+            names = [one.name for one in threading.enumerate()]
+            assert names.count("mixer-redis-dns") <= 4
+            answer.set()
+            wait_until(lambda: answers(one))
+            assert one.data.get("vm", b"k") is not None
+
+
+def test_tls(folder: Path) -> None:
+    """The server's certificate is checked, and its name is the one of the URL."""
+    certificate, key = self_signed(folder, "localhost")
+    port = free_port()
+    options = {
+        "--tls-port": str(port),
+        "--tls-cert-file": str(certificate),
+        "--tls-key-file": str(key),
+        "--tls-ca-cert-file": str(certificate),
+        "--tls-auth-clients": "no",
+    }
+    flat = tuple(part for option in options.items() for part in option)
+    good = RedisOptions(
+        f"rediss://localhost:{port}", timeout=TIMEOUT_S, ca_file=str(certificate), start_timeout=0.0
+    )
+    with RedisServer(folder, options=flat):
+        with closing(Member(Place(options=good))) as one:
+            assert one.data.set("vm", b"k", b"v") is SetResult.OK
+        for bad in (
+            replace(good, url=f"rediss://127.0.0.1:{port}"),
+            replace(good, ca_file=None),
+        ):
+            with pytest.raises(StoreError, match="certificate verify failed"):
+                Member(Place(options=bad))

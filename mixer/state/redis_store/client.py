@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from mixer.state.ports import StoreError, StoreUnavailableError
 from mixer.state.redis_store.breaker import CircuitBreaker
+from mixer.state.redis_store.connection import connection_class
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class RedisOptions:
         return Redis.from_url(
             self.url,
             **{name: value for name, value in given.items() if value is not None},
+            **connection_class(self.url),
             socket_timeout=self.timeout + more_time,
             socket_connect_timeout=self.timeout,
             retry=Retry(NoBackoff(), 0),  # again is for the caller: the call may have been made
