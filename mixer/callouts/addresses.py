@@ -4,8 +4,10 @@ import asyncio
 import ipaddress
 import logging
 import socket
+import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mixer.callouts.clusters import Cluster, Discovery, Endpoint
@@ -20,7 +22,7 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _REFRESH_S = 5.0  # as Envoy's dns_refresh_rate
 _MOST_HOSTS = 1024
-# Of dynamic upstreams: the system's resolver answers a few at a time, and others wait behind them.
+# Of dynamic upstreams: each is a thread that waits for the system's resolver.
 _MOST_QUESTIONS = 64
 # The only addresses of IPv6 that are routed; not all that Python takes for global are among them.
 _ROUTED = ipaddress.IPv6Network("2000::/3")
@@ -189,6 +191,30 @@ def _may_connect(cluster: Cluster, address: Address) -> bool:
 
 
 async def _system_lookup(host: str) -> Sequence[str]:
+    # In a thread of its own: those of the loop are few, and it waits for them when it ends.
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    answer: asyncio.Future[Sequence[str]] = loop.create_future()
+
+    def tell(found: Sequence[str] | Exception) -> None:
+        if answer.done():
+            return
+        if isinstance(found, Exception):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+    def ask() -> None:
+        found = _asked(host)
+        with suppress(RuntimeError):  # the loop has been closed
+            loop.call_soon_threadsafe(tell, found)
+
+    threading.Thread(target=ask, name="mixer-dns", daemon=True).start()
+    return await answer
+
+
+def _asked(host: str) -> Sequence[str] | Exception:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        return error
     return [str(sockaddr[0]) for *_, sockaddr in found]

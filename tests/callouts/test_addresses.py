@@ -2,6 +2,8 @@
 
 import asyncio
 import ipaddress
+import threading
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -181,3 +183,27 @@ async def test_dynamic_upstreams_are_bounded(monkeypatch):
             await until(lambda: server.requests)
             for cancel in cancels:
                 cancel()
+
+
+def test_a_resolver_that_hangs_keeps_nobody_from_stopping(monkeypatch):
+    """The loop ends although the system's resolver still waits for an answer."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def hang(*_given, **_options):
+        asked.set()
+        answer.wait(30)
+        return []
+
+    async def ask():
+        found = Addresses()
+        task = asyncio.create_task(found.of(_cluster("a")))
+        await until(asked.is_set)
+        await found.close()
+        await asyncio.gather(task, return_exceptions=True)
+
+    monkeypatch.setattr("socket.getaddrinfo", hang)
+    began = time.monotonic()
+    asyncio.run(ask())
+    took = time.monotonic() - began
+    answer.set()
+    assert took < 10
