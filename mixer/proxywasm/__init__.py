@@ -9,7 +9,13 @@ from mixer.proxywasm.abi import (
     Status,
     StreamType,
 )
-from mixer.proxywasm.callbacks import LATER, Callbacks, VmClosedError, check_exports, detect_abi
+from mixer.proxywasm.callbacks import (
+    NEVER_CALLED,
+    Callbacks,
+    VmClosedError,
+    check_exports,
+    detect_abi,
+)
 from mixer.proxywasm.capabilities import (
     Capabilities,
     HostLinkers,
@@ -42,7 +48,7 @@ from mixer.proxywasm.wasm_vm import WasmVm
 
 __all__ = [
     "BUCKETS",
-    "LATER",
+    "NEVER_CALLED",
     "UNSUPPORTED",
     "AbiVersion",
     "Action",

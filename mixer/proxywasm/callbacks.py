@@ -29,6 +29,8 @@ _CALLBACKS = {
     "on_response_headers": (3, _ACTION, 0),
     "on_response_body": (3, _ACTION, 0),
     "on_response_trailers": (2, _ACTION, 0),
+    "on_request_metadata": (2, _ACTION, 0),
+    "on_response_metadata": (2, _ACTION, 0),
     "on_log": (1, _NONE, 0),
     "on_done": (1, _ACTION, 1),
     "on_delete": (1, _NONE, 0),
@@ -46,10 +48,8 @@ _CALLBACKS = {
     "on_downstream_connection_close": (2, _NONE, 0),
     "on_upstream_connection_close": (2, _NONE, 0),
 }
-_LATER = {
+_NEVER = {
     "validate_configuration": (2, _ACTION),
-    "on_request_metadata": (2, _ACTION),
-    "on_response_metadata": (2, _ACTION),
     "on_foreign_function": (3, _NONE),
 }
 _START = {
@@ -64,8 +64,8 @@ _OF_ENVOY = {
 }
 _WITH_END_OF_STREAM = ("on_request_headers", "on_response_headers")
 _OF_RESPONSES = ("on_response_headers", "on_response_body", "on_response_trailers")
-LATER = frozenset(f"proxy_{name}" for name in _LATER)
-"""Callbacks that this host checks but does not make yet."""
+NEVER_CALLED = frozenset(f"proxy_{name}" for name in _NEVER)
+"""Callbacks that are checked and never made: nothing in Envoy makes them either."""
 
 ALLOCATORS = ("malloc", "proxy_on_memory_allocate")
 
@@ -87,6 +87,8 @@ class Callbacks:
     on_response_headers: GuestFunction
     on_response_body: GuestFunction
     on_response_trailers: GuestFunction
+    on_request_metadata: GuestFunction
+    on_response_metadata: GuestFunction
     on_log: GuestFunction
     on_done: GuestFunction
     on_delete: GuestFunction
@@ -132,7 +134,7 @@ def check_exports(module: Module, abi: AbiVersion) -> None:
         ModuleError: A callback has another signature, or there is no allocator.
     """
     exports = {e.name: e.signature for e in module.exports}
-    for name, (params, results, *_) in (_CALLBACKS | _LATER).items():
+    for name, (params, results, *_) in (_CALLBACKS | _NEVER).items():
         if name == "on_foreign_function" and abi is AbiVersion.V0_1_0:
             continue  # there it is an export like any other
         count = params - (name in _WITH_END_OF_STREAM and not _has_end_of_stream(abi))

@@ -1,8 +1,9 @@
 """The life of an HTTP stream context as a table: what is absent is illegal.
 
 Request and response each go from headers over the body to trailers, and may overlap: an upstream
-can answer before it has the whole request. The order of the end is Envoy's (log, done, delete),
-which is not the specification's.
+can answer before it has the whole request. HTTP/2 metadata comes any number of times between the
+headers of a message and its end: Envoy keeps what came earlier until the headers went on. The order
+of the end is Envoy's (log, done, delete), which is not the specification's.
 """
 
 from enum import IntEnum, auto
@@ -36,6 +37,8 @@ class Event(IntEnum):
     RESPONSE_HEADERS = auto()
     RESPONSE_BODY = auto()
     RESPONSE_TRAILERS = auto()
+    REQUEST_METADATA = auto()
+    RESPONSE_METADATA = auto()
     LOG = auto()
     DELETE = auto()
 
@@ -61,6 +64,8 @@ _RESPONSE = {
     Event.RESPONSE_BODY: Part.BODY,
     Event.RESPONSE_TRAILERS: Part.TRAILERS,
 }
+_METADATA = {Event.REQUEST_METADATA: 0, Event.RESPONSE_METADATA: 1}
+"""Of which message they are: an index of `State`."""
 _FOLLOWS = {
     Part.HEADERS: (Part.NOTHING,),
     Part.BODY: (Part.HEADERS, Part.BODY),
@@ -75,6 +80,8 @@ def _after(state: State, event: Event) -> State | None:
         return state._replace(end=End.DELETED) if state.end is not End.DELETED else None
     if state.end is not End.OPEN:
         return None
+    if event in _METADATA:
+        return state if state[_METADATA[event]] in (Part.HEADERS, Part.BODY) else None
     if event in _REQUEST:
         part = _REQUEST[event]
         return state._replace(request=part) if state.request in _FOLLOWS[part] else None

@@ -10,6 +10,8 @@ from mixer.proxywasm.message_view import MessageView, Outcome, Pause
 from mixer.proxywasm.stream_access import StreamAccess
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mixer.proxywasm.contexts import RootContext
     from mixer.proxywasm.http_stream import HttpStream, LocalResponse
     from mixer.proxywasm.reads import ReadSet
@@ -96,6 +98,26 @@ class StreamContext(StreamAccess):
         view, callback = self._sent_response(), self.vm.callbacks.on_response_trailers
         return self._on_trailers(view, callback, is_sent=not view.headers_open)
 
+    def on_request_metadata(self, metadata: Mapping[str, str]) -> Outcome:
+        """Run ``proxy_on_request_metadata``: the module is told how many names there are.
+
+        It can read none of them, and they go on whatever it returns. A pause stays as it is.
+
+        Args:
+            metadata: What one block of HTTP/2 METADATA frames has.
+
+        Raises:
+            TrapError: It trapped.
+        """
+        self._state = advance(self._state, Event.REQUEST_METADATA)
+        return self._on_metadata(self.vm.callbacks.on_request_metadata, len(metadata))
+
+    def on_response_metadata(self, metadata: Mapping[str, str]) -> Outcome:
+        """Run ``proxy_on_response_metadata``; see `on_request_metadata`. Raises TrapError."""
+        self._state = advance(self._state, Event.RESPONSE_METADATA)
+        outcome = self._on_metadata(self.vm.callbacks.on_response_metadata, len(metadata))
+        return outcome if self._sent_response().headers_open else _too_late(outcome)
+
     def on_resume(self) -> Outcome:
         """What has become of a pause, after `wait` told of a change; PAUSE if it goes on."""
         assert self._paused is not None
@@ -155,6 +177,13 @@ class StreamContext(StreamAccess):
         outcome = self._outcome(view, action, answered)
         view.close_trailers(outcome)
         return self._paused_or(outcome, view, answered, is_sent=is_sent)
+
+    def _on_metadata(self, callback: GuestFunction, count: int) -> Outcome:
+        answered = self.stream.local_response
+        self.vm.call(self, callback, self.id, count)
+        if self.stream.local_response is not answered:
+            return Outcome.RESPOND
+        return Outcome.RESET if self.stream.reset else Outcome.CONTINUE
 
     def _paused_or(
         self, outcome: Outcome, view: MessageView, answered: LocalResponse | None, *, is_sent: bool

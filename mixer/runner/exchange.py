@@ -1,7 +1,8 @@
 """One stream through one plugin, piece by piece, in Envoy's order."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mixer.attributes import HeaderMap
 from mixer.proxywasm import HttpMessage, HttpStream, Outcome, StreamContext, local_reply
@@ -19,10 +20,12 @@ class Pieces:
     Attributes:
         body: The pieces of the body, in order; none for a message without one.
         trailers: None where there are none.
+        metadata: Of HTTP/2, by name: one for each block, which come before the body.
     """
 
     body: Sequence[bytes] = ()
     trailers: TextPairs | None = None
+    metadata: Sequence[Mapping[str, str]] = ()
 
     def follow(self) -> bool:
         """Whether there are any."""
@@ -40,6 +43,14 @@ class RunResponse:
 
     headers: TextPairs
     pieces: Pieces = Pieces()
+
+
+class _Callbacks(NamedTuple):
+    """Of one message, after its headers."""
+
+    metadata: Callable[[Mapping[str, str]], Outcome]
+    body: Callable[..., Outcome]
+    trailers: Callable[[], Outcome]
 
 
 class Exchange:
@@ -70,9 +81,10 @@ class Exchange:
         """
         context, message = self._context, self._stream.request
         outcome = context.on_request_headers(end_of_stream=not self._request.follow())
-        outcome = yield from self._follow(
-            outcome, message, self._request, context.on_request_body, context.on_request_trailers
+        callbacks = _Callbacks(
+            context.on_request_metadata, context.on_request_body, context.on_request_trailers
         )
+        outcome = yield from self._follow(outcome, message, self._request, callbacks)
         if outcome is Outcome.RESPOND:
             return (yield from self._answer())
         if outcome is Outcome.CONTINUE and self._response is not None:
@@ -89,9 +101,10 @@ class Exchange:
         context = self._context
         self._stream.response = message
         outcome = context.on_response_headers(end_of_stream=not pieces.follow())
-        outcome = yield from self._follow(
-            outcome, message, pieces, context.on_response_body, context.on_response_trailers
+        callbacks = _Callbacks(
+            context.on_response_metadata, context.on_response_body, context.on_response_trailers
         )
+        outcome = yield from self._follow(outcome, message, pieces, callbacks)
         if outcome is Outcome.RESPOND:
             self._stream.response = self._local_reply()
         return outcome
@@ -106,19 +119,22 @@ class Exchange:
         outcome: Outcome,
         message: HttpMessage,
         pieces: Pieces,
-        on_body: Callable[..., Outcome],
-        on_trailers: Callable[[], Outcome],
+        callbacks: _Callbacks,
     ) -> Pauses:
         """Go on after the headers; the message then has the whole body that goes on."""
         outcome = yield from self._waited(outcome)
         if outcome not in (Outcome.CONTINUE, Outcome.HOLD):
             return outcome
+        for metadata in pieces.metadata:
+            told = callbacks.metadata(metadata)
+            if told is not Outcome.CONTINUE:
+                return told
         sent = []
         for number, piece in enumerate(pieces.body, 1):
             message.body = piece
             message.received += len(piece)
             last = number == len(pieces.body) and pieces.trailers is None
-            outcome = on_body(end_of_stream=last)
+            outcome = callbacks.body(end_of_stream=last)
             if last:
                 outcome = yield from self._waited(outcome)
             sent.append(message.body)
@@ -127,7 +143,7 @@ class Exchange:
                 return outcome
         if pieces.trailers is not None:
             message.body, message.trailers = b"", HeaderMap.of(*pieces.trailers)
-            outcome = yield from self._waited(on_trailers())
+            outcome = yield from self._waited(callbacks.trailers())
             sent.append(message.body)
         message.body = b"".join(sent)
         message.correct_content_length()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mixer.proxywasm import (
-    LATER,
+    NEVER_CALLED,
     UNSUPPORTED,
     AbiVersion,
     capabilities_of,
@@ -30,7 +30,7 @@ class Inspection:
         abi: ABI version, or ``none``.
         imports: Each import: ``supported``, ``not yet`` (it links, and answers UNIMPLEMENTED) or
             ``missing``.
-        callbacks: Each exported callback: ``called`` or ``not yet``.
+        callbacks: Each exported callback: ``called`` or ``not called``.
         exports: The other exports.
         capabilities: What an allow-list must have for it to run as without one.
         problems: Why this host cannot run it; empty where it can.
@@ -90,7 +90,7 @@ def inspect_module(code: bytes) -> Inspection:
             abi="none" if abi is None else str(abi),
             imports=tuple(sorted(set(_imports(module, abi)))),
             callbacks=tuple(
-                ("not yet" if e.name in LATER else "called", f"{e.name}{e.signature}")
+                ("not called" if e.name in NEVER_CALLED else "called", f"{e.name}{e.signature}")
                 for e in callbacks
             ),
             exports=tuple(e.name for e in named if e not in callbacks),

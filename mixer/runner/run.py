@@ -89,6 +89,7 @@ class RunRequest:
         plugin: What runs it.
         body: Request body, whole or in pieces, or None for a request without one.
         trailers: Request trailers, or None.
+        metadata: Of HTTP/2 in the request: one for each block, which come before the body.
         response: What the upstream answers, or None to run the request's callbacks only.
         properties: Attributes beyond those of the headers.
         advance: Seconds that pass between the start of the plugin and the request.
@@ -99,6 +100,7 @@ class RunRequest:
     plugin: RunPlugin
     body: bytes | Sequence[bytes] | None = None
     trailers: TextPairs | None = None
+    metadata: Sequence[Mapping[str, str]] = ()
     response: RunResponse | None = None
     properties: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
     advance: float = 0.0
@@ -215,9 +217,9 @@ class _Run:
     def _pieces(self) -> Pieces:
         body = self._request.body
         if body is None:
-            return Pieces((), self._request.trailers)
+            body = ()
         pieces = (body,) if isinstance(body, bytes) else body
-        return Pieces(pieces, self._request.trailers)
+        return Pieces(pieces, self._request.trailers, self._request.metadata)
 
     def _report(
         self, verdict: str, trap: str, start: float, request: float, memory: int

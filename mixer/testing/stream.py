@@ -95,6 +95,18 @@ class Stream:
         """Make ``proxy_on_request_trailers``."""
         return self._trailers(self.request, trailers, self.open().on_request_trailers)
 
+    def request_metadata(self, metadata: Headers) -> Outcome:
+        """Make ``proxy_on_request_metadata`` for one block of HTTP/2 METADATA frames.
+
+        The module is told how many names it has. `outcome` stays as it is, unless the module
+        answers or closes the stream.
+        """
+        return self._told(self.open().on_request_metadata, metadata)
+
+    def response_metadata(self, metadata: Headers) -> Outcome:
+        """Make ``proxy_on_response_metadata``; see `request_metadata`."""
+        return self._told(self.open().on_response_metadata, metadata)
+
     def response_headers(
         self, headers: Headers = (), *, status: int = 200, end_of_stream: bool = True
     ) -> Outcome:
@@ -143,6 +155,12 @@ class Stream:
     ) -> Outcome:
         message.body, message.trailers = b"", HeaderMap.of(*_pairs(trailers))
         return self._made(callback(), message)
+
+    def _told(self, callback: Callable[[Mapping[str, str]], Outcome], metadata: Headers) -> Outcome:
+        told = callback(dict(_pairs(metadata)))
+        if told is not Outcome.CONTINUE:
+            self.outcome = told
+        return told
 
     def _made(self, outcome: Outcome, message: HttpMessage) -> Outcome:
         """Note what came of a callback, and be there when a pause ends."""

@@ -104,6 +104,7 @@ _VOID = {
 }  # fmt: skip
 # How many headers a request has is up to Envoy, which adds some; so it is with those of a callout.
 _TOLD = {"request_headers": (2,), "http_call_response": (1, 3, 4)}
+METADATA_CALLBACKS = {**_CALLBACKS, "request_metadata": 2, "response_metadata": 2}
 TCP_CALLBACKS = {
     "new_connection": 1, "downstream_data": 3, "upstream_data": 3,
     "downstream_connection_close": 2, "upstream_connection_close": 2,

@@ -14,17 +14,18 @@ from tests.support.guest import Guest
 LETTERS = {
     Event.REQUEST_HEADERS: "h", Event.REQUEST_BODY: "b", Event.REQUEST_TRAILERS: "t",
     Event.RESPONSE_HEADERS: "H", Event.RESPONSE_BODY: "B", Event.RESPONSE_TRAILERS: "T",
+    Event.REQUEST_METADATA: "m", Event.RESPONSE_METADATA: "M",
     Event.LOG: "l", Event.DELETE: "d",
 }  # fmt: skip
-REQUEST, RESPONSE = re.compile("(hb*t?)?l?d?"), re.compile("(HB*T?)?l?d?")
+REQUEST, RESPONSE = re.compile("(h[bm]*t?)?l?d?"), re.compile("(H[BM]*T?)?l?d?")
 """Request and response go on side by side, the request first."""
 
 SERIES = st.lists(st.sampled_from(list(Event)), max_size=8)
 
 
 def is_legal(letters: str) -> bool:
-    request = "".join(c for c in letters if c not in "HBT")
-    response = "".join(c for c in letters if c not in "hbt")
+    request = "".join(c for c in letters if c not in "HBTM")
+    response = "".join(c for c in letters if c not in "hbtm")
     after_response = letters.partition("H")[0] if "H" in letters else "h"
     return bool(
         REQUEST.fullmatch(request) and RESPONSE.fullmatch(response) and "h" in after_response
@@ -59,6 +60,8 @@ def test_context_refuses_what_is_out_of_order(events: list[Event]) -> None:
         Event.RESPONSE_HEADERS: lambda c: c.on_response_headers(end_of_stream=False),
         Event.RESPONSE_BODY: lambda c: c.on_response_body(end_of_stream=True),
         Event.RESPONSE_TRAILERS: StreamContext.on_response_trailers,
+        Event.REQUEST_METADATA: lambda c: c.on_request_metadata({}),
+        Event.RESPONSE_METADATA: lambda c: c.on_response_metadata({}),
         Event.LOG: StreamContext.log_stream,
         Event.DELETE: StreamContext.delete,
     }

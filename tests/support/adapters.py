@@ -55,6 +55,8 @@ _SIGNATURES = {
     "proxy_on_request_body": ("(param i32 i32 i32) (result i32)", 0),
     "proxy_on_response_headers": ("(param i32 i32 i32) (result i32)", 0),
     "proxy_on_response_body": ("(param i32 i32 i32) (result i32)", 0),
+    "proxy_on_request_metadata": ("(param i32 i32) (result i32)", 0),
+    "proxy_on_response_metadata": ("(param i32 i32) (result i32)", 0),
     "proxy_on_log": ("(param i32)", None),
     "proxy_on_done": ("(param i32) (result i32)", 1),
     "proxy_on_delete": ("(param i32)", None),

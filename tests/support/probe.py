@@ -59,6 +59,8 @@ class Phase(IntEnum):
     GRPC_TRAILING_METADATA = 19
     GRPC_CLOSE = 20
     REDIS_CALL_RESPONSE = 21
+    REQUEST_METADATA = 22
+    RESPONSE_METADATA = 23
 
 
 _CALLBACKS = {
@@ -71,6 +73,8 @@ _CALLBACKS = {
     "proxy_on_response_headers": (Phase.RESPONSE_HEADERS, 3, True),
     "proxy_on_response_body": (Phase.RESPONSE_BODY, 3, True),
     "proxy_on_response_trailers": (Phase.RESPONSE_TRAILERS, 2, True),
+    "proxy_on_request_metadata": (Phase.REQUEST_METADATA, 2, True),
+    "proxy_on_response_metadata": (Phase.RESPONSE_METADATA, 2, True),
     "proxy_on_log": (Phase.LOG, 1, False),
     "proxy_on_done": (Phase.DONE, 1, True),
     "proxy_on_delete": (Phase.DELETE, 1, False),

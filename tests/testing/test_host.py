@@ -63,6 +63,18 @@ def test_a_whole_stream(host: Host) -> None:
     assert plugin.messages(LogLevel.INFO) == ["log", "done", "delete"]
 
 
+def test_metadata(host: Host) -> None:
+    """Blocks of HTTP/2 metadata are told; the outcome is that of the message, or an answer."""
+    stream = host.load(
+        wasm(adapter(request_metadata=[do.log("told")], response_metadata=[do.deny(502)]))
+    ).request({":path": "/"}, "body")
+    assert stream.request_metadata({"a": "1"}) is Outcome.CONTINUE
+    stream.response_headers(end_of_stream=False)
+    assert stream.outcome is Outcome.CONTINUE
+    assert stream.response_metadata([("a", "1")]) is Outcome.RESET
+    assert stream.outcome is Outcome.RESET
+
+
 def test_a_body_that_is_held_back(host: Host) -> None:
     """What waits has not gone on, and goes on when the module resumes it."""
     text = adapter(
