@@ -20,7 +20,9 @@ Lookup = Callable[[str], Awaitable[Sequence[str]]]
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_REFRESH_S = 5.0  # as Envoy's dns_refresh_rate
+REFRESH_S = 5.0
+"""For how many seconds an answer is used: as Envoy's ``dns_refresh_rate``."""
+
 _MOST_HOSTS = 1024
 # Of dynamic upstreams: each is a thread that waits for the system's resolver.
 _MOST_QUESTIONS = 64
@@ -133,7 +135,7 @@ class Addresses:
         except (OSError, UnicodeError) as error:
             _log.warning("DNS tells no address of %s: %s", host, error)
             ips = self._answers.get(host, (0.0, ()))[1]
-        self._answers[host] = (asyncio.get_running_loop().time() + _REFRESH_S, ips)
+        self._answers[host] = (asyncio.get_running_loop().time() + REFRESH_S, ips)
         self._answers.move_to_end(host)
         if len(self._answers) > _MOST_HOSTS:
             self._answers.popitem(last=False)

@@ -5,10 +5,12 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from mixer.callouts.addresses import Addresses
+from mixer.callouts.dns_lookups import DnsLookups
 from mixer.callouts.http import HttpClient
 from mixer.callouts.naming import Clusters
 from mixer.callouts.ports import (
     Cancel,
+    DnsReply,
     GrpcEvents,
     GrpcMethod,
     GrpcReply,
@@ -68,6 +70,7 @@ class ClusterCallouts:
     ) -> None:
         self._addresses = addresses or Addresses()
         self._http = HttpClient(clusters, self._addresses)
+        self._dns = DnsLookups(clusters, self._addresses)
         self._grpc, self._redis = grpc, redis
 
     async def __aenter__(self) -> Self:
@@ -105,9 +108,14 @@ class ClusterCallouts:
             raise NotSentError("this service makes no Redis callouts")
         return self._redis.redis(target)
 
+    def resolve_dns(self, name: str, done: Callable[[DnsReply], None]) -> Cancel:
+        """See `mixer.callouts.ports.Callouts`."""
+        return self._dns.resolve_dns(name, done)
+
     async def close(self) -> None:
         """Close every connection; HTTP callouts under way end without an answer."""
         await self._http.close()
+        await self._dns.close()
         if self._grpc is not None:
             await self._grpc.close()
         await self._addresses.close()

@@ -19,6 +19,7 @@ unknown.
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from mixer.callouts.clusters import (
@@ -88,6 +89,29 @@ class Clusters:
                 f"{self._what_there_is()}"
             )
         return found
+
+    def of_host(self, host: str) -> Cluster:
+        """The cluster of one host that has its addresses: nothing else may be resolved.
+
+        Args:
+            host: As an endpoint of a cluster has it, or as a dynamic upstream may be named.
+
+        Raises:
+            UnknownClusterError: There is no such host.
+        """
+        name = host.lower().removesuffix(".")
+        discovery = Discovery.STATIC if is_address(name) else Discovery.STRICT_DNS
+        for endpoint, cluster in self._by_endpoint.items():
+            if endpoint.host == name:
+                return replace(cluster, endpoints=(endpoint,), discovery=discovery)
+        if is_host(name):
+            for rule in self._dynamic:
+                if any(_fits(name, pattern) for pattern in rule.hosts):
+                    return _made_up(Endpoint(name, rule.ports[0]), rule)
+        raise UnknownClusterError(
+            f"no cluster has the host {_shown(host)}, and it is no dynamic upstream: "
+            f"{self._what_there_is()}"
+        )
 
     def _of(self, endpoint: Endpoint) -> Cluster | None:
         return (

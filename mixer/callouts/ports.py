@@ -173,6 +173,23 @@ class Redis(Protocol):
         """Free the connection; calls that wait are given up."""
 
 
+@dataclass(frozen=True, slots=True)
+class DnsAddress:
+    """One address that a name has.
+
+    Attributes:
+        ip: Without brackets.
+        ttl: For how many seconds it may be used.
+    """
+
+    ip: str
+    ttl: int = 0
+
+
+DnsReply = tuple[DnsAddress, ...] | None
+"""All addresses, perhaps none; None where asking failed."""
+
+
 class Callouts(Protocol):
     """Opens callouts to the clusters of a configuration."""
 
@@ -194,6 +211,14 @@ class Callouts(Protocol):
 
     def redis(self, target: RedisTarget) -> Redis:
         """Connect to a Redis server, soon. Raises UnknownClusterError."""
+
+    def resolve_dns(self, name: str, done: Callable[[DnsReply], None]) -> Cancel:
+        """Ask for the addresses of a host, which a cluster or a dynamic upstream must have.
+
+        Raises:
+            UnknownClusterError: None has it.
+            NotSentError: Nothing is asked now.
+        """
 
 
 class NoCallouts:
@@ -226,6 +251,12 @@ class NoCallouts:
     def redis(self, target: RedisTarget) -> Redis:
         """See `Callouts`."""
         raise self._unknown(target.service)
+
+    def resolve_dns(self, name: str, done: Callable[[DnsReply], None]) -> Cancel:
+        """See `Callouts`."""
+        del done
+        shown = name[:_LONGEST_SHOWN]
+        raise UnknownClusterError(f"no cluster has the host {shown!r}: {self._why}")
 
     def _unknown(self, name: str | bytes) -> UnknownClusterError:
         return UnknownClusterError(f"no cluster {name[:_LONGEST_SHOWN]!r}: {self._why}")

@@ -15,6 +15,7 @@ from mixer.proxywasm.callbacks import (
     VmClosedError,
     check_exports,
     detect_abi,
+    export_of,
 )
 from mixer.proxywasm.capabilities import (
     Capabilities,
@@ -92,6 +93,7 @@ __all__ = [
     "check_exports",
     "deserialize",
     "detect_abi",
+    "export_of",
     "host_functions",
     "import_problem",
     "import_problems",

@@ -42,6 +42,7 @@ _CALLBACKS = {
     "on_grpc_receive_trailing_metadata": (3, _NONE, 0),
     "on_grpc_close": (3, _NONE, 0),
     "on_redis_call_response": (4, _NONE, 0),
+    "on_resolve_dns": (3, _NONE, 0),
     "on_new_connection": (1, _ACTION, 0),
     "on_downstream_data": (3, _ACTION, 0),
     "on_upstream_data": (3, _ACTION, 0),
@@ -58,14 +59,12 @@ _START = {
     "main": Signature((_I32, _I32), (_I32,)),
     "__main_void": Signature((), (_I32,)),
 }
-_OF_ENVOY = {
-    "envoy_on_resolve_dns": Signature((_I32,) * 3, ()),
-    "envoy_on_stats_update": Signature((_I32,) * 2, ()),
-}
+_STATS = {"envoy_on_stats_update": Signature((_I32,) * 2, ())}
+_OF_ENVOY = frozenset({"on_resolve_dns"})
 _WITH_END_OF_STREAM = ("on_request_headers", "on_response_headers")
 _OF_RESPONSES = ("on_response_headers", "on_response_body", "on_response_trailers")
-NEVER_CALLED = frozenset(f"proxy_{name}" for name in _NEVER)
-"""Callbacks that are checked and never made: nothing in Envoy makes them either."""
+NEVER_CALLED = frozenset(f"proxy_{name}" for name in _NEVER) | frozenset(_STATS)
+"""Callbacks that are checked and never made: they are for stats sinks, or nothing makes them."""
 
 ALLOCATORS = ("malloc", "proxy_on_memory_allocate")
 
@@ -100,6 +99,7 @@ class Callbacks:
     on_grpc_receive_trailing_metadata: GuestFunction
     on_grpc_close: GuestFunction
     on_redis_call_response: GuestFunction
+    on_resolve_dns: GuestFunction
     on_new_connection: GuestFunction
     on_downstream_data: GuestFunction
     on_upstream_data: GuestFunction
@@ -138,13 +138,18 @@ def check_exports(module: Module, abi: AbiVersion) -> None:
         if name == "on_foreign_function" and abi is AbiVersion.V0_1_0:
             continue  # there it is an export like any other
         count = params - (name in _WITH_END_OF_STREAM and not _has_end_of_stream(abi))
-        _check(exports, f"proxy_{name}", Signature((_I32,) * count, (_I32,) * results))
-    for name, signature in (_START | _OF_ENVOY).items():
+        _check(exports, export_of(name), Signature((_I32,) * count, (_I32,) * results))
+    for name, signature in (_START | _STATS).items():
         _check(exports, name, signature)
     allocator = next((name for name in ALLOCATORS if name in exports), None)
     if allocator is None:
         raise ModuleError(f"exports no allocator: {' or '.join(ALLOCATORS)}")
     _check(exports, allocator, Signature((_I32,), (_I32,)))
+
+
+def export_of(callback: str) -> str:
+    """What a module exports a callback as, by its name here."""
+    return f"envoy_{callback}" if callback in _OF_ENVOY else f"proxy_{callback}"
 
 
 def _has_end_of_stream(abi: AbiVersion) -> bool:
@@ -188,8 +193,8 @@ class _Lazy(Callbacks):
         return callback
 
     def _exported(self, name: str) -> GuestFunction | None:
-        export = f"proxy_{name}"
-        if self._allowed and export not in self._allowed:
+        export = export_of(name)
+        if self._allowed and name not in _OF_ENVOY and export not in self._allowed:
             return None
         return self._instance.function(export)
 

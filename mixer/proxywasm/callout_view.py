@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from mixer.proxywasm.abi import BufferType, MapType
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mixer.callouts.ports import HttpReply, Pairs
+    from mixer.callouts.ports import DnsAddress, DnsReply, HttpReply, Pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,22 @@ def of_metadata(kind: MapType, metadata: Pairs) -> CalloutView:
 def of_buffer(kind: BufferType, content: bytes) -> CalloutView:
     """For ``proxy_on_grpc_receive`` and ``proxy_on_redis_call_response``."""
     return CalloutView(buffers={kind: content})
+
+
+def of_dns(reply: DnsReply) -> CalloutView:
+    """For ``envoy_on_resolve_dns``; no bytes where asking failed."""
+    content = b"" if reply is None else _serialize(reply)
+    return of_buffer(BufferType.CALL_DATA, content)
+
+
+def _serialize(reply: tuple[DnsAddress, ...]) -> bytes:
+    """Envoy's format: how many, each time to live (u32), each address with port 0 and a NUL."""
+    numbers = struct.pack(f"<{1 + len(reply)}I", len(reply), *(one.ttl for one in reply))
+    return numbers + b"".join(_with_port(one.ip) + b"\0" for one in reply)
+
+
+def _with_port(ip: str) -> bytes:
+    return (f"[{ip}]:0" if ":" in ip else f"{ip}:0").encode()
 
 
 def _map(pairs: Pairs) -> HeaderMap:

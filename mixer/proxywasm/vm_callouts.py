@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from mixer.callouts.ports import NotSentError, UnknownClusterError
 from mixer.proxywasm.abi import BufferType
-from mixer.proxywasm.callout_view import CalloutView, of_buffer, of_http
+from mixer.proxywasm.callout_view import CalloutView, of_buffer, of_dns, of_http
 from mixer.vm import TrapError
 
 if TYPE_CHECKING:
     from mixer.callouts.ports import (
         Cancel,
+        DnsReply,
         GrpcMethod,
         GrpcReply,
         HttpCall,
@@ -42,6 +43,8 @@ MAX_REDIS = 64
 
 _KIND_BITS = 2
 _MAX_NUMBER = (1 << 30) - 1
+_DNS = 1 << 34
+"""Added to a token of DNS where all are kept: Envoy counts those by themselves, kind and all."""
 
 
 class CalloutKind(IntEnum):
@@ -80,6 +83,7 @@ class VmCallouts:
         self._open: dict[int, _Open] = {}
         self._bytes = 0
         self._numbers: Counter[CalloutKind] = Counter()
+        self._last_dns = 1
         self._redis: dict[str, Redis] = {}
         self._logins: dict[RedisTarget, Redis] = {}
         self.streams: dict[int, OpenStream] = {}
@@ -170,15 +174,34 @@ class VmCallouts:
         callback = self._vm.callbacks.on_redis_call_response
         self.tell(root, view, callback, token, reply.status, len(reply.response))
 
+    def resolve_dns(self, root: RootContext, name: str) -> int:
+        """Ask for the addresses of a host; the token. Raises UnknownClusterError, NotSentError."""
+        self._check_room(len(name))
+        token = self._last_dns % 0xFFFF_FFFF + 1
+        done = partial(self._dns_done, root, token)
+        cancel = self._vm.services.callouts.resolve_dns(name, done)
+        self._last_dns = token
+        self.keep(_DNS | token << _KIND_BITS, len(name), cancel)
+        return token
+
+    def _dns_done(self, root: RootContext, token: int, reply: DnsReply) -> None:
+        self.forget(_DNS | token << _KIND_BITS)
+        view = of_dns(reply)
+        size = len(view.buffers[BufferType.CALL_DATA])
+        self.tell(root, view, self._vm.callbacks.on_resolve_dns, token, size)
+
     def number_stream(self, size: int) -> int:
         """The token of a gRPC stream that is about to be opened. Raises NotSentError."""
         return self._number(CalloutKind.GRPC_STREAM, size)
 
-    def _number(self, kind: CalloutKind, size: int) -> int:
+    def _check_room(self, size: int) -> None:
         if len(self._open) >= MAX_OPEN:
             raise NotSentError(f"the VM has {MAX_OPEN} open callouts")
         if self._bytes + size > MAX_OPEN_BYTES:
             raise NotSentError(f"the open callouts of the VM have over {MAX_OPEN_BYTES} bytes")
+
+    def _number(self, kind: CalloutKind, size: int) -> int:
+        self._check_room(size)
         while True:
             self._numbers[kind] = self._numbers[kind] % _MAX_NUMBER + 1
             token = self._numbers[kind] << _KIND_BITS | kind

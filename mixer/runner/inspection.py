@@ -83,7 +83,7 @@ def inspect_module(code: bytes) -> Inspection:
         abi, problems = _abi(module)
         problems += import_problems(module, abi)
         named = [e for e in module.exports if not e.name.startswith("proxy_abi_version_")]
-        callbacks = [e for e in named if e.name.startswith("proxy_on_")]
+        callbacks = [e for e in named if e.name.startswith(("proxy_on_", "envoy_on_"))]
         return Inspection(
             digest=module.digest,
             size=module.size,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from mixer.proxywasm import Callbacks, Status
+from mixer.proxywasm import Callbacks, Status, export_of
 from mixer.runner.trace_shapes import name_of, shape_of
 from mixer.vm import GuestFunction, HostFunction, MemoryAccessError
 
@@ -67,7 +67,7 @@ class Trace:
     def callbacks(self, callbacks: Callbacks) -> Callbacks:
         """The callbacks of a module, each of which notes its calls."""
         found: dict[str, Any] = {f.name: getattr(callbacks, f.name) for f in fields(Callbacks)}
-        made = {n: self._callback(f"proxy_{n}", f) for n, f in found.items() if n[:3] == "on_"}
+        made = {n: self._callback(export_of(n), f) for n, f in found.items() if n[:3] == "on_"}
         return Callbacks(**(found | made))
 
     def _host_call(self, function: HostFunction) -> Callable[..., int | None]:

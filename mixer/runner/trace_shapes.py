@@ -66,6 +66,7 @@ _SHAPES = {
     "get_metric": "int >u64",
     "set_effective_context": "int",
     "call_foreign_function": "text text >text",
+    "resolve_dns": "text >u32",
     "redis_init": "text text secret int",
     "redis_call": "text text >u32",
     "inject_encoded_data_to_filter_chain": "text int",
@@ -176,7 +177,8 @@ class Shape:
 
 def shape_of(function: HostFunction) -> Shape:
     """The shape of a host function; one that has none of its own has numbers."""
-    is_proxy = function.name.startswith("proxy_")
-    known = _SHAPES.get(function.name.removeprefix("proxy_")) if is_proxy else None
+    prefix, _, name = function.name.partition("_")
+    is_proxy = prefix in ("proxy", "envoy")
+    known = _SHAPES.get(name) if is_proxy else None
     words = ["int"] * len(function.signature.params) if known is None else known.split()
     return Shape(tuple(words), is_proxy)

@@ -7,6 +7,7 @@ from mixer.proxywasm import LocalResponse, LogLevel, Outcome, PluginStartError
 from mixer.testing.callouts import (
     AlreadyOverError,
     FakeCallouts,
+    FakeDnsCall,
     FakeGrpcCall,
     FakeGrpcStream,
     FakeHttpCall,
@@ -20,6 +21,7 @@ from mixer.vm import ModuleError, TrapError, VmLimits
 __all__ = [
     "AlreadyOverError",
     "FakeCallouts",
+    "FakeDnsCall",
     "FakeGrpcCall",
     "FakeGrpcStream",
     "FakeHttpCall",

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from mixer.callouts.ports import (
     Cancel,
+    DnsAddress,
+    DnsReply,
     GrpcEvents,
     GrpcMethod,
     GrpcReply,
@@ -158,6 +160,28 @@ class FakeRedisCall(_Waiting):
 
 
 @dataclass(slots=True)
+class FakeDnsCall(_Waiting):
+    """A name that a module asks DNS for.
+
+    Attributes:
+        name: The host.
+    """
+
+    name: str
+    _done: Callable[[DnsReply], None] = field(repr=False)
+
+    def respond(self, *addresses: str, ttl: int = 60) -> None:
+        """Answer it with these addresses, perhaps with none."""
+        self._end()
+        self._done(tuple(DnsAddress(ip, ttl) for ip in addresses))
+
+    def fail(self) -> None:
+        """End it without an answer."""
+        self._end()
+        self._done(None)
+
+
+@dataclass(slots=True)
 class _FakeRedis:
     target: RedisTarget
     calls: list[FakeRedisCall]
@@ -185,6 +209,7 @@ class FakeCallouts:
         grpc_calls: Likewise.
         grpc_streams: Likewise.
         redis_calls: Likewise.
+        dns_calls: Likewise; ``clusters`` are then hosts.
         overloaded: While this is true, no callout can be sent.
     """
 
@@ -200,6 +225,7 @@ class FakeCallouts:
         self.grpc_calls: list[FakeGrpcCall] = []
         self.grpc_streams: list[FakeGrpcStream] = []
         self.redis_calls: list[FakeRedisCall] = []
+        self.dns_calls: list[FakeDnsCall] = []
         self.overloaded = False
 
     def _check(self, cluster: str) -> None:
@@ -232,6 +258,12 @@ class FakeCallouts:
         """See `Callouts`."""
         self._check(target.service)
         return _FakeRedis(target, self.redis_calls, self._then)
+
+    def resolve_dns(self, name: str, done: Callable[[DnsReply], None]) -> Cancel:
+        """See `Callouts`."""
+        self._check(name)
+        self.dns_calls.append(one := FakeDnsCall(name, self._then(done)))
+        return one.cancel
 
     def _then(self, done: Callable[[T], None]) -> Callable[[T], None]:
         def answer(reply: T) -> None:

@@ -58,7 +58,7 @@ async def test_an_answer_is_kept_and_refreshed(monkeypatch):
     assert found.known(cluster) is None
     await asyncio.gather(*(found.of(cluster) for _ in range(10)))
     assert dns.asked == 1
-    monkeypatch.setattr(module, "_REFRESH_S", -1.0)
+    monkeypatch.setattr(module, "REFRESH_S", -1.0)
     for answer, expected in ((["1.1.1.1"], "1.1.1.1"), (OSError("gone"), "1.1.1.1"),
                              (["2.2.2.2"], "2.2.2.2")):  # fmt: skip
         found._answers["a"] = (0.0, found._answers["a"][1])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from mixer.proxywasm import export_of
 from mixer.proxywasm.pairs import serialize
 from tests.support.adapters import Texts
 
@@ -24,6 +25,7 @@ _IMPORTS = """
 (import "env" "proxy_set_property" (func $set_property (param i32 i32 i32 i32) (result i32)))
 (import "env" "proxy_call_foreign_function"
   (func $foreign (param i32 i32 i32 i32 i32 i32) (result i32)))
+(import "env" "envoy_resolve_dns" (func $resolve (param i32 i32 i32) (result i32)))
 (import "env" "proxy_send_local_response"
   (func $respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))"""
 _SINCE_ABI_0_2 = """
@@ -98,8 +100,9 @@ _CALLBACKS = {
     "response_headers": 3, "response_body": 3, "response_trailers": 2,
     "log": 1, "done": 1, "delete": 1, "http_call_response": 5,
 }  # fmt: skip
+DNS_CALLBACKS = {"request_headers": 3, "resolve_dns": 3}
 _VOID = {
-    "log", "delete", "http_call_response",
+    "log", "delete", "resolve_dns", "http_call_response",
     "downstream_connection_close", "upstream_connection_close",
 }  # fmt: skip
 # How many headers a request has is up to Envoy, which adds some; so it is with those of a callout.
@@ -347,6 +350,25 @@ status = _noted(
 """Ask how the callout ended."""
 
 
+def resolve_dns(name: str) -> Step:
+    """Ask for the addresses of a host; what is told within the call is logged before it."""
+    return lambda t: (
+        f"(global.set $kept (call $resolve {t.place(name)} (i32.const 16)))"
+        f"(call $text {t.place(f'asked {name}')}) (call $status (global.get $kept))"
+        "(call $status (i32.load (i32.const 16))) (call $flush)"
+    )
+
+
+data_of_callback = _noted(
+    "data",
+    lambda _: (
+        "(call $hex (call $body (i32.const 8) (i32.const 0) (i32.const 65536)"
+        " (i32.const 0) (i32.const 4)))"
+    ),
+)
+"""Read the buffer of Envoy's own callbacks."""
+
+
 def answer(action: int) -> Step:
     """Return this from the callback."""
     return lambda _: f"(return (i32.const {action}))"
@@ -393,5 +415,5 @@ def _callback(texts: Texts, name: str, params: int, code: str) -> str:
     arguments = " ".join(f"(call $status (local.get {i}))" for i in told)
     result = "" if name in _VOID else "(result i32)"
     default = "" if name in _VOID else f"(i32.const {int(name == 'done')})"
-    return f"""(func (export "proxy_on_{name}") {"(param i32) " * params} {result}
+    return f"""(func (export "{export_of(f"on_{name}")}") {"(param i32) " * params} {result}
       (call $text {texts.place(f"on_{name}")}) {arguments} (call $flush) {code} {default})"""

@@ -57,6 +57,7 @@ GOOD: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "proxy_grpc_send": ((6, 8, 4, 0), (1,)),
     "proxy_redis_init": ((0x310, 4, 0, 4, 0, 4, 100), (0, 2, 4)),
     "proxy_redis_call": ((0x310, 4, 0, 4, 8), (0, 2, 4)),
+    "envoy_resolve_dns": ((0x310, 4, 8), (0, 2)),
 }
 WASI: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "fd_write": ((1, 0x300, 1, 8), (1, 3)),

@@ -5,6 +5,7 @@ One file for each topic; each ends with the table of its calls.
 
 from mixer.proxywasm.hostcalls import (
     buffers,
+    dns,
     foreign,
     grpc_calls,
     headers,
@@ -49,6 +50,7 @@ def host_calls() -> list[HostFunction]:
         http_calls,
         grpc_calls,
         redis_calls,
+        dns,
         foreign,
         upstream,
         unsupported,

@@ -11,7 +11,6 @@ from mixer.proxywasm.hostcalls.refusal import unimplemented
 from mixer.proxywasm.hostcalls.signature import HostCall
 
 _SIGNATURES = {
-    "envoy_resolve_dns": "iii",
     "proxy_inject_encoded_data_to_filter_chain": "iii",
     "proxy_set_upstream_override_host": "ii",
 }
