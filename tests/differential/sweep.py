@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mixer.proxywasm.pairs import serialize
 from mixer.vm import I32, HostFunction
 from tests.support.probe import FUNCTIONS
 
@@ -18,6 +19,7 @@ SIZE = PAGES * 65_536
 BAD = 0x7FFF_0000
 RESULT, SECOND, THIRD = 0x100, 0x108, 0x110
 
+_CALLED = 0x70
 _LINE, _FLAGS, _DATA, _TABLE = 0x1000, 0x80, 0x8000, 0x2_0000
 _HEAP = 0x12_0000
 _ENTRY_BYTES = 104
@@ -28,6 +30,7 @@ CALLBACKS = {
     "configure": (2, "1"),
     "tick": (1, ""),
     "queue_ready": (2, ""),
+    "http_call_response": (5, ""),
     "request_headers": (3, "0"),
     "request_body": (3, "0"),
     "request_trailers": (2, "0"),
@@ -111,7 +114,10 @@ def _packed(entry: Entry, index: int, layout: _Layout) -> bytes:
 
 
 def text(entries: Sequence[Entry], *, abi: str = "0_2_1") -> str:
-    """The module's text; once configured it has a message of a queue to be told, and then a tick.
+    """The module's text.
+
+    Once configured it has a message of a queue to be told, and then ticks, in the first of which
+    it makes a callout to the cluster ``upstream``.
 
     Args:
         entries: The table.
@@ -128,9 +134,10 @@ def text(entries: Sequence[Entry], *, abi: str = "0_2_1") -> str:
       (drop (call $proxy_enqueue_shared_queue (i32.load (i32.const 0)) (i32.const {at})
         (i32.const {size})))
       {_TICKS}"""
+    more = {"configure": started, "queue_ready": _TICKS, "tick": _callout(layout)}
     old = abi == "0_1_0"
     callbacks = "".join(
-        _callback(name, count - (old and name.endswith("_headers")), default, started)
+        _callback(name, count - (old and name.endswith("_headers")), default, more.get(name, ""))
         for name, (count, default) in CALLBACKS.items()
     )
     return f"""(module {"".join(map(_import, functions))}
@@ -152,7 +159,17 @@ _NEEDED = (
     "proxy_register_shared_queue",
     "proxy_enqueue_shared_queue",
     "proxy_set_tick_period_milliseconds",
+    "proxy_http_call",
 )
+
+
+def _callout(layout: _Layout) -> str:
+    fields = serialize([(b":method", b"GET"), (b":path", b"/"), (b":authority", b"a")])
+    texts = (b"upstream", fields, b"", b"")
+    spans = " ".join(f"(i32.const {n})" for one in texts for n in layout.place(one))
+    return f"""(if (i32.eqz (i32.load8_u (i32.const {_CALLED})))
+      (then (i32.store8 (i32.const {_CALLED}) (i32.const 1))
+        (drop (call $proxy_http_call {spans} (i32.const 10000) (i32.const 0)))))"""
 
 
 def _import(function: HostFunction) -> str:
@@ -172,10 +189,9 @@ def _wrapper(function: HostFunction) -> str:
     return f"(func $w_{name} (type $wrapper) (call ${name} {arguments}) {result})"
 
 
-def _callback(name: str, params: int, default: str, started: str) -> str:
+def _callback(name: str, params: int, default: str, more: str) -> str:
     result = f"(result i32) (call $run (i32.const {PHASES.index(name)}))" if default else ""
     run = "" if default else f"(call $run (i32.const {PHASES.index(name)}))"
-    more = {"configure": started, "queue_ready": _TICKS}.get(name, "")
     answer = f"(i32.const {default})" if default else ""
     declared = f'(func (export "proxy_on_{name}") {"(param i32) " * params} {result}'
     return f"{declared} {run} {more} {answer})"

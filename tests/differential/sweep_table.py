@@ -220,7 +220,32 @@ CALLOUTS = (
     Row("proxy_grpc_cancel", (_TOKENS,)),
     Row("proxy_grpc_close", (_TOKENS,)),
 )
-ROWS = (*LOGS, *HEADERS, *BUFFERS, *SHARED, *METRICS, *CALLOUTS, *CONTEXTS)
+_PROPERTY = "proxy_get_property"
+_PATHS = (
+    b"plugin_name", b"request\0method", b"request\0path", b"request\0headers\0x-one",
+    b"request\0headers\0x-set", b"response\0code", b"response\0headers\0x-one",
+    b"response\0trailers\0x-one", b"filter_state\0wasm.own", b"own", b"absent", b"request\0absent",
+    b"request\0method\0", b"\0", b"plugin_name\0x", b"own\0x",
+)  # fmt: skip
+PROPERTIES = (
+    Row(_PROPERTY, (Span(b"plugin_root_id"), *HANDED), BYTES),
+    Row("proxy_set_property", (Span(b"own"), Span(b"value"))),
+    *(Row(_PROPERTY, (path, *HANDED), BYTES) for path in _PATHS),
+    Row(_PROPERTY, (Span(b"request\0scheme"), *HANDED), BYTES),
+)
+_FOREIGN = "proxy_call_foreign_function"
+FOREIGN = (
+    Row(_FOREIGN, (Span(b"compress"), Span(b"a text, a text"), *HANDED), BYTES),
+    Row(_FOREIGN, (b"uncompress", Span(b"no zlib"), *HANDED), WORDS),
+    Row(_FOREIGN, (b"expr_create", Span(b"1 + 1"), *HANDED), BYTES),
+    Row(_FOREIGN, (b"expr_evaluate", Span(bytes(4)), *HANDED), BYTES),
+    Row(_FOREIGN, (b"expr_evaluate", Span(b"\xff" * 4), *HANDED), WORDS),
+    Row(_FOREIGN, (b"clear_route_cache", Span(b""), *HANDED), WORDS),
+    Row(_FOREIGN, (Span(b"absent"), Span(b""), 0, 0), WORDS),
+)
+ROWS = (
+    *LOGS, *HEADERS, *BUFFERS, *SHARED, *METRICS, *CALLOUTS, *PROPERTIES, *FOREIGN, *CONTEXTS,
+)  # fmt: skip
 """What every version of the ABI has."""
 
 SINCE_0_2_1 = (Row("proxy_get_log_level", WORD, WORDS),)

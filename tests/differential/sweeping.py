@@ -25,6 +25,7 @@ from mixer.runner.messages import TypedSource
 from mixer.study import bootstrap as build
 from mixer.study.envoy import EnvoyProcess
 from mixer.study.http1 import HttpStream as Connection
+from mixer.testing import FakeCallouts
 from mixer.vm import VmLimits
 from tests.differential import sweep
 from tests.differential.exchange import Message, Scenario, _cluster, _Upstream
@@ -58,11 +59,13 @@ def here(one: Sweep) -> sweep.Swept:
     """Run it in this host."""
     lines: list[str] = []
     clock = ManualScheduler()
+    callouts = FakeCallouts({"upstream"})
     services = Services(
         log=lambda _, line: lines.append(line),
         log_level=LogLevel.WARN,
         scheduler=clock,
         monotonic_clock=lambda: 0,
+        callouts=callouts,
     )
     with WasmVm(
         plugin(one.text),
@@ -76,6 +79,8 @@ def here(one: Sweep) -> sweep.Swept:
         vm.started()
         clock.advance(0)
         clock.advance(1)
+        [call] = callouts.http_calls
+        call.respond(200, b"".join(RESPONSE.body), RESPONSE.fields, RESPONSE.trailers or ())
         _stream(root)
     return sweep.parse(lines)
 
@@ -109,10 +114,11 @@ async def in_envoy(one: Sweep, folder: Path) -> sweep.Swept:
     port = upstream.sockets[0].getsockname()[1]
     bootstrap = build.bootstrap([_listener(module)], [_cluster("upstream", f"127.0.0.1:{port}")])
     async with upstream, EnvoyProcess(bootstrap, start_timeout_s=120.0) as envoy:
-        await _until(envoy, "tick", 2)
-        await _until(envoy, "queue_ready", 1)
+        await _until(envoy, one, "tick", 2)
+        await _until(envoy, one, "queue_ready", 1)
+        await _until(envoy, one, "http_call_response", 2)
         await _request(envoy)
-        await _until(envoy, "delete", 1)
+        await _until(envoy, one, "delete", 1)
         return _of_the_worker(envoy.log.read_text(errors="replace"))
 
 
@@ -130,16 +136,12 @@ def _listener(module: Path) -> build.Config:
     return listener
 
 
-async def _until(envoy: EnvoyProcess, phase: str, threads: int) -> None:
+async def _until(envoy: EnvoyProcess, one: Sweep, phase: str, threads: int) -> None:
     """Wait until a phase ran to its end in so many threads."""
-    begins = f"{sweep.MARK}{sweep.PHASES.index(phase):02x} "
+    last = f"{sweep.MARK}{sweep.PHASES.index(phase):02x} {len(one.entries) - 1:08x} "
     deadline = time.monotonic() + _DEADLINE_S
-    seen, quiet = 0, 0
     while time.monotonic() < deadline:
-        count = envoy.log.read_text(errors="replace").count(begins)
-        quiet = quiet + 1 if count == seen and count else 0
-        seen = count
-        if quiet >= 3:
+        if envoy.log.read_text(errors="replace").count(last) >= threads:
             return
         await asyncio.sleep(0.1)
     log = envoy.log.read_text(errors="replace")

@@ -9,9 +9,11 @@ from mixer.proxywasm.property_codec import MAX_PATH_BYTES, NotALeaf
 
 def get_property(context: Context, path: int, path_size: int, data: int, size: int) -> int:
     """``proxy_get_property``."""
+    memory = context.vm.instance.memory
     if path_size > MAX_PATH_BYTES:
+        memory.check(path, path_size)
         return Status.BAD_ARGUMENT
-    name = context.vm.instance.memory.read(path, path_size)
+    name = memory.read(path, path_size)
     try:
         value = context.get_property(name)
     except NotALeaf:
@@ -26,6 +28,7 @@ def get_property(context: Context, path: int, path_size: int, data: int, size: i
 def set_property(context: Context, path: int, path_size: int, data: int, size: int) -> int:
     """``proxy_set_property``."""
     if path_size > MAX_PATH_BYTES:
+        context.vm.instance.memory.check(path, path_size)
         return Status.BAD_ARGUMENT
     taken = take(context, path, path_size, data, size)
     return Status.INTERNAL_FAILURE if taken is None else context.set_property(*taken)
