@@ -98,6 +98,12 @@ def pieces(downstream: Sequence[str], upstream: Sequence[str]) -> tuple[Piece, .
     )
 
 
+def connection_attributes(properties: Mapping[str, Value]) -> AttributeBag:
+    """The attributes of a connection: those that are given, and no others."""
+    resolvers = {name: (lambda source, name=name: source[name]) for name in properties}
+    return AttributeBag(resolvers, properties)
+
+
 def run_connection(
     code: bytes, connection: RunConnection, cache: CompileCache | None = None
 ) -> ConnectionReport:
@@ -140,9 +146,7 @@ def _report(
     began: float,
 ) -> ConnectionReport:
     started = time.perf_counter()
-    properties = connection.properties
-    resolvers = {name: (lambda source, name=name: source[name]) for name in properties}
-    stream = TcpStream(AttributeBag(resolvers, properties))
+    stream = TcpStream(connection_attributes(connection.properties))
     reads, trap, verdict = ReadSet(), "", "trap"
     try:
         verdict = _drive(TcpStreamContext(root, stream, reads), connection)

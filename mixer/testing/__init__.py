@@ -3,7 +3,7 @@
 With pytest the fixture ``proxy_wasm`` gives a `Host`; everywhere else it is a context manager.
 """
 
-from mixer.proxywasm import LocalResponse, LogLevel, Outcome, PluginStartError
+from mixer.proxywasm import Compat, LocalResponse, LogLevel, Outcome, Peer, PluginStartError
 from mixer.testing.callouts import (
     AlreadyOverError,
     FakeCallouts,
@@ -13,6 +13,7 @@ from mixer.testing.callouts import (
     FakeHttpCall,
     FakeRedisCall,
 )
+from mixer.testing.connection import Connection
 from mixer.testing.host import Host
 from mixer.testing.plugin import LogLine, Plugin
 from mixer.testing.stream import Stream
@@ -20,6 +21,8 @@ from mixer.vm import ModuleError, TrapError, VmLimits
 
 __all__ = [
     "AlreadyOverError",
+    "Compat",
+    "Connection",
     "FakeCallouts",
     "FakeDnsCall",
     "FakeGrpcCall",
@@ -32,6 +35,7 @@ __all__ = [
     "LogLine",
     "ModuleError",
     "Outcome",
+    "Peer",
     "Plugin",
     "PluginStartError",
     "Stream",

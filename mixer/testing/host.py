@@ -11,19 +11,22 @@ from typing import Any
 from mixer.callouts.ports import Callouts
 from mixer.config.module import module_path
 from mixer.proxywasm import (
+    Compat,
+    HostLinkers,
+    LogLevel,
     ManualScheduler,
     MetricStore,
     MetricType,
     PluginSettings,
     Scheduler,
     Services,
-    host_functions,
+    known_capabilities,
     load_module,
 )
 from mixer.state import MemorySharedData, MemorySharedQueues
 from mixer.testing.callouts import FakeCallouts
 from mixer.testing.plugin import Plugin
-from mixer.vm import CompileCache, VmLimits, WasmEngine, make_linker, read_module
+from mixer.vm import CompileCache, VmLimits, WasmEngine, read_module
 
 START = 1_700_000_000
 """What the clocks of a host begin with unless it is told otherwise, in seconds since the epoch."""
@@ -71,7 +74,7 @@ class Host:
         self._began_ns = round(now * 1e9)
         self._plugins: list[Plugin] = []
         self._engine = WasmEngine(CompileCache(compile_cache) if compile_cache else None)
-        self._linker = make_linker(self._engine, host_functions())
+        self._linkers = HostLinkers(self._engine)
 
     def load(
         self,
@@ -85,6 +88,9 @@ class Host:
         environment: Mapping[str, str] | None = None,
         allow_on_headers_stop_iteration: bool = False,
         limits: VmLimits | None = None,
+        compat: Compat | str = Compat.ENVOY,
+        allowed_capabilities: Collection[str] | None = None,
+        log_level: LogLevel = LogLevel.TRACE,
     ) -> Plugin:
         """Start a plugin in a VM of its own.
 
@@ -98,25 +104,35 @@ class Host:
             environment: Variables of the module.
             allow_on_headers_stop_iteration: As Envoy's option of that name.
             limits: Of memory and of CPU time.
+            compat: ``envoy`` or ``lenient``: the statuses where SDKs do not take Envoy's.
+            allowed_capabilities: The only host calls and callbacks, or None for all.
+            log_level: The lowest level that is logged; the module can ask for it.
 
         Raises:
+            ValueError: A capability is neither a host call nor a callback.
             ModuleError: The module cannot run here.
             PluginStartError: It refused to start, or its configuration.
             TrapError: It trapped while it started.
         """
         code = module if isinstance(module, bytes) else read_module(_file(module))
+        allowed = _capabilities(allowed_capabilities or ())
         settings = PluginSettings(
-            name, root_id, _bytes(configuration), allow_on_headers_stop_iteration
+            name,
+            root_id,
+            _bytes(configuration),
+            allow_on_headers_stop_iteration,
+            compat=Compat(compat),
         )
         plugin = Plugin(
             load_module(self._engine, code),
-            self._linker,
-            self._services(),
+            self._linkers.of(allowed),
+            replace(self._services(), log_level=log_level),
             settings,
             limits=limits or VmLimits(cpu=5.0),
             vm_id=vm_id,
             vm_configuration=vm_configuration,
             environment=environment or {},
+            allowed=allowed,
         )
         self._plugins.append(plugin)
         return plugin
@@ -168,7 +184,7 @@ class Host:
         """Free every VM."""
         for plugin in self._plugins:
             plugin.close()
-        self._linker.close()
+        self._linkers.close()
         self._engine.close()
 
     def __enter__(self) -> "Host":
@@ -187,6 +203,13 @@ def _file(module: Path | str) -> Path:
     if isinstance(module, str) and module.startswith("builtin://"):
         return module_path(module, Path())
     return Path(module)
+
+
+def _capabilities(names: Collection[str]) -> frozenset[str] | None:
+    for name in names:
+        if name not in known_capabilities() and not name.startswith("proxy_on_"):
+            raise ValueError(f"capability {name!r}: neither a host call nor a callback")
+    return frozenset(names) or None
 
 
 def _bytes(configuration: Mapping[str, Any] | str | bytes) -> bytes:

@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 from mixer.attributes import Value
 from mixer.proxywasm import (
+    Capabilities,
     LogLevel,
     PluginSettings,
     ProxyWasmModule,
     Services,
     WasmVm,
 )
+from mixer.testing.connection import Connection
 from mixer.testing.stream import Stream
 from mixer.vm import Linker, TrapError, VmLimits
 
@@ -50,6 +52,7 @@ class Plugin:
         vm_id: str,
         vm_configuration: bytes,
         environment: Mapping[str, str],
+        allowed: Capabilities | None = None,
     ) -> None:
         self.logs: list[LogLine] = []
         self.failure: TrapError | None = None
@@ -58,12 +61,11 @@ class Plugin:
             linker,
             limits,
             start_cpu=_START_CPU_S,
-            services=replace(
-                services, log=self._log, log_level=LogLevel.TRACE, failed=self._failed
-            ),
+            services=replace(services, log=self._log, failed=self._failed),
             vm_id=vm_id,
             configuration=vm_configuration,
             environment=environment,
+            allowed=allowed,
         )
         try:
             self._root = self.vm.start_plugin(settings)
@@ -106,6 +108,14 @@ class Plugin:
         if body is not None and not stream.waits:
             stream.request_body(body)
         return stream
+
+    def connection(self, properties: Mapping[str, Value] | None = None) -> Connection:
+        """A new TCP connection; its context begins with the first callback.
+
+        Args:
+            properties: Its attributes, such as ``source.port``.
+        """
+        return Connection(self._root, properties or {})
 
     def close(self) -> None:
         """Free the VM without a further callback."""

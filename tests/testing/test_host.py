@@ -178,3 +178,34 @@ def test_properties(host: Host) -> None:
     plugin = host.load(wasm(adapter(do.set_property("a", "b"))))
     stream = plugin.request()
     assert stream.properties == {b"a": b"b"}
+
+
+def test_compat(host: Host) -> None:
+    """Where SDKs panic on a status of Envoy's, a plugin can have another one."""
+    text = adapter(do.trap_unless_ok("add", "x", "1", kind=2))
+    with pytest.raises(TrapError):
+        host.load(wasm(text)).request()
+    assert host.load(wasm(text), compat="lenient").request().outcome is Outcome.CONTINUE
+
+
+def test_allowed_capabilities(host: Host) -> None:
+    """Other host calls are refused, and other callbacks are not made."""
+    code = wasm(adapter(do.add("x-new", "1"), do.log("said"), log=[do.log("logged")]))
+    allowed = ["proxy_log", "proxy_on_request_headers", "proxy_on_context_create"]
+    plugin = host.load(code, allowed_capabilities=allowed)
+    stream = plugin.request()
+    stream.close()
+    assert "x-new" not in stream.request.headers
+    assert "said" in plugin.messages()
+    assert "logged" not in plugin.messages()
+    assert "proxy_add_header_map_value is not among" in plugin.messages(LogLevel.ERROR)[0]
+    with pytest.raises(ValueError, match="capability 'proxy_lag': neither"):
+        host.load(code, allowed_capabilities=["proxy_lag"])
+
+
+def test_log_level(host: Host) -> None:
+    """What is below it is not logged."""
+    code = wasm(adapter(do.log("information", 2), do.log("warning", 3)))
+    plugin = host.load(code, log_level=LogLevel.WARN)
+    plugin.request()
+    assert plugin.messages() == ["warning"]
