@@ -1,6 +1,6 @@
 """``mixer run-tcp``: one TCP connection through one module, without a server."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +27,7 @@ def run_tcp(
     property_: options.Property = None,
     config: options.Config = "",
     adapter: options.Adapter = None,
+    trace: options.Trace = False,
     compat: options.Compat = None,
     allow: options.Allow = None,
 ) -> None:
@@ -43,8 +44,10 @@ def run_tcp(
     from mixer.runner.inputs import InputError, capabilities
     from mixer.runner.plugin_file import run_plugin
     from mixer.runner.tcp import RunConnection, pieces, run_connection
+    from mixer.runner.trace import Trace
     from mixer.vm import ModuleError, TrapError, read_module
 
+    calls = Trace()
     try:
         file = locate(module)
         plugin = run_plugin(config, file, adapter).with_options(
@@ -52,14 +55,20 @@ def run_tcp(
         )
         sent = pieces(downstream or (), upstream or ())
         connection = RunConnection(plugin, sent, properties=parse_properties(property_ or []))
-        report = run_connection(read_module(file), connection)
+        report = run_connection(read_module(file), connection, trace=calls if trace else None)
     except (InputError, PropertyError, ModuleError, PluginStartError) as error:
+        _print(calls.lines)
         fail(f"mixer run-tcp: {error}", USAGE)
     except TrapError as error:
+        _print(calls.lines)
         fail(f"mixer run-tcp: {module}: trapped while it started: {error}", USAGE)
-    for line in _lines(report):
-        print(line)
+    _print((*calls.lines, *_lines(report)))
     raise typer.Exit(0 if report.verdict == "carried" else _STOPPED)
+
+
+def _print(lines: Iterable[object]) -> None:
+    for line in lines:
+        print(line)
 
 
 def _lines(report: "ConnectionReport") -> Iterator[str]:

@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 from mixer.attributes import AttributeBag, Value
 from mixer.proxywasm import (
-    HostLinkers,
     LogLevel,
     Outcome,
     Peer,
@@ -18,10 +17,12 @@ from mixer.proxywasm import (
     TcpStreamContext,
     WasmVm,
     load_module,
+    restricted,
 )
 from mixer.runner.inputs import content
 from mixer.runner.run import RunPlugin
-from mixer.vm import CompileCache, TrapError, WasmEngine
+from mixer.runner.trace import Trace
+from mixer.vm import CompileCache, TrapError, WasmEngine, make_linker
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,19 @@ def connection_attributes(properties: Mapping[str, Value]) -> AttributeBag:
 
 
 def run_connection(
-    code: bytes, connection: RunConnection, cache: CompileCache | None = None
+    code: bytes,
+    connection: RunConnection,
+    cache: CompileCache | None = None,
+    *,
+    trace: Trace | None = None,
 ) -> ConnectionReport:
     """Run one connection through a module.
+
+    Args:
+        code: The module's bytes.
+        connection: What to run.
+        cache: Where compiled modules are kept.
+        trace: Told of every callback and host call.
 
     Raises:
         ModuleError: The module cannot run here.
@@ -120,11 +131,12 @@ def run_connection(
         log=lambda level, line: logs.append((level, line)), log_level=plugin.log_level
     )
     with WasmEngine(cache) as engine:
-        linkers = HostLinkers(engine)
+        functions = restricted(plugin.allowed)
+        linker = make_linker(engine, functions if trace is None else trace.functions(functions))
         try:
             with WasmVm(
                 load_module(engine, code),
-                linkers.of(plugin.allowed),
+                linker,
                 plugin.limits,
                 start_cpu=plugin.start_cpu,
                 services=services,
@@ -132,11 +144,13 @@ def run_connection(
                 environment=plugin.environment,
                 allowed=plugin.allowed,
             ) as vm:
+                if trace is not None:
+                    vm.callbacks = trace.callbacks(vm.callbacks)
                 root = vm.start_plugin(plugin.settings)
                 vm.started()
                 return _report(root, connection, logs, began)
         finally:
-            linkers.close()
+            linker.close()
 
 
 def _report(

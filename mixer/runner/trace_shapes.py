@@ -81,6 +81,13 @@ _ENUMERATIONS: dict[str, type[IntEnum]] = {
     "level": LogLevel,
     "metric": MetricType,
 }
+_ACTIONS = (
+    "proxy_on_request",
+    "proxy_on_response",
+    "proxy_on_new",
+    "proxy_on_downstream_data",
+    "proxy_on_upstream_data",
+)
 _ANSWERS = ("proxy_on_vm_start", "proxy_on_configure", "proxy_on_done")
 
 
@@ -119,7 +126,7 @@ def _enumerated(kind: type[IntEnum], number: int) -> str:
 
 def name_of(callback: str, result: int) -> str:
     """What a callback returned: an action, a truth value, or nothing."""
-    if callback.startswith(("proxy_on_request", "proxy_on_response")):
+    if callback.startswith(_ACTIONS):
         return _enumerated(Action, result)
     return str(bool(result)).lower() if callback in _ANSWERS else ""
 

@@ -337,6 +337,11 @@ def test_a_tcp_connection(tmp_path: Path) -> None:
         tmp_path, '(func (export "proxy_on_new_connection") (param i32) (result i32) (i32.const 1))'
     )
     assert _mixer("run-tcp", held, "--downstream", "a").exit_code == 1
+    result = _mixer("run-tcp", held, "--downstream", "a", "--trace")
+    lines = result.output.splitlines()
+    assert lines[0].startswith("proxy_on_context_create(1, 0)  [")
+    assert any(one.startswith("proxy_on_new_connection(2) = STOP_ITERATION  [") for one in lines)
+    assert "held" in lines
     result = _mixer("run-tcp", module, "--downstream", "@absent")
     assert result.exit_code == 2
     assert "absent: No such file" in result.stderr
