@@ -114,8 +114,8 @@ class ClusterCallouts:
 
     async def close(self) -> None:
         """Close every connection; HTTP callouts under way end without an answer."""
-        await self._http.close()
         await self._dns.close()
+        await self._http.close()
         if self._grpc is not None:
             await self._grpc.close()
         await self._addresses.close()

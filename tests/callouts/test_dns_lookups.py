@@ -76,4 +76,5 @@ async def test_what_is_given_up_is_not_told() -> None:
         opened.resolve_dns("up.example", told.append)()
         opened.resolve_dns("up.example", told.append)
         await waits.wait()
+        opened.resolve_dns("10.0.0.1", told.append)  # it is known, and only not told yet
     assert told == []
