@@ -34,6 +34,8 @@ _MODULE = """
     (i32.const 0))
   (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) (i32.const 0))
   (func (export "proxy_on_foreign_function") (param i32 i32 i32))
+  (func (export "envoy_on_resolve_dns") (param i32 i32 i32))
+  (func (export "envoy_on_stats_update") (param i32 i32))
   %s)
 """
 
@@ -156,6 +158,8 @@ def test_inspect_tells_what_is_supported(module: str) -> None:
     assert "called         proxy_on_request_body" in result.output
     assert "called         proxy_on_response_headers" in result.output
     assert "not called     proxy_on_foreign_function" in result.output
+    assert "called         envoy_on_resolve_dns" in result.output
+    assert "not called     envoy_on_stats_update" in result.output
 
 
 @pytest.mark.parametrize(
