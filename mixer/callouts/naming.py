@@ -105,7 +105,7 @@ class Clusters:
             if endpoint.host == name:
                 return replace(cluster, endpoints=(endpoint,), discovery=discovery)
         if is_host(name):
-            for rule in self._dynamic:
+            for rule in self.dynamic:
                 if any(_fits(name, pattern) for pattern in rule.hosts):
                     return _made_up(Endpoint(name, rule.ports[0]), rule)
         raise UnknownClusterError(
