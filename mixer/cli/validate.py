@@ -1,5 +1,6 @@
 """``mixer validate``: check without serving."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,11 +27,24 @@ def validate(
     from mixer.cli.configuration import load_or_fail
 
     configuration = load_or_fail(path)
+    _check_clusters(configuration)
     if modules:
         _start_adapters(configuration)
+    if not configuration.plugins:
+        print("note: no adapters: every request would be allowed", file=sys.stderr)
     files, plugins = len(configuration.files), len(configuration.plugins)
     print(f"ok: {_count(files, 'file')}, {_count(plugins, 'adapter')}, "
           f"{'each starts' if modules else 'modules not loaded'}")  # fmt: skip
+
+
+def _check_clusters(configuration: "Configuration") -> None:
+    from mixer.callouts.tls import TlsFilesError
+    from mixer.engine.clusters import check_clusters
+
+    try:
+        check_clusters(configuration.mixer)
+    except TlsFilesError as error:
+        fail(f"{error}\n1 problem")
 
 
 def _count(number: int, noun: str) -> str:
@@ -46,5 +60,7 @@ def _start_adapters(configuration: "Configuration") -> None:
     logging.getLogger("mixer").propagate = False
     with Engine(configuration.in_memory()) as engine:
         broken = [str(adapter.problem) for adapter in engine.broken]
+        for notice in engine.notices:
+            print(f"note: {notice}", file=sys.stderr)
     if broken:
         fail("\n".join((*broken, _count(len(broken), "problem"))))

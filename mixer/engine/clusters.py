@@ -24,6 +24,17 @@ def configured_clusters(spec: config.MixerSpec) -> Clusters:
     return Clusters(map(_cluster, spec.clusters), map(_dynamic, spec.dynamic_upstreams))
 
 
+def check_clusters(spec: config.MixerSpec) -> None:
+    """Read the files of TLS settings, as they are read at the start. Raises TlsFilesError."""
+    from mixer.callouts.tls import client_context
+
+    clusters = configured_clusters(spec)
+    for cluster in clusters:
+        client_context(cluster)
+    for rule in clusters.dynamic:
+        client_context(Cluster(f"dynamic upstream {', '.join(rule.hosts)}", (), tls=rule.tls))
+
+
 @asynccontextmanager
 async def open_callouts(spec: config.MixerSpec) -> AsyncIterator[Callouts]:
     """Open callouts to the configured clusters, for the running event loop; left, they are closed.

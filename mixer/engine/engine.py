@@ -6,18 +6,19 @@ from collections.abc import Callable
 from types import TracebackType
 
 from mixer.callouts.ports import Callouts, NoCallouts
-from mixer.config import Configuration, WasmPlugin
+from mixer.config import Configuration, Problem, WasmPlugin
 from mixer.engine.adapter import Adapter, AdapterState
 from mixer.engine.chain import Chain
 from mixer.engine.decision import Decision, VerdictCounts
-from mixer.engine.failure import DIGEST, URL, LoadFailure
+from mixer.engine.failure import CAPABILITIES, DIGEST, URL, LoadFailure
+from mixer.engine.notices import notices
 from mixer.engine.pending import PendingDecision, decide
 from mixer.engine.request import Request
 from mixer.engine.scheduling import scheduler_of_this_thread
 from mixer.engine.sharing import open_stores, shared_services
 from mixer.engine.vm_owners import VmOwners
 from mixer.engine.wasm_engines import WasmEngines
-from mixer.proxywasm import ProxyWasmModule, Scheduler
+from mixer.proxywasm import ProxyWasmModule, Scheduler, unknown_capabilities
 from mixer.vm import ModuleError, read_module
 
 _log = logging.getLogger(__name__)
@@ -86,6 +87,9 @@ class Engine:
             code = read_module(plugin.module_path)
         except ModuleError as error:
             return LoadFailure(URL, str(error))
+        if unknown := unknown_capabilities(plugin.allowed_capabilities or frozenset()):
+            names = ", ".join(unknown)
+            return LoadFailure(CAPABILITIES, f"{names}: neither a host call nor a callback")
         digest = hashlib.sha256(code).hexdigest()
         if plugin.expected_sha256 not in (None, digest):
             return LoadFailure(DIGEST, f"the SHA-256 of {plugin.module_path} is {digest}")
@@ -102,6 +106,11 @@ class Engine:
     def broken(self) -> tuple[Adapter, ...]:
         """The adapters that did not load or start."""
         return tuple(a for a in self.adapters if a.state is AdapterState.BROKEN)
+
+    @property
+    def notices(self) -> tuple[Problem, ...]:
+        """What is accepted, and may not do what was meant."""
+        return tuple(n for a in self.adapters if a.module for n in notices(a.plugin, a.module))
 
     def decide(self, request: Request) -> Decision | PendingDecision:
         """Run a request through the adapters; never raises for what an adapter does.

@@ -38,6 +38,8 @@ class LoadFailure:
 
 URL: FieldPath = ("spec", "url")
 DIGEST: FieldPath = ("spec", "sha256")
+CAPABILITIES: FieldPath = ("metadata", "annotations", "mixer.dev/allowed-capabilities")
+MAX_VM_MEMORY: FieldPath = ("metadata", "annotations", "mixer.dev/max-vm-memory")
 CONFIGURATION: FieldPath = ("spec", "pluginConfig")
 
 

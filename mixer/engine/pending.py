@@ -1,6 +1,7 @@
 """A decision that is not made yet, because an adapter waits for a callout."""
 
 import logging
+import time
 from collections.abc import Callable
 
 from mixer.engine.chain import Chain, Steps
@@ -24,9 +25,10 @@ class PendingDecision:
         decision: None until it is made.
     """
 
-    __slots__ = ("_chain", "_done", "_paused", "_steps", "_verdicts", "decision")
+    __slots__ = ("_began", "_chain", "_done", "_paused", "_steps", "_verdicts", "decision")
 
     def __init__(self, chain: Chain, steps: Steps, paused: Paused, verdicts: VerdictCounts) -> None:
+        self._began = time.monotonic()
         self._chain = chain
         self._verdicts = verdicts
         self._steps = steps
@@ -72,7 +74,8 @@ class PendingDecision:
             reason: A short word for the decision log.
         """
         if self.decision is None:
-            self._paused.adapter.note_failure(reason)
+            waited = (time.monotonic() - self._began) * 1000
+            self._paused.adapter.note_failure(f"{reason}: a request waited {waited:.0f} ms for it")
             self._steps.close()
             self.decision = self._failed(reason)
             self._verdicts.add(self.decision.verdict)

@@ -23,6 +23,8 @@ from mixer.proxywasm.capabilities import (
     capabilities_of,
     known_capabilities,
     restricted,
+    unknown_capabilities,
+    withheld_callbacks,
 )
 from mixer.proxywasm.contexts import PluginSettings, PluginStartError, RootContext
 from mixer.proxywasm.departures import Compat
@@ -101,4 +103,6 @@ __all__ = [
     "load_module",
     "local_reply",
     "restricted",
+    "unknown_capabilities",
+    "withheld_callbacks",
 ]

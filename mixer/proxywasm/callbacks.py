@@ -108,6 +108,10 @@ class Callbacks:
     allocate: GuestFunction
     sees_responses: bool
 
+    def makes(self, name: str) -> bool:
+        """Whether a callback is made: the module has it, and it is allowed."""
+        return getattr(self, name) is not _closed
+
 
 def detect_abi(module: Module) -> AbiVersion:
     """Tell the ABI version by the marker that the module exports.
@@ -152,6 +156,10 @@ def export_of(callback: str) -> str:
     return f"envoy_{callback}" if callback in _OF_ENVOY else f"proxy_{callback}"
 
 
+CALLBACKS = frozenset(map(export_of, _CALLBACKS)) | NEVER_CALLED
+"""Every callback that a module can export."""
+
+
 def _has_end_of_stream(abi: AbiVersion) -> bool:
     return abi.traits.headers_have_end_of_stream
 
@@ -191,6 +199,10 @@ class _Lazy(Callbacks):
         if name in _WITH_END_OF_STREAM and not _has_end_of_stream(self._abi):
             return _without_end_of_stream(callback)
         return callback
+
+    def makes(self, name: str) -> bool:
+        """See `Callbacks.makes`."""
+        return self._exported(name) is not None
 
     def _exported(self, name: str) -> GuestFunction | None:
         export = export_of(name)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mixer.proxywasm.abi import LogLevel, Status
+from mixer.proxywasm.callbacks import CALLBACKS
 from mixer.proxywasm.loading import host_functions
 from mixer.vm import Linker, WasmEngine, make_linker
 
@@ -34,6 +35,17 @@ _UNRESTRICTED = frozenset({"pthread_equal", "emscripten_notify_memory_growth", "
 def known_capabilities() -> Capabilities:
     """The names of all host calls that can be restricted."""
     return frozenset(f.name for f in host_functions()) - _UNRESTRICTED
+
+
+def unknown_capabilities(names: Capabilities) -> list[str]:
+    """Those that are neither a host call nor a callback: a slip would allow less than it seems."""
+    return sorted(names - known_capabilities() - CALLBACKS)
+
+
+def withheld_callbacks(module: Module, allowed: Capabilities | None) -> list[str]:
+    """The callbacks that a module has and that are not made, since they are not allowed."""
+    exported = {e.name for e in module.exports} & CALLBACKS
+    return sorted(exported - allowed) if allowed else []
 
 
 def capabilities_of(module: Module) -> Capabilities:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mixer.proxywasm import known_capabilities
+from mixer.proxywasm import unknown_capabilities
 from mixer.runner.exchange import Pieces, RunResponse
 
 _LONGEST_NAME = 255
@@ -84,15 +84,17 @@ def response(
 
 
 def capabilities(texts: Iterable[str]) -> frozenset[str] | None:
-    """Host calls and callbacks, separated by commas; None where none is named.
+    """Host calls and callbacks, separated by commas; None where there is no list.
 
     Raises:
-        InputError: A name is no host call, and no callback.
+        InputError: A name is no host call, and no callback, or a list is empty.
     """
-    names = frozenset(name for text in texts for part in text.split(",") if (name := part.strip()))
-    for name in names - known_capabilities():
-        if not name.startswith("proxy_on_"):
-            raise InputError(f"--allow {name}: neither a host call nor a callback")
+    given = tuple(texts)
+    names = frozenset(name for text in given for part in text.split(",") if (name := part.strip()))
+    if unknown := unknown_capabilities(names):
+        raise InputError(f"--allow {unknown[0]}: neither a host call nor a callback")
+    if given and not names:
+        raise InputError("--allow names no capability; leave it out to allow all")
     return names or None
 
 

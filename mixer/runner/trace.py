@@ -67,8 +67,12 @@ class Trace:
     def callbacks(self, callbacks: Callbacks) -> Callbacks:
         """The callbacks of a module, each of which notes its calls."""
         found: dict[str, Any] = {f.name: getattr(callbacks, f.name) for f in fields(Callbacks)}
-        made = {n: self._callback(export_of(n), f) for n, f in found.items() if n[:3] == "on_"}
-        return Callbacks(**(found | made))
+        told = {
+            name: self._callback(export_of(name), function)
+            for name, function in found.items()
+            if name.startswith("on_") and callbacks.makes(name)
+        }
+        return Callbacks(**(found | told))
 
     def _host_call(self, function: HostFunction) -> Callable[..., int | None]:
         shape, call = shape_of(function), function.call

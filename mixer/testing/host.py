@@ -20,8 +20,8 @@ from mixer.proxywasm import (
     PluginSettings,
     Scheduler,
     Services,
-    known_capabilities,
     load_module,
+    unknown_capabilities,
 )
 from mixer.state import MemorySharedData, MemorySharedQueues
 from mixer.testing.callouts import FakeCallouts
@@ -206,9 +206,8 @@ def _file(module: Path | str) -> Path:
 
 
 def _capabilities(names: Collection[str]) -> frozenset[str] | None:
-    for name in names:
-        if name not in known_capabilities() and not name.startswith("proxy_on_"):
-            raise ValueError(f"capability {name!r}: neither a host call nor a callback")
+    if unknown := unknown_capabilities(frozenset(names)):
+        raise ValueError(f"capability {unknown[0]!r}: neither a host call nor a callback")
     return frozenset(names) or None
 
 

@@ -1,5 +1,6 @@
 """envoy.service.auth.v3.Authorization on grpc.aio."""
 
+import asyncio
 import logging
 
 import grpc
@@ -26,7 +27,7 @@ def handler(engine: Engine) -> "grpc.GenericRpcHandler[bytes, bytes]":
                 return ext_authz.refuse(ext_authz.NO_HTTP)
             decision = engine.decide(request)
             if isinstance(decision, PendingDecision):
-                decision = await settled(decision, engine.decision_timeout)
+                decision = await _settled(request, decision, engine.decision_timeout)
             if _log.isEnabledFor(logging.DEBUG):
                 _log_decision(request, decision)
             return ext_authz.encode(decision)
@@ -38,6 +39,15 @@ def handler(engine: Engine) -> "grpc.GenericRpcHandler[bytes, bytes]":
 
     method = grpc.unary_unary_rpc_method_handler(check)
     return grpc.method_handlers_generic_handler(ext_authz.SERVICE, {ext_authz.METHOD: method})
+
+
+async def _settled(request: Request, pending: PendingDecision, timeout_s: float) -> Decision:
+    try:
+        return await settled(pending, timeout_s)
+    except asyncio.CancelledError:
+        if pending.decision is not None and _log.isEnabledFor(logging.DEBUG):
+            _log_decision(request, pending.decision)
+        raise
 
 
 def _log_decision(request: Request, decision: Decision) -> None:

@@ -10,13 +10,14 @@ import time
 from types import TracebackType
 
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-from opentelemetry.sdk.metrics.export import Metric, MetricsData
+from opentelemetry.sdk.metrics.export import Metric, MetricExportResult, MetricsData
 
 from mixer.telemetry import Metrics
 from mixer.telemetry.otel import data, metrics_of, resource
 from mixer.transport.metrics_push import PushSettings
 
 _log = logging.getLogger(__name__)
+_EXPORTERS = "opentelemetry.exporter"
 
 _POINTS_IN_A_MESSAGE = 500
 _LAST_S = 2.0
@@ -35,6 +36,7 @@ class OtlpPush:
         self._settings = settings
         self._resource = resource(settings.resource_attributes)
         self._started = time.time_ns()
+        self._is_down = False
         self._exporter = OTLPMetricExporter(
             endpoint=settings.endpoint,
             timeout=settings.timeout,
@@ -42,6 +44,7 @@ class OtlpPush:
         )
 
     async def __aenter__(self) -> "OtlpPush":
+        logging.getLogger(_EXPORTERS).setLevel(logging.CRITICAL)  # `_tell` says it once
         self._task = asyncio.create_task(self._send_for_ever())
         return self
 
@@ -69,7 +72,16 @@ class OtlpPush:
 
     async def _send(self) -> None:
         read = await self._read()
-        await asyncio.to_thread(self._exporter.export, read)
+        result = await asyncio.to_thread(self._exporter.export, read)
+        self._tell(is_down=result is not MetricExportResult.SUCCESS)
+
+    def _tell(self, *, is_down: bool) -> None:
+        """One line for each outage; the exporter's own would be two for each interval."""
+        if is_down and not self._is_down:
+            _log.warning("OTLP at %s takes no metrics", self._settings.endpoint)
+        elif self._is_down and not is_down:
+            _log.info("OTLP at %s takes metrics again", self._settings.endpoint)
+        self._is_down = is_down
 
     async def _read(self) -> MetricsData:
         found: list[Metric] = []

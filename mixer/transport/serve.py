@@ -57,6 +57,8 @@ async def serve(
     async with open_callouts(configuration.mixer) as callouts:
         with Engine(configuration, on_change=health.adapter_changed, callouts=callouts) as engine:
             _check(engine, continue_on_errors=continue_on_errors)
+            for notice in engine.notices:
+                _log.warning("%s", notice)
             await _answer(engine, configuration.mixer, health, announce)
 
 

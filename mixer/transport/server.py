@@ -79,11 +79,12 @@ class Server:
     ) -> None:
         """Report NOT_SERVING, finish what is in flight, cut what outlasts the grace period."""
         await self._health.stopping()
-        half = self._spec.shutdown.grace / 2
+        grace, clock = self._spec.shutdown.grace, asyncio.get_running_loop().time
+        end = clock() + grace
         with suppress(TimeoutError):
-            async with asyncio.timeout(half):
+            async with asyncio.timeout(grace / 2):
                 await self._quiet()
-        await self._server.stop(half)
+        await self._server.stop(max(0.0, end - clock()))
         self._remove_sockets()
 
     async def _quiet(self) -> None:

@@ -7,7 +7,7 @@ from mixer.engine import Decision, PendingDecision
 TIMED_OUT = "decision_timed_out"
 """The reason of a request whose callouts took too long."""
 GONE = "caller_gone"
-"""The reason of a request whose caller does not wait any longer."""
+"""The reason of a request whose caller, or whose service at its stop, waits no longer."""
 
 
 async def settled(pending: PendingDecision, timeout_s: float) -> Decision:

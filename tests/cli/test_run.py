@@ -322,10 +322,9 @@ def test_trace_prints_each_call(module: str) -> None:
     """With --trace the calls come first, then the report; in JSON they are part of it."""
     result = _mixer("run", module, "--trace")
     lines = result.output.splitlines()
-    assert lines[0].startswith("proxy_on_context_create(1, 0)  [")
-    assert any(line.startswith("proxy_on_request_headers(2, 4, 1) = ") for line in lines)
+    assert lines[0].startswith("proxy_on_request_headers(2, 4, 1) = ")
     document = json.loads(_mixer("run", module, "--trace", "--json").output)
-    assert document["trace"][0]["name"] == "proxy_on_context_create"
+    assert document["trace"][0]["name"] == "proxy_on_request_headers"
     assert "trace" not in json.loads(_mixer("run", module, "--json").output)
 
 
@@ -343,8 +342,7 @@ def test_a_tcp_connection(tmp_path: Path) -> None:
     assert _mixer("run-tcp", held, "--downstream", "a").exit_code == 1
     result = _mixer("run-tcp", held, "--downstream", "a", "--trace")
     lines = result.output.splitlines()
-    assert lines[0].startswith("proxy_on_context_create(1, 0)  [")
-    assert any(one.startswith("proxy_on_new_connection(2) = STOP_ITERATION  [") for one in lines)
+    assert lines[0].startswith("proxy_on_new_connection(2) = STOP_ITERATION  [")
     assert "held" in lines
     result = _mixer("run-tcp", module, "--downstream", "@absent")
     assert result.exit_code == 2

@@ -88,3 +88,24 @@ def test_the_version_names_wasmtime_too() -> None:
     result = _mixer("--version")
     assert result.exit_code == 0
     assert "(wasmtime " in result.output
+
+
+def test_tls_files_are_read(tmp_path: Path) -> None:
+    """What would keep `mixer serve` from starting is a problem here too."""
+    path = tmp_path / "mixer.yaml"
+    path.write_text(
+        "apiVersion: mixer.dev/v1alpha1\nkind: Mixer\nmetadata: {name: m}\n"
+        'spec: {clusters: [{name: b, endpoints: ["a:1"], tls: {caFile: nope.pem}}]}\n'
+    )
+    result = _mixer("validate", str(path))
+    assert result.exit_code == 1
+    assert f"cluster b: tls: {tmp_path}/nope.pem: " in result.stderr
+
+
+def test_no_adapters(tmp_path: Path) -> None:
+    """A configuration that allows everything says so."""
+    path = tmp_path / "mixer.yaml"
+    path.write_text("apiVersion: mixer.dev/v1alpha1\nkind: Mixer\nmetadata: {name: m}\n")
+    result = _mixer("validate", str(path))
+    assert result.exit_code == 0
+    assert "note: no adapters: every request would be allowed" in result.stderr

@@ -169,6 +169,24 @@ async def test_what_takes_too_long_is_refused(
     assert "decision_timed_out" in (services.folder / "slow.log").read_text()
 
 
+async def test_a_stop_waits_for_the_whole_grace(
+    services: Services, guests: Guests, auth: Auth
+) -> None:
+    """What is in flight at SIGTERM has all of the grace, not a part of it."""
+    service = services.service(
+        "grace", documents(guests), clusters=clusters(auth), shutdown={"grace": "3s"}
+    )
+    async with service, channel(service.address) as opened:
+        waiting = call(opened, check_request())
+        await auth.until_asked(1)
+        began = asyncio.get_running_loop().time()
+        stopping = asyncio.create_task(service.stop())
+        with pytest.raises(grpc.aio.AioRpcError):
+            await waiting
+        assert asyncio.get_running_loop().time() - began > 2.5
+        await stopping
+
+
 async def test_a_stop_lets_waiting_requests_end(
     services: Services, guests: Guests, auth: Auth
 ) -> None:

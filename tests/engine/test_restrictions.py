@@ -35,3 +35,32 @@ def test_lenient_answers(make_engine: MakeEngine, plugins: Plugins) -> None:
     lenient = plugins.plugin("lenient", text, {"compat": "lenient"})
     assert make_engine(strict).decide(request()).verdict is Verdict.ERROR
     assert make_engine(lenient).decide(request()).verdict is Verdict.ALLOW
+
+
+def test_a_slip_in_the_list(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """A name that is nothing breaks the adapter: it would allow less than it seems."""
+    listed = "proxy_log,proxy_on_request_header"
+    engine = make_engine(
+        plugins.plugin("one", adapter(do.deny()), {"allowed-capabilities": listed})
+    )
+    (broken,) = engine.broken
+    assert broken.error == "proxy_on_request_header: neither a host call nor a callback"
+    assert "mixer.dev/allowed-capabilities" in broken.problem.field
+    assert engine.decide(request()).verdict is Verdict.ERROR
+
+
+def test_what_may_not_do_what_was_meant(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Callbacks that the list leaves out, and a threshold above the limit, are told."""
+    text = adapter(do.deny(), response_headers=[], log=[])
+    annotations = {
+        "allowed-capabilities": "proxy_send_local_response,proxy_on_request_headers",
+        "max-vm-memory": "64Mi",
+        "memory-limit": "32Mi",
+    }
+    engine = make_engine(plugins.plugin("one", text, annotations))
+    withheld, unreachable = (str(notice) for notice in engine.notices)
+    assert withheld.endswith(
+        "the module has callbacks that are not made: proxy_on_log, proxy_on_response_headers"
+    )
+    assert unreachable.endswith("67108864 bytes are never reached: the memory limit is 33554432")
+    assert not make_engine(plugins.plugin("two", text)).notices

@@ -44,14 +44,21 @@ def test_what_a_line_says() -> None:
 
 
 def test_the_order_is_that_of_the_calls() -> None:
-    """A callback comes before what it calls, and takes at least as long."""
-    lines, _ = traced(adapter(do.log("one"), do.add("a", "b"), do.answer(0)))
+    """A callback comes before what it calls, and takes at least as long.
+
+    Those that the module does not have are not shown.
+    """
+    life = {"context_create": (), "vm_start": (), "configure": ()}
+    lines, _ = traced(adapter(do.log("one"), do.add("a", "b"), do.answer(0), **life))
     names = [(line.depth, line.name) for line in lines]
     at = names.index((0, "proxy_on_request_headers"))
     assert names[:4] == [
         (0, "proxy_on_context_create"), (0, "proxy_on_vm_start"), (0, "proxy_on_configure"),
         (0, "proxy_on_context_create"),
     ]  # fmt: skip
+    assert {name for depth, name in names if depth == 0} == {
+        f"proxy_on_{name}" for name in (*life, "request_headers")
+    }
     assert names[at + 1 : at + 3] == [(1, "proxy_log"), (1, "proxy_add_header_map_value")]
     assert lines[at].seconds >= sum(line.seconds for line in lines[at + 1 : at + 3])
     assert (lines[at].arguments, lines[at].result) == (("2", "3", "1"), "CONTINUE")
