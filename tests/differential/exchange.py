@@ -20,11 +20,11 @@ from mixer.runner.waiting import LoopWaiter, Waiter
 from mixer.study import bootstrap as build
 from mixer.study.envoy import EnvoyProcess
 from mixer.study.http1 import Headers, HttpError, HttpStream, header_fields
+from mixer.vm import VmLimits
+from tests.differential.arrival import Arrival
 from tests.differential.scripted_exchange import Script, module_text
 from tests.support.compile import wasm
 
-_BETWEEN_PIECES_S = 0.1
-_AT_ONCE = 4
 _LONG_S, _HANGS_S = 15.0, 1.5
 CALLED, REFUSED, NOBODY = "called", "refused", 1
 """A cluster that answers, and one at whose port nobody listens."""
@@ -60,12 +60,15 @@ class Message:
             return Pieces((*self.body, b"") if self.body else ())
         return Pieces(self.body, self.trailers)
 
-    async def send(self, stream: HttpStream, head: h11.Event) -> None:
-        """Send it piece by piece."""
-        await stream.send(head)
-        for piece in self.body:
-            await stream.send(h11.Data(piece))
-            await asyncio.sleep(_BETWEEN_PIECES_S)
+    async def send(
+        self, stream: HttpStream, head: h11.Event, arrival: Arrival | None = None
+    ) -> None:
+        """Send it, to Envoy piece by piece: each once the one before has arrived."""
+        for part in (head, *map(h11.Data, self.body)):
+            before = await arrival.count() if arrival else 0
+            await stream.send(part)
+            if arrival:
+                await arrival.beyond(before)
         await stream.send(h11.EndOfMessage(headers=list(self.trailers or ())))
 
 
@@ -129,7 +132,7 @@ def through_the_runner(scenario: Scenario, name: str = "") -> Seen:
     if "http_call_response" not in scenario.script:
         return _run(scenario, name)
     with asyncio.Runner() as runner:
-        server = runner.run(_listen({name: scenario}))
+        server = runner.run(_listen(_Upstream({name: scenario})))
         port = server.sockets[0].getsockname()[1]
         callouts = runner.run(_open_callouts(port))
         try:
@@ -167,7 +170,8 @@ def _run(scenario: Scenario, name: str, waiter: Waiter | None = None) -> Seen:
             plugin=RunPlugin(
                 PluginSettings(
                     name or "run", name, allow_on_headers_stop_iteration=scenario.stop_iteration
-                )
+                ),
+                limits=VmLimits(cpu=5.0),
             ),
             body=pieces.body or None,
             trailers=pieces.trailers,
@@ -215,10 +219,19 @@ def _text(headers: HeaderMap | None) -> list[tuple[str, str]]:
 
 
 class _Upstream:
-    """Answers each request with the response of its scenario, named by the path."""
+    """Answers each request with the response of its scenario, named by the path.
+
+    Attributes:
+        envoy: Whose upstream it is, once it runs.
+    """
 
     def __init__(self, scenarios: dict[str, Scenario]) -> None:
         self._scenarios = scenarios
+        self.envoy: EnvoyProcess | None = None
+
+    def _arrival(self, cluster: str, reader: asyncio.StreamReader) -> Arrival | None:
+        counter = f"cluster.{cluster}.upstream_cx_rx_bytes_total"
+        return Arrival(self.envoy, counter, reader) if self.envoy else None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         stream = HttpStream(h11.SERVER, reader, writer)
@@ -229,17 +242,19 @@ class _Upstream:
                     pass
                 _, kind, name = f"/{request.target.decode()}".rsplit("/", 2)
                 scenario = self._scenarios[name]
-                response = scenario.called if kind == "called" else scenario.response
+                called = kind == "called"
+                response = scenario.called if called else scenario.response
                 head = h11.Response(status_code=response.status, headers=list(response.fields))
-                await response.send(stream, head)
+                arrival = self._arrival(CALLED if called else "upstream", reader)
+                await response.send(stream, head, arrival)
                 if stream.protocol.our_state is not h11.DONE:
                     break
                 stream.protocol.start_next_cycle()
         writer.close()
 
 
-async def _listen(scenarios: dict[str, Scenario]) -> asyncio.Server:
-    return await asyncio.start_server(_Upstream(scenarios).serve, "127.0.0.1", 0)
+async def _listen(upstream: _Upstream) -> asyncio.Server:
+    return await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
 
 
 async def _through_envoy(scenario: Scenario, name: str, envoy: EnvoyProcess) -> Seen:
@@ -248,7 +263,8 @@ async def _through_envoy(scenario: Scenario, name: str, envoy: EnvoyProcess) -> 
     stream = HttpStream(h11.CLIENT, reader, writer)
     fields = [("host", "a"), *scenario.request.fields]
     head = h11.Request(method="POST", target=f"/{name}", headers=fields)
-    sending = asyncio.create_task(scenario.request.send(stream, head))
+    arrival = Arrival(envoy, f"http.{name}.downstream_cx_rx_bytes_total", reader)
+    sending = asyncio.create_task(scenario.request.send(stream, head, arrival))
     try:
         async with asyncio.timeout(_HANGS_S if scenario.hangs else _LONG_S):
             seen = await _receive(stream)
@@ -257,6 +273,7 @@ async def _through_envoy(scenario: Scenario, name: str, envoy: EnvoyProcess) -> 
     except (HttpError, ConnectionError):
         seen = Seen("reset")
     finally:
+        sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         writer.close()
     seen.lines = await _lines(envoy, name, scenario.ends_with)
@@ -313,16 +330,10 @@ def _cluster(name: str, address: str) -> build.Config:
     return cluster
 
 
-async def _in_turn(
-    turns: asyncio.Semaphore, scenario: Scenario, name: str, envoy: EnvoyProcess
-) -> Seen:
-    async with turns:
-        return await _through_envoy(scenario, name, envoy)
-
-
 async def through_envoy(scenarios: dict[str, Scenario], folder: Path) -> dict[str, Seen]:
-    """Run them in one Envoy, each in a listener of its own."""
-    upstream = await _listen(scenarios)
+    """Run them in one Envoy, one after the other, each in a listener of its own."""
+    answering = _Upstream(scenarios)
+    upstream = await _listen(answering)
     port = upstream.sockets[0].getsockname()[1]
     listeners = []
     for name, scenario in scenarios.items():
@@ -336,9 +347,5 @@ async def through_envoy(scenarios: dict[str, Scenario], folder: Path) -> dict[st
     ]
     bootstrap = build.bootstrap(listeners, clusters)
     async with upstream, EnvoyProcess(bootstrap, start_timeout_s=120.0) as envoy:
-        names = list(scenarios)
-        turns = asyncio.Semaphore(_AT_ONCE)
-        seen = await asyncio.gather(
-            *(_in_turn(turns, scenarios[name], name, envoy) for name in names)
-        )
-    return dict(zip(names, seen, strict=True))
+        answering.envoy = envoy
+        return {n: await _through_envoy(one, n, envoy) for n, one in scenarios.items()}
