@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -174,6 +175,8 @@ def test_trap_is_logged_with_its_backtrace(
 ) -> None:
     """A trap is logged with the adapter's name, the kind of trap and where in the module it was."""
     engine = make_engine(plugins.plugin("a", FRAGILE))
+    (a,) = engine.adapters
+    a.owner.restart.started(time.monotonic(), 60.0)  # the next start is not due before the log
     with caplog.at_level(logging.ERROR):
         engine.decide(request(("x-trap", "1")))
     assert "adapter a: trap: unreachable; its VM stays down for " in caplog.text
