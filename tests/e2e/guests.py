@@ -105,7 +105,10 @@ class Guests:
 
     def reads(self, header: bytes) -> Path:
         """Answers 403 with the value of a request header."""
-        read = "(drop (call $get (i32.const 0) {0} (i32.const 0) (i32.const 4)))"
+        read = (  # without the header, nothing is written: what the last request left must go
+            "(i32.store (i32.const 4) (i32.const 0))"
+            "(drop (call $get (i32.const 0) {0} (i32.const 0) (i32.const 4)))"
+        )
         return self.module("reads", f"{read} (call $tell (i32.const 403))", texts=[header])
 
     def reads_body(self) -> Path:
@@ -144,7 +147,10 @@ class Guests:
 
     def hostile(self) -> Path:
         """Does what the header x-attack asks for: loop, grow, trap, or burn some milliseconds."""
-        read = "(drop (call $get (i32.const 0) {0} (i32.const 0) (i32.const 4)))"
+        read = (  # without the header, nothing is written: what the last request left must go
+            "(i32.store (i32.const 4) (i32.const 0))"
+            "(drop (call $get (i32.const 0) {0} (i32.const 0) (i32.const 4)))"
+        )
         attacks = """
 (if (i32.eqz (i32.load (i32.const 4))) (then (return (i32.const 0))))
 (if (i32.eq (i32.load8_u (i32.load (i32.const 0))) (i32.const 0x6c)) (then
