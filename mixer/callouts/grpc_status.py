@@ -13,7 +13,7 @@ from mixer.callouts.dialing import (
 )
 from mixer.callouts.ports import Pairs
 
-OK, UNKNOWN, INTERNAL, UNAVAILABLE, DEADLINE = 0, 2, 13, 14, 4
+OK, UNKNOWN, INTERNAL, UNAVAILABLE = 0, 2, 13, 14
 INVALID = 0xFFFF_FFFF
 """What stands for a status of the server that gRPC does not know; -1 to the module."""
 
@@ -74,8 +74,6 @@ class LocalAnswer:
 
 TIMED_OUT = LocalAnswer(UNAVAILABLE, "upstream request timeout", "response_timeout")
 NO_HEALTHY_UPSTREAM = LocalAnswer(UNAVAILABLE, "no healthy upstream", "no_healthy_upstream")
-EXPIRED = LocalAnswer(DEADLINE, "Deadline Exceeded", VIA_UPSTREAM)
-"""What servers answer to a deadline of zero."""
 
 
 def before_headers(failure: Failure) -> LocalAnswer:

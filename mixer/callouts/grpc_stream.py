@@ -8,7 +8,6 @@ from mixer.callouts.grpc_channel import FullError, GrpcChannel, GrpcConnection
 from mixer.callouts.grpc_exchange import Exchange
 from mixer.callouts.grpc_messages import framed
 from mixer.callouts.grpc_status import (
-    EXPIRED,
     TIMED_OUT,
     Failure,
     LocalAnswer,
@@ -28,7 +27,8 @@ class OpenStream:
         channel: Gives a connection.
         headers: Of the request.
         events: Whom to tell, in turns of the event loop of their own.
-        timeout: Seconds until the end must be there, or None.
+        timeout: Seconds until the end must be there, or None; 0 leaves that to the server, which
+            is told, as in Envoy.
     """
 
     def __init__(
@@ -46,9 +46,8 @@ class OpenStream:
         self._over = False
         self._timer: asyncio.TimerHandle | None = None
         channel.open_calls += 1
-        if timeout is not None:
-            late = TIMED_OUT if timeout else EXPIRED
-            self._timer = self._loop.call_later(timeout, self._give_up, late)
+        if timeout:
+            self._timer = self._loop.call_later(timeout, self._give_up, TIMED_OUT)
         self._task = self._loop.create_task(self._start())
 
     def send(self, message: bytes, *, end_of_stream: bool) -> None:

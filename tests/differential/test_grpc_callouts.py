@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from tests.support.guest import http_stream
 Event = tuple[str, Any]
 
 SETTLE_S = 10.0
-QUIET_S = 0.15
+AGAIN_S, QUIET_S = 0.01, 0.5
 KINDS = ("http", "call", "stream", "redis")
 NOT_TOLD = frozenset((b"x-envoy-upstream-service-time", b"date", b"server"))
 """Headers that Envoy adds to every response of a callout."""
@@ -144,7 +144,8 @@ SCRIPTS: dict[str, Script] = {
     "real error": Script((real("fail"),)),
     "real no method": Script((real("absent"),)),
     "real no service": Script((Call(b"real", "", "echo", b"x"),)),
-    "real timeout 0": Script((real("echo", timeout=0),)),
+    # a real server, which is told, may be late or not
+    "timeout 0": Script((Call(b"two-fine", "a.B", "C", b"q", timeout=0),)),
     "refused": Script((Call(b"refused", "a.B", "echo"),)),
     "service": Script((Call(service(), "a.B", "echo", b"s"),)),
     "service metadata": Script(
@@ -241,19 +242,29 @@ class InEnvoy:
 
     def __init__(self, running: EnvoyProcess) -> None:
         self._running = running
+        self._read = 0
 
     def _lines(self) -> list[str]:
         return self._running.log.read_text(errors="replace").split("\n")[:-1]
 
     async def run(self, expected: int) -> list[Event]:
-        """What the next script logs: as many events as expected, and what comes soon after."""
-        before = len(self._lines())
+        """What the next script logs, as many events as expected, and what the last logged since."""
         assert (await get(self._running.address("wasm"), "/")).status == 200
-        for _ in range(int(SETTLE_S / QUIET_S)):
-            await asyncio.sleep(QUIET_S)
-            if len(told(self._lines()[before:])) >= expected:
-                break
-        return told(self._lines()[before:])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                while len(told(self._lines()[self._read :])) < expected:  # noqa: ASYNC110
+                    await asyncio.sleep(AGAIN_S)
+        return self._rest()
+
+    async def after_the_last(self) -> list[Event]:
+        """What comes soon after all scripts."""
+        await asyncio.sleep(QUIET_S)
+        return self._rest()
+
+    def _rest(self) -> list[Event]:
+        lines = self._lines()
+        before, self._read = self._read, len(lines)
+        return told(lines[before:])
 
 
 @asynccontextmanager
@@ -314,4 +325,5 @@ async def test_both_tell_the_same(module: Path) -> None:
             theirs = await there.run(len(ours))
             if ours != theirs:
                 different[name] = f"{name}\n  here  {ours}\n  there {theirs}"
+        assert await there.after_the_last() == []
     assert not different, "\n".join(different.values())
