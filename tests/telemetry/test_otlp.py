@@ -1,6 +1,7 @@
 """Metrics sent by OTLP, to a receiver that speaks it."""
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from concurrent import futures
 
 import grpc
 import pytest
+from opentelemetry.exporter.otlp.proto.grpc import exporter
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as messages
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as services
 from opentelemetry.proto.metrics.v1 import metrics_pb2
@@ -217,6 +219,13 @@ async def test_a_receiver_that_does_not_answer(receiver: Receiver, make_engine: 
     assert time.monotonic() - before < 8.0
 
 
+@pytest.fixture
+def every_failure_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exporter otherwise logs one failure in twenty seconds, whichever test it is in."""
+    monkeypatch.setattr(logging.getLogger(exporter.__name__), "filters", [])
+
+
+@pytest.mark.usefixtures("every_failure_is_logged")
 async def test_a_receiver_that_is_down(
     make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
