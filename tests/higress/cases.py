@@ -105,7 +105,7 @@ class Seen:
     lines: list[str] = field(default_factory=list)
 
     def comparable(self) -> "Seen":
-        """Without what is not the plugin's: framing, order of headers, times."""
+        """Without what is not the plugin's: framing, order of headers, times and their order."""
         upstream = self.upstream
         if upstream is not None:
             body = timeless(upstream.body)
@@ -195,11 +195,13 @@ _TIMES = (
     rb'"(time_to_first_token_ms|time_per_output_token_ms|tokens_per_second'
     rb'|llm_service_duration|llm_first_token_duration|created)": ?[\d.e+]+'
 )
+_ZEROES = rb'"\w+":0(,"\w+":0)+'
 
 
 def timeless(body: bytes) -> bytes:
     """The body with 0 for every time that a plugin measured."""
-    return re.sub(_TIMES, rb'"\1":0', body)
+    body = re.sub(_TIMES, rb'"\1":0', body)
+    return re.sub(_ZEROES, lambda run: b",".join(sorted(run[0].split(b","))), body)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import h11
 from mixer.study import bootstrap as build
 from mixer.study.envoy import EnvoyProcess
 from mixer.study.http1 import HttpError, HttpStream
+from tests.differential.arrival import Arrival
 from tests.higress.cases import AUTHORITY, Case, Fields, Response, Seen, Step, Upstream
 
-_BETWEEN_PIECES_S = 0.02
 _LONG_S = 30.0
 _START_S = 120.0
 _STEP = "x-step"
@@ -38,9 +38,14 @@ class _Recorder:
     """An upstream that answers each request with the response of its step, and notes it.
 
     A callout is no step: its path names its case.
+
+    Attributes:
+        responses: By the step's name, or a callout's path.
+        envoy: Whose upstream it is, once it runs.
     """
 
     responses: Mapping[str, Response]
+    envoy: EnvoyProcess | None = None
     seen: dict[str, Upstream] = field(default_factory=dict)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,23 +53,28 @@ class _Recorder:
         stream = HttpStream(h11.SERVER, reader, writer)
         with contextlib.suppress(ConnectionError, HttpError, h11.LocalProtocolError):
             while isinstance(request := await stream.receive(), h11.Request):
-                await self._answer(stream, request)
+                await self._answer(stream, request, reader)
                 if stream.protocol.our_state is not h11.DONE:
                     break
                 stream.protocol.start_next_cycle()
         writer.close()
 
-    async def _answer(self, stream: HttpStream, request: h11.Request) -> None:
+    async def _answer(
+        self, stream: HttpStream, request: h11.Request, reader: asyncio.StreamReader
+    ) -> None:
         body = b""
         while isinstance(part := await stream.receive(), h11.Data):
             body += part.data
         step = dict(_fields(request, ())).get(_STEP, request.target.decode())
         self.seen[step] = Upstream(request.target.decode(), _fields(request, _OF_ENVOY), body)
         response = self.responses[step]
+        assert self.envoy is not None
+        arrival = Arrival(self.envoy, "cluster.upstream.upstream_cx_rx_bytes_total", reader)
         await stream.send(h11.Response(status_code=response.status, headers=[*response.fields]))
         for piece in response.pieces:
+            before = await arrival.count()
             await stream.send(h11.Data(piece))
-            await asyncio.sleep(_BETWEEN_PIECES_S)
+            await arrival.beyond(before)
         await stream.send(h11.EndOfMessage())
 
 
@@ -96,6 +106,7 @@ async def through_envoy(
     bootstrap = build.bootstrap(listeners, [cluster, *others])
     seen = {}
     async with server, EnvoyProcess(bootstrap, start_timeout_s=_START_S) as envoy:
+        recorder.envoy = envoy
         for name, case in cases.items():
             address = envoy.address(name)
             seen[name] = [
