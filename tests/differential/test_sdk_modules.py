@@ -21,9 +21,9 @@ def module_file(name: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+def host(compiled: Path) -> Iterator[Host]:
     """This host."""
-    made = Host(module_file, tmp_path_factory.mktemp("compiled"))
+    made = Host(module_file, compiled)
     yield made
     made.close()
 

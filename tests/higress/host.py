@@ -1,5 +1,6 @@
 """Plugins in this host: started once, then given one stream after the other."""
 
+import fcntl
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -78,11 +79,12 @@ class Host:
 
     Args:
         find: Knows a plugin's file.
-        cache: Where compiled modules are kept.
+        cache: Where compiled modules are kept; other processes may use it at the same time.
     """
 
     def __init__(self, find: Callable[[str], Path], cache: Path) -> None:
         self._find = find
+        self._cache = cache
         self._engine = WasmEngine(CompileCache(cache))
         self._linker = make_linker(self._engine, host_functions())
         self._modules: dict[str, ProxyWasmModule] = {}
@@ -90,8 +92,16 @@ class Host:
     def module(self, plugin: str) -> ProxyWasmModule:
         """The plugin's module."""
         if plugin not in self._modules:
-            self._modules[plugin] = load_module(self._engine, self._find(plugin).read_bytes())
+            with self._alone(plugin):
+                self._modules[plugin] = load_module(self._engine, self._find(plugin).read_bytes())
         return self._modules[plugin]
+
+    @contextmanager
+    def _alone(self, plugin: str) -> Iterator[None]:
+        """Wait for another process that compiles it, for seconds: its result is used then."""
+        with (self._cache.parent / f"{plugin}.compiling").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     @contextmanager
     def started(
