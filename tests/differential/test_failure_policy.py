@@ -1,7 +1,6 @@
 """Traps and what follows: Envoy's Wasm filter and this engine answer the same, in order."""
 
 import asyncio
-import os
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,11 +12,12 @@ import pytest
 from mixer.engine import Decision, Engine
 from mixer.study import bootstrap as build
 from mixer.study.client import HttpConnection, Request
-from mixer.study.envoy import EnvoyNotFound, EnvoyProcess, find_envoy
+from mixer.study.envoy import EnvoyProcess
 from tests.engine.conftest import Plugins, request
 from tests.support import adapters as do
 from tests.support.adapters import adapter
 from tests.support.compile import wasm
+from tests.support.envoy import installed_envoy
 
 WARN = 3
 BACKOFF_S = 2.0
@@ -65,12 +65,7 @@ class Side:
 
 @asynccontextmanager
 async def envoy_side(folder: Path, policy: str, backoff: str) -> AsyncIterator[Side]:
-    try:
-        find_envoy()
-    except EnvoyNotFound as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(missing))
+    installed_envoy()
     module = folder / "module.wasm"
     module.write_bytes(wasm(MODULE))
     one = build.wasm_filter("module", module, "", vm_id="module")  # names it in every line

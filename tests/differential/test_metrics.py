@@ -1,7 +1,6 @@
 """What Envoy's /stats/prometheus tells of a module's metrics, and what this service does."""
 
 import asyncio
-import os
 import re
 from pathlib import Path
 
@@ -13,11 +12,12 @@ from mixer.engine import Engine
 from mixer.proxywasm import ManualScheduler
 from mixer.study import bootstrap as build
 from mixer.study.client import get
-from mixer.study.envoy import EnvoyNotFound, EnvoyProcess, find_envoy
+from mixer.study.envoy import EnvoyProcess
 from mixer.telemetry import OWN, Metrics
 from tests.differential.scripted import RESULT, Step, step, text
 from tests.engine.conftest import request
 from tests.support.compile import wasm
+from tests.support.envoy import installed_envoy
 from tests.telemetry.reading import written
 
 SETTLE_S = 20.0
@@ -158,12 +158,7 @@ def sums(told: Told) -> dict[str, float]:
 
 async def test_both_tell_the_same(tmp_path: Path) -> None:
     """Names, types, labels, buckets and values are Envoy's; it only estimates the sums."""
-    try:
-        find_envoy()
-    except EnvoyNotFound as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(missing))
+    installed_envoy()
     module = tmp_path / "counts.wasm"
     module.write_bytes(wasm(MODULE))
     raw = await in_envoy(module)

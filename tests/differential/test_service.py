@@ -13,11 +13,12 @@ import pytest
 from mixer.engine import Engine
 from mixer.proxywasm import ManualScheduler
 from mixer.study import bootstrap as build
-from mixer.study.envoy import EnvoyNotFound, EnvoyProcess, find_envoy
+from mixer.study.envoy import EnvoyProcess
 from tests.engine.conftest import Plugins
 from tests.support import adapters as do
 from tests.support.adapters import adapter
 from tests.support.compile import wasm
+from tests.support.envoy import installed_envoy
 
 WARN = 3
 PATIENCE_S = 20.0
@@ -84,12 +85,7 @@ async def test_from_start_to_end(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     """It is started, ticks, is told of messages, is done and deleted, in the same order."""
     ours = in_the_engine(Plugins(tmp_path), module(), caplog)
     assert ours == [*START, "tick", "tick", "told", "done", "delete"]
-    try:
-        find_envoy()
-    except EnvoyNotFound as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(missing))
+    installed_envoy()
     theirs = await in_envoy(tmp_path, module(), "delete")
     # Envoy tries a module out before it runs it.
     assert theirs[-len(ours) :] == ours

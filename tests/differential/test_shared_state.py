@@ -1,7 +1,6 @@
 """Shared data, queues, metrics and ticks: Envoy's Wasm filter and this host log the same."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -18,10 +17,11 @@ from mixer.proxywasm import (
 )
 from mixer.study import bootstrap as build
 from mixer.study.client import get
-from mixer.study.envoy import EnvoyNotFound, EnvoyProcess, find_envoy
+from mixer.study.envoy import EnvoyProcess
 from mixer.vm import VmLimits
 from tests.differential.scripted import BAD, BYTES, CAS, KEPT, MARK, RESULT, Step, step, text
 from tests.support.compile import linker, plugin, wasm
+from tests.support.envoy import installed_envoy
 from tests.support.guest import http_stream
 
 VM_ID = "shared"
@@ -289,12 +289,7 @@ MakeEnvoy = Callable[..., AbstractAsyncContextManager[InEnvoy]]
 @pytest.fixture
 def in_envoy(tmp_path: Path) -> MakeEnvoy:
     """Runs modules in an Envoy with one worker; skipped without an Envoy, except in CI."""
-    try:
-        find_envoy()
-    except EnvoyNotFound as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(missing))
+    installed_envoy()
 
     @asynccontextmanager
     async def run(*modules: str) -> AsyncIterator[InEnvoy]:

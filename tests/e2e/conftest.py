@@ -8,20 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from mixer.study.envoy import EnvoyNotFound, find_envoy
 from tests.e2e.guests import Guests
 from tests.e2e.stack import Services
+from tests.support.envoy import installed_envoy
 
 
 @pytest.fixture(scope="session")
 def envoy() -> Path:
     """The installed Envoy."""
-    try:
-        return find_envoy()
-    except EnvoyNotFound as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(missing))
+    return installed_envoy()
 
 
 @pytest.fixture(scope="session")
