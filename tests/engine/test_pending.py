@@ -1,5 +1,6 @@
 """Decisions that wait for callouts."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -150,20 +151,26 @@ def test_many_requests_wait_at_once(make_engine: MakeEngine, plugins: Plugins) -
     assert verdicts == [Verdict.DENY if n % 3 == 0 else Verdict.ALLOW for n in range(20)]
 
 
-def test_who_gives_up(make_engine: MakeEngine, plugins: Plugins) -> None:
+def test_who_gives_up(
+    make_engine: MakeEngine, plugins: Plugins, caplog: pytest.LogCaptureFixture
+) -> None:
     """A request that nobody waits for ends as an error; its callout is told to the plugin still."""
+    caplog.set_level(logging.INFO)
     text = asking(delete=[do.log("deleted")])
     world = World(make_engine, plugins.plugin("one", text))
     pending = world.ask()
     seen: list[Decision] = []
     pending.then(seen.append)
+    assert "deleted" not in caplog.text
     decision = pending.give_up("too_slow")
+    assert "deleted" in caplog.text
     assert (decision.verdict, decision.reason) == (Verdict.ERROR, "too_slow")
     assert decision.response == Response(503)
     world.answer()
     assert not seen
     assert pending.give_up("again") is decision
     assert world.engine.adapters[0].stats.failures == 1
+    assert world.engine.verdicts.error == 1
     assert world.engine.adapters[0].state is AdapterState.READY
 
 
@@ -171,8 +178,10 @@ def test_giving_up_what_is_decided(make_engine: MakeEngine, plugins: Plugins) ->
     """What is decided stands."""
     world = World(make_engine, plugins.plugin("one", asking()))
     pending = world.ask()
+    assert world.engine.verdicts.allow == 0
     world.answer()
     assert pending.give_up("too_slow").verdict is Verdict.ALLOW
+    assert (world.engine.verdicts.allow, world.engine.verdicts.error) == (1, 0)
 
 
 @pytest.mark.parametrize(

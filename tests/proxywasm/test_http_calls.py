@@ -8,6 +8,7 @@ from mixer.callouts.ports import NoCallouts
 from mixer.proxywasm import LogLevel, ManualScheduler, Outcome
 from mixer.proxywasm.pairs import deserialize, serialize
 from mixer.proxywasm.vm_callouts import MAX_OPEN, MAX_OPEN_BYTES
+from mixer.testing.callouts import FakeCallouts
 from tests.support.guest import BYTES, OK, WORD, Answer, Call, Guest, Phase, call
 
 NOT_FOUND, BAD_ARGUMENT, INTERNAL = 1, 2, 10
@@ -150,6 +151,14 @@ def test_unknown_cluster() -> None:
     guest = Guest(script=[http_call(b"nowhere")], services={"callouts": NoCallouts()})
     assert guest.answers() == [Answer(BAD_ARGUMENT, 0)]
     assert any("'nowhere'" in text for _, text in guest.logs)
+    guest.close()
+
+
+def test_an_unknown_cluster_takes_no_token() -> None:
+    """What is not sent is not counted, as in Envoy."""
+    callouts = FakeCallouts(clusters=["auth"])
+    guest = Guest(script=[http_call(b"nowhere"), http_call()], services={"callouts": callouts})
+    assert guest.answers() == [Answer(BAD_ARGUMENT, 0), Answer(OK, 4)]
     guest.close()
 
 

@@ -1,10 +1,13 @@
 """Redis callouts of Higress's ABI."""
 
+from unittest.mock import Mock
+
 import pytest
 
-from mixer.callouts.ports import NoCallouts, RedisTarget
+from mixer.callouts.ports import Cancel, NoCallouts, Redis, RedisTarget
 from mixer.proxywasm.hostcalls.redis_calls import MAX_LOGIN_BYTES
 from mixer.proxywasm.vm_callouts import MAX_REDIS
+from mixer.testing.callouts import FakeCallouts
 from tests.support.guest import BYTES, OK, WORD, Answer, Call, Guest, Phase, call
 
 BAD_ARGUMENT, INTERNAL = 2, 10
@@ -70,6 +73,26 @@ def test_a_server_that_was_not_named() -> None:
     guest = Guest(script=[query()])
     assert guest.answers() == [Answer(BAD_ARGUMENT, 0)]
     assert any("no proxy_redis_init for 'redis'" in text for _, text in guest.logs)
+    guest.close()
+
+
+class _Particular(FakeCallouts):
+    """Servers of which none takes the query."""
+
+    def redis(self, target: RedisTarget) -> Redis:
+        server = super().redis(target)
+
+        def refuse(*_: object) -> Cancel:
+            raise ValueError("the query is no complete RESP")
+
+        return Mock(spec=server, call=refuse)
+
+
+def test_a_query_that_is_no_resp() -> None:
+    """It is a bad argument, and the log says so."""
+    guest = Guest(script=[init(), query()], services={"callouts": _Particular()})
+    assert guest.answers() == [Answer(OK), Answer(BAD_ARGUMENT, 0)]
+    assert any("no complete RESP" in text for _, text in guest.logs)
     guest.close()
 
 

@@ -130,6 +130,25 @@ def test_an_answer_of_the_module(host: Host) -> None:
     assert stream.passed_response_body == b"no"
 
 
+def test_an_answer_whose_headers_are_held(host: Host) -> None:
+    """The body of the module's own answer does not come before its headers have gone on."""
+    text = adapter(do.deny(403, "no"), response_headers=[do.answer(1)])
+    stream = host.load(wasm(text)).stream()
+    stream.request_headers()
+    assert stream.local_reply() is Outcome.PAUSE
+    assert stream.passed_response_body == b""
+
+
+def test_headers_that_are_given(host: Host) -> None:
+    """They take the place of the default ones."""
+    stream = host.load(wasm(adapter())).stream()
+    stream.request_headers({":method": "POST", "x-a": "1"})
+    assert list(stream.request.headers.pairs()) == [
+        (b":path", b"/"), (b":authority", b"example.com"), (b":scheme", b"http"),
+        (b":method", b"POST"), (b"x-a", b"1"),
+    ]  # fmt: skip
+
+
 def test_time(host: Host) -> None:
     """Ticks come when the test lets time pass, and the module's clock is the test's."""
     plugin = host.load(wasm(adapter(configure=[do.tick(1000)], tick=[do.count("ticks", 1)])))
@@ -139,6 +158,7 @@ def test_time(host: Host) -> None:
     host.advance(2.2)
     assert host.counter("ticks") == 3
     assert plugin.vm.services.wall_clock() == 1_700_000_003_100_000_000
+    assert plugin.vm.services.monotonic_clock() == 3_100_000_000
 
 
 def test_what_plugins_share(host: Host) -> None:
