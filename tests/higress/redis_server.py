@@ -1,13 +1,12 @@
 """A real Redis server, asked in raw RESP."""
 
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mixer.testing.callouts import FakeRedisCall
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import redis_running
 
 _ANSWERS_S = 30.0
 _BLOCK = 1 << 16
@@ -39,10 +38,5 @@ class Redis:
 @contextmanager
 def running() -> Iterator[Redis]:
     """A server that keeps nothing; a test without one is skipped, except in CI."""
-    with tempfile.TemporaryDirectory(prefix="mixer-redis-") as folder:
-        server = RedisServer(Path(folder))
-        server.start()
-        try:
-            yield Redis(server.socket)
-        finally:
-            server.stop()
+    with redis_running() as server:
+        yield Redis(server.socket)

@@ -1,18 +1,16 @@
 """The implementations that the suite holds equal; a new one is a line in the table."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
-from pathlib import Path
 
 import pytest
 
 from mixer.state import SharedData, SharedQueues, StateLimits, Stores, memory_stores
 from mixer.state.lmdb_store import lmdb_stores
 from mixer.state.redis_store import RedisOptions, redis_stores
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, redis_running
 
 MakeStores = Callable[[StateLimits], Stores]
 MakeData = Callable[[StateLimits], SharedData]
@@ -32,7 +30,7 @@ def _memory(_request: pytest.FixtureRequest) -> MakeStores:
 
 
 def _lmdb(request: pytest.FixtureRequest) -> MakeStores:
-    folder: Path = request.getfixturevalue("tmp_path")
+    folder = request.getfixturevalue("tmp_path")
     numbers = count()
 
     def make(limits: StateLimits) -> Stores:
@@ -59,10 +57,7 @@ IMPLEMENTATIONS: dict[str, Implementation] = {"memory": _memory, "lmdb": _lmdb, 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A server that keeps nothing; tests have prefixes of their own."""
-    with (
-        tempfile.TemporaryDirectory(prefix="mixer-redis-") as folder,
-        RedisServer(Path(folder)) as server,
-    ):
+    with redis_running() as server:
         yield server
 
 

@@ -5,7 +5,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -104,6 +107,16 @@ class RedisServer:
 
     def __exit__(self, *_exc: object) -> None:
         self.stop()
+
+
+@contextmanager
+def redis_running() -> Iterator[RedisServer]:
+    """A server that keeps nothing, at a socket whose path is short enough."""
+    with (
+        tempfile.TemporaryDirectory(prefix="mixer-redis-") as folder,
+        RedisServer(Path(folder)) as server,
+    ):
+        yield server
 
 
 def free_port() -> int:
