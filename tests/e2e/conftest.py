@@ -3,7 +3,6 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.e2e.guests import Guests
 from tests.e2e.stack import Services
 from tests.support.envoy import installed_envoy
+from tests.support.higress_plugins import higress_plugins
 
 
 @pytest.fixture(scope="session")
@@ -42,5 +42,4 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Guests:
 @pytest.fixture(scope="session")
 def higress() -> Path:
     """The folder of the plugins from the package gpustack-higress-plugins."""
-    package = pytest.importorskip("gpustack_higress_plugins")
-    return Path(str(resources.files(package) / "plugins"))
+    return higress_plugins()

@@ -4,8 +4,6 @@ import asyncio
 import json
 import shutil
 from dataclasses import replace
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.engine.test_adapters import policy
 from tests.support import adapters as do
 from tests.support.adapters import adapter
+from tests.support.higress_plugins import higress_plugins
 
 SAME = {"vm-id": "shared"}
 
@@ -167,9 +166,7 @@ LIMITED: dict[str, Any] = {
 
 def test_rate_limit_of_others(make_engine: MakeEngine, plugins: Plugins) -> None:
     """A rate limiter built for Higress keeps its windows in shared data: the third is refused."""
-    package = pytest.importorskip("gpustack_higress_plugins")
-    folder = Path(str(resources.files(package) / "plugins"))
-    (module,) = folder.glob("gpustack-rate-limit/*/plugin.wasm")
+    (module,) = higress_plugins().glob("gpustack-rate-limit/*/plugin.wasm")
     shutil.copy(module, plugins.folder / "limit.wasm")
     engine = make_engine(plugins.document("limit", pluginConfig=LIMITED))
     assert engine.broken == ()
