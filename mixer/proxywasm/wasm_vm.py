@@ -5,28 +5,21 @@ from types import MappingProxyType
 from typing import Any
 
 from mixer.proxywasm.abi import LogLevel, Status
+from mixer.proxywasm.allocator import Allocator
 from mixer.proxywasm.callbacks import CLOSED, bind
 from mixer.proxywasm.capabilities import Capabilities
-from mixer.proxywasm.contexts import (
-    AllocationContext,
-    Context,
-    PluginSettings,
-    RootContext,
-    StartContext,
-)
+from mixer.proxywasm.contexts import Context, PluginSettings, RootContext, StartContext
 from mixer.proxywasm.events import Events
 from mixer.proxywasm.loading import ProxyWasmModule
 from mixer.proxywasm.metrics import VmMetrics
 from mixer.proxywasm.services import LogSink, Services
 from mixer.proxywasm.shutdown import Shutdown
+from mixer.proxywasm.starting import Unborn, run_start_code
 from mixer.proxywasm.vm_callouts import VmCallouts
 from mixer.vm import (
     GuestFunction,
-    HostCallError,
     Instance,
     Linker,
-    Memory,
-    NoMemory,
     TrapError,
     TrapKind,
     VmLimits,
@@ -35,23 +28,6 @@ from mixer.vm import (
 _NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 _START_LOG_LINES = 5
 _MAX_LIVE_CONTEXTS = 100_000
-
-
-class _Unborn:
-    """Stands for the instance while the module's start section runs: it has no memory yet."""
-
-    def __init__(self) -> None:
-        self.data: Any = None
-        self.memory: Memory = NoMemory()
-
-    def function(self, name: str) -> None:
-        """There is none."""
-
-    def set_cpu_limit(self, seconds: float) -> None:
-        """There is none."""
-
-    def close(self) -> None:
-        """There is nothing to free."""
 
 
 class WasmVm:
@@ -121,33 +97,17 @@ class WasmVm:
         self._start_cpu = start_cpu
         self._last_id = 0
         self._cpu = limits.cpu
-        self._allocating = False
-        self._free_allocator = module.abi.traits.free_allocator  # looked up for every allocation
-        self._allocation = AllocationContext(self, 0)
+        self.allocator = Allocator(self)
         self.current: Context = StartContext(self, 0)
-        self.instance: Instance = _Unborn()
+        self.instance: Instance = Unborn()
         first = VmLimits(limits.memory_bytes, start_cpu, limits.table_elements)
         self.instance = linker.instantiate(module.module, self.current, first)
         try:
-            self._run_start_code()
+            run_start_code(self.instance)
             self.callbacks = bind(self.instance, module.abi, allowed)
         except BaseException:
             self.close()
             raise
-
-    def _run_start_code(self) -> None:
-        """A reactor has ``_initialize`` and perhaps a main; a command has ``_start``."""
-        initialize = self.instance.function("_initialize")
-        if initialize is None:
-            initialize = self.instance.function("_start")
-            if initialize is not None:
-                initialize()
-            return
-        initialize()
-        if main := self.instance.function("main"):
-            main(0, 0)
-        elif main := self.instance.function("__main_void"):
-            main()
 
     def start_plugin(self, settings: PluginSettings) -> RootContext:
         """Start a plugin in this VM.
@@ -212,36 +172,12 @@ class WasmVm:
     def give(self, data: bytes, pointer: int, size: int) -> Status:
         """Hand bytes to the guest in memory that it allocates; nothing is allocated for none."""
         memory = self.instance.memory
-        target = self.place(data) if data else 0
+        target = self.allocator.place(data) if data else 0
         if target is None:
             return Status.INVALID_MEMORY_ACCESS
         memory.write_u32(pointer, target)
         memory.write_u32(size, len(data))
         return Status.OK
-
-    def place(self, data: bytes) -> int | None:
-        """Put bytes into memory that the guest allocates; None where it has none."""
-        target = self._allocate(len(data))
-        if not target:
-            return None
-        self.instance.memory.write(target, data)
-        return target
-
-    def _allocate(self, size: int) -> int:
-        """Enter the guest's allocator, which may do little more than log: as in Envoy."""
-        if self._allocating:
-            raise HostCallError("the module's allocator made a host call that allocates")
-        self._allocating = True
-        instance = self.instance
-        caller = instance.data
-        if not self._free_allocator:
-            instance.data = self._allocation
-            self._allocation.reads = caller.reads  # the clock counts whoever looks at it
-        try:
-            return self.callbacks.allocate(size)
-        finally:
-            self._allocating = False
-            instance.data = caller
 
     def log(self, level: LogLevel, message: str, sink: LogSink | None = None) -> None:
         """Pass a message on; during the start, keep the last ones that tell of trouble."""

@@ -37,7 +37,7 @@ def call_foreign_function(
 def _hand_over(context: Context, result: bytes, data: int, size: int) -> Status:
     vm = context.vm
     if data:
-        address = vm.place(result) if result else 0
+        address = vm.allocator.place(result) if result else 0
         if address is None:
             return Status.INVALID_MEMORY_ACCESS
         vm.instance.memory.write_u32(data, address)
