@@ -156,7 +156,8 @@ def export_of(callback: str) -> str:
     return f"envoy_{callback}" if callback in _OF_ENVOY else f"proxy_{callback}"
 
 
-CALLBACKS = frozenset(map(export_of, _CALLBACKS)) | NEVER_CALLED
+_EXPORTS = {name: export_of(name) for name in _CALLBACKS}
+CALLBACKS = frozenset(_EXPORTS.values()) | NEVER_CALLED
 """Every callback that a module can export."""
 
 
@@ -195,7 +196,7 @@ class _Lazy(Callbacks):
             return next(f for one in ALLOCATORS if (f := self._instance.function(one)))
         callback = self._exported(name)
         if callback is None:
-            return _constant(_CALLBACKS[name][2])
+            return _ABSENT[name]
         if name in _WITH_END_OF_STREAM and not _has_end_of_stream(self._abi):
             return _without_end_of_stream(callback)
         return callback
@@ -205,7 +206,7 @@ class _Lazy(Callbacks):
         return self._exported(name) is not None
 
     def _exported(self, name: str) -> GuestFunction | None:
-        export = export_of(name)
+        export = _EXPORTS[name]
         if self._allowed and name not in _OF_ENVOY and export not in self._allowed:
             return None
         return self._instance.function(export)
@@ -235,6 +236,10 @@ def _closed(*_args: int) -> NoReturn:
 
 def _constant(value: int) -> GuestFunction:
     return lambda *_args: value
+
+
+_ABSENT = {name: _constant(default) for name, (_, _, default) in _CALLBACKS.items()}
+"""What is called where the module has no such callback."""
 
 
 def _without_end_of_stream(callback: GuestFunction) -> GuestFunction:

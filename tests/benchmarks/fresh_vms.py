@@ -26,6 +26,7 @@ _MODULES = Path(__file__).parents[1] / "modules"
 _ROUNDS = 9
 _PLACES = 64
 _STAYS = "stays"
+_SERVICES = Services()
 _SETTINGS = PluginSettings("benchmark", configuration=b"{}")
 _HUNDRED_KB = EMPTY.replace(
     '"memory") 1)', f'"memory") 4) (data (i32.const 65536) "{"x" * 100_000}")'
@@ -88,7 +89,7 @@ def _median(what: Callable[[], None], times: int) -> float:
 
 
 def _start(module: ProxyWasmModule, linker: Linker) -> RootContext:
-    vm = WasmVm(module, linker, VmLimits(), start_cpu=10.0, services=Services())
+    vm = WasmVm(module, linker, VmLimits(), start_cpu=10.0, services=_SERVICES)
     root = vm.start_plugin(_SETTINGS)
     vm.started()
     return root
