@@ -47,7 +47,7 @@ def _name(text: str) -> str:
 
 def _host_and_port(text: str) -> str:
     """Check an address as a listener's, one that can be connected to."""
-    if text.startswith("unix:"):
+    if ":" not in text or text.startswith("unix:"):
         raise ValueError("must be host:port or [IPv6]:port")
     address = check_address(text)
     if address.endswith(":0"):
@@ -227,10 +227,10 @@ def check_unique(clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
     Raises:
         ValueError: One is.
     """
-    seen: dict[str, str] = {}
-    for cluster in clusters:
+    seen: dict[str, int] = {}
+    for number, cluster in enumerate(clusters):
         for name in (cluster.name, *cluster.aliases):
             if name in seen:
-                raise ValueError(f"{name!r} names both {seen[name]!r} and {cluster.name!r}")
-            seen[name] = cluster.name
+                raise ValueError(f"items {seen[name]} and {number} both have the name {name!r}")
+            seen[name] = number
     return clusters

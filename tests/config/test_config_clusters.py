@@ -82,7 +82,7 @@ def test_names_of_clusters_are_unique(mixer_refused):
     [found] = mixer_refused(
         "clusters: [{name: a, endpoints: ['b:1']}, {name: c, endpoints: ['b:1'], aliases: [a]}]"
     )
-    assert "'a' names both 'a' and 'c'" in found
+    assert "both have the name 'a'" in found
 
 
 def test_dynamic_upstreams(mixer):
