@@ -105,7 +105,8 @@ class WasmVm:
         try:
             run_start_code(self.instance)
             self.callbacks = bind(self.instance, module.abi, allowed)
-        except BaseException:
+        except BaseException as error:
+            self._explain(error)
             self.close()
             raise
 
@@ -124,12 +125,18 @@ class WasmVm:
         root = RootContext(self, settings)
         try:
             root.start()
-        except BaseException:
+        except BaseException as error:
+            self._explain(error)
             self.contexts.pop(root.id, None)
             self.events.set_tick_period(root, 0)
             raise
         self.roots.append(root)
         return root
+
+    def _explain(self, error: BaseException) -> None:
+        """Append what the module logged to the trap that ended its start."""
+        if isinstance(error, TrapError) and self.start_log:
+            error.args = (f"{error}\nit logged: {'; '.join(self.start_log)}",)
 
     def started(self) -> None:
         """Go over from the start's CPU limit to that of each callback."""

@@ -29,7 +29,10 @@ from mixer.testing.plugin import Plugin
 from mixer.vm import CompileCache, VmLimits, WasmEngine, read_module
 
 START = 1_700_000_000
-"""What the clocks of a host begin with unless it is told otherwise, in seconds since the epoch."""
+"""What the wall clock begins with unless a host is told otherwise, in seconds since the epoch."""
+
+_BOOTED_NS = 1_000_000_000
+"""What the monotonic clock begins with: Go takes one that reads 0 for a fatal error."""
 
 
 class Host:
@@ -38,7 +41,7 @@ class Host:
     Args:
         clusters: The names that modules may call; None for any. Answer the callouts by
             `http_calls` and its siblings.
-        now: Seconds since the epoch at the start.
+        now: Seconds since the epoch at the start; the monotonic clock begins with 1 s.
         random: So many random bytes.
         compile_cache: A folder for compiled modules, which saves seconds for large ones.
         callouts: Real ones, say, in place of those that the test answers.
@@ -151,7 +154,7 @@ class Host:
         return replace(
             services,
             wall_clock=lambda: self._began_ns + self._passed_ns(),
-            monotonic_clock=self._passed_ns,
+            monotonic_clock=lambda: _BOOTED_NS + self._passed_ns(),
         )
 
     def _passed_ns(self) -> int:
