@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from mixer.callouts.ports import Callouts
 from mixer.config.module import module_path
+from mixer.config.service import user_cache_directory
 from mixer.proxywasm import (
     Compat,
     HostLinkers,
@@ -43,7 +44,8 @@ class Host:
             `http_calls` and its siblings.
         now: Seconds since the epoch at the start; the monotonic clock begins with 1 s.
         random: So many random bytes.
-        compile_cache: A folder for compiled modules, which saves seconds for large ones.
+        compile_cache: A folder for compiled modules, which saves seconds for large ones; ``user``
+            for that of `mixer serve` (`user_cache_directory`), None to compile each time.
         callouts: Real ones, say, in place of those that the test answers.
         scheduler: That of an event loop, which real callouts need; the clock then is its clock.
 
@@ -62,7 +64,7 @@ class Host:
         clusters: Collection[str] | None = None,
         now: float = START,
         random: Callable[[int], bytes] = os.urandom,
-        compile_cache: Path | None = None,
+        compile_cache: Path | Literal["user"] | None = "user",
         callouts: Callouts | None = None,
         scheduler: Scheduler | None = None,
     ) -> None:
@@ -76,7 +78,8 @@ class Host:
         self._random = random
         self._began_ns = round(now * 1e9)
         self._plugins: list[Plugin] = []
-        self._engine = WasmEngine(CompileCache(compile_cache) if compile_cache else None)
+        folder = user_cache_directory() if compile_cache == "user" else compile_cache
+        self._engine = WasmEngine(CompileCache(folder) if folder else None)
         self._linkers = HostLinkers(self._engine)
 
     def load(

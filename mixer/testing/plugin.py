@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mixer.attributes import Value
 from mixer.proxywasm import (
@@ -97,11 +97,20 @@ class Plugin:
         self,
         headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         body: bytes | str | None = None,
-        **properties: Any,
+        properties: Mapping[str, Value] | None = None,
     ) -> Stream:
         """Begin a stream, and hand the headers and the body of a request over.
 
         The body waits where the headers do: see `Stream.request_body`.
+
+        Args:
+            headers: Pseudo-headers that are not given have defaults.
+            body: None for a request without one.
+            properties: See `stream`.
+
+        Raises:
+            TypeError: The name or the value of a header is not a str.
+            TrapError: The module trapped.
         """
         stream = self.stream(properties)
         stream.request_headers(headers, end_of_stream=body is None)

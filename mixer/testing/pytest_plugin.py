@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def proxy_wasm() -> "Iterator[Host]":
     """A `mixer.testing.Host` of the test's own; compiled modules are kept for the user."""
-    from mixer.config.service import user_cache_directory
     from mixer.testing.host import Host
 
-    with Host(compile_cache=user_cache_directory()) as host:
+    with Host() as host:
         yield host

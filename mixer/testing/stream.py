@@ -26,7 +26,7 @@ class Stream:
     Each callback returns its outcome, and so does `outcome` afterwards: a stream that waits goes on
     by itself once the module resumes it, from a callout, a tick or another stream. The order of the
     callbacks is the test's; one that Envoy never makes raises LifecycleError. A trap raises
-    TrapError.
+    TrapError, and a header whose name or value is not a str TypeError.
 
     Attributes:
         outcome: Of the last callback, or what has become of it.
@@ -196,4 +196,8 @@ class Stream:
 
 
 def _pairs(headers: Headers) -> tuple[tuple[str, str], ...]:
-    return tuple(headers.items() if isinstance(headers, Mapping) else headers)
+    pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+    for name, value in pairs:
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise TypeError(f"header {name!r}: {value!r}: names and values must be str")
+    return pairs

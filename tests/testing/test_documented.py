@@ -13,7 +13,7 @@ from tests.support.adapters import adapter
 from tests.support.compile import wasm
 
 _ROOT = Path(__file__).parents[2]
-_EXAMPLES = {"docs/testing.md": 6, "README.md": 1}
+_EXAMPLES = {"docs/testing.md": 9, "README.md": 1}
 
 PLUGIN = adapter(
     do.callout("auth"),

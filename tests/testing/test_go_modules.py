@@ -20,6 +20,14 @@ def test_a_module_of_the_go_sdk(proxy_wasm: Host) -> None:
     assert plugin.vm.services.monotonic_clock() == 1_000_000_000
 
 
+def test_properties_of_a_request(proxy_wasm: Host) -> None:
+    """What the test gives is what the module reads."""
+    settings = {"echo_property": ["source", "address"]}
+    plugin = proxy_wasm.load(_MODULES / "go_abi.wasm", settings)
+    stream = plugin.request({":path": "/"}, properties={"source.address": "10.0.0.1:5000"})
+    assert stream.request.headers["x-property"] == "10.0.0.1:5000"
+
+
 def test_a_plugin_of_higress(proxy_wasm: Host) -> None:
     """One that is made with Go decides about a request."""
     package = pytest.importorskip("gpustack_higress_plugins")
@@ -34,5 +42,5 @@ def test_a_plugin_of_higress(proxy_wasm: Host) -> None:
 def test_a_trap_during_the_start(proxy_wasm: Host) -> None:
     """It tells what the module logged before it, as a refusal does."""
     code = wasm(adapter(configure=[do.log("no such database", 4), do.trap]))
-    with pytest.raises(TrapError, match="unreachable(.|\n)*it logged: no such database"):
+    with pytest.raises(TrapError, match=r"unreachable(.|\n)*it logged: no such database"):
         proxy_wasm.load(code)

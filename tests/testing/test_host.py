@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ ASKING = adapter(
 @pytest.fixture
 def host() -> Iterator[Host]:
     """A host that keeps nothing."""
-    with Host() as one:
+    with Host(compile_cache=None) as one:
         yield one
 
 
@@ -198,6 +199,28 @@ def test_properties(host: Host) -> None:
     plugin = host.load(wasm(adapter(do.set_property("a", "b"))))
     stream = plugin.request()
     assert stream.properties == {b"a": b"b"}
+
+
+@pytest.mark.parametrize("headers", [{"x": 1}, [(b"x", "1")]])
+def test_headers_that_are_no_text(host: Host, headers: Any) -> None:
+    """They are refused by their name, and the module is not called."""
+    plugin = host.load(wasm(adapter(do.log("called"))))
+    with pytest.raises(TypeError, match=r"header b?'x': .*must be str"):
+        plugin.request(headers)
+    assert plugin.messages(LogLevel.INFO) == []
+
+
+def test_the_compile_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the user's unless a test names another one, or none."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    for folder in (None, tmp_path / "own"):
+        with Host(compile_cache=folder) as host:
+            host.load(wasm(adapter()))
+    assert not (tmp_path / "user").exists()
+    assert list((tmp_path / "own").iterdir())
+    with Host() as host:
+        host.load(wasm(adapter()))
+    assert list((tmp_path / "user" / "wasm-mixer").iterdir())
 
 
 def test_compat(host: Host) -> None:
