@@ -40,7 +40,7 @@ _BOUNDS = {
     "too_long": "must have at most {max_length} items",
 }
 _SECRET = frozenset({"pluginConfig", "vmConfig"})
-_UNLISTED = ("UNSPECIFIED", "UNDEFINED")
+_UNLISTED = "UNDEFINED"
 _LONGEST_SHOWN = 40
 
 

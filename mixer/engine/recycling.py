@@ -61,7 +61,7 @@ class Recycling:
     def _reason(self, vm: WasmVm) -> str:
         size, age = vm.instance.memory.size(), self._clock() - self._since
         if self._spec.max_memory is not None and size >= self._spec.max_memory:
-            return f"it has {size / _MIB:.1f} MiB of memory"
+            return f"the old one has {size / _MIB:.1f} MiB of memory"
         if self._spec.max_age is not None and age >= self._spec.max_age:
-            return f"it is {age:.0f} s old"
+            return f"the old one is {age:.0f} s old"
         return ""

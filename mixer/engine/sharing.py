@@ -1,16 +1,19 @@
 """What the adapters of one engine share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mixer.callouts.ports import Callouts
 from mixer.config import LmdbStore, RedisStore, SharedState
 from mixer.proxywasm import Scheduler, Services
-from mixer.state import Post, StateLimits, Stores, memory_stores
+from mixer.state import Post, StateLimits, StoreError, Stores, memory_stores
 
 
 def open_stores(state: SharedState, scheduler: Scheduler) -> Stores:
     """Open the configured stores.
 
     Raises:
-        StoreError: They cannot be opened.
+        StoreError: They cannot be opened; the message begins with the field.
     """
     limits = StateLimits(
         max_keys=state.max_keys,
@@ -21,10 +24,20 @@ def open_stores(state: SharedState, scheduler: Scheduler) -> Stores:
         ttl=state.ttl,
     )
     if (lmdb := state.store.lmdb) is not None:
-        return _lmdb(lmdb, limits, scheduler.post)
+        with _in_field("lmdb"):
+            return _lmdb(lmdb, limits, scheduler.post)
     if (redis := state.store.redis) is not None:
-        return _redis(redis, limits, scheduler.post)
+        with _in_field("redis"):
+            return _redis(redis, limits, scheduler.post)
     return memory_stores(limits)
+
+
+@contextmanager
+def _in_field(name: str) -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(f"spec.state.store.{name}: {error}") from error
 
 
 def _lmdb(store: LmdbStore, limits: StateLimits, post: Post) -> Stores:

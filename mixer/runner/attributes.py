@@ -43,7 +43,9 @@ def parse_properties(texts: Iterable[str]) -> dict[str, Value]:
 def _parse(text: str) -> tuple[str, Value]:
     name, separator, value = text.partition("=")
     if not separator or not name:
-        raise PropertyError(f"{text!r}: write NAME=VALUE, such as source.address=10.0.0.1:5000")
+        raise PropertyError(
+            f"--property {text!r}: write NAME=VALUE, such as source.address=10.0.0.1:5000"
+        )
     name = LEGACY_NAMES.get(name, name)
     kind = VOCABULARY.get(name, Kind.STRING)
     parser = _PARSERS.get(kind)

@@ -67,7 +67,7 @@ class Inspection:
             "imports": [{"name": n, "support": s} for s, n in self.imports],
             "callbacks": [{"name": n, "support": s} for s, n in self.callbacks],
             "exports": list(self.exports),
-            "capabilities": list(self.capabilities),
+            "needs": list(self.capabilities),
             "problems": list(self.problems),
         }
 

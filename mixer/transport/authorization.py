@@ -53,10 +53,10 @@ async def _settled(request: Request, pending: PendingDecision, timeout_s: float)
 def _log_decision(request: Request, decision: Decision) -> None:
     """Log who decided what and why; no header of the request, since those hold secrets."""
     _log.debug(
-        "%s %r: %s by %s %s",
+        "%s %r: %s by %s%s",
         request.attributes.get("request.method"),
         request.attributes.get("request.url_path"),
         decision.verdict,
         decision.adapter or "no adapter",
-        decision.reason,
+        decision.reason and f": {decision.reason}",
     )

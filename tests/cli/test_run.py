@@ -108,7 +108,7 @@ def test_a_trap_is_told_with_its_backtrace(tmp_path: Path) -> None:
         (["builtin://auth", "--config", "@absent.yaml"], "absent.yaml"),
         (["builtin://auth", "-H", "nocolon"], "write NAME: VALUE"),
         (["builtin://auth", "-H", ":path: /x"], "use --method, --path"),
-        (["builtin://auth", "--property", "x"], "write NAME=VALUE"),
+        (["builtin://auth", "--property", "x"], "--property 'x': write NAME=VALUE"),
         (["builtin://auth", "--property", "source.port=many"], "must be of type int, not 'many'"),
         (["builtin://auth", "--property", "request.headers=a"], "cannot be given"),
     ],
@@ -128,7 +128,7 @@ def test_an_allow_list(module: str) -> None:
     assert result.exit_code == 0
     assert "proxy_get_property is not among the adapter's allowed capabilities" in result.output
     assert "hello [red]" in result.output
-    needs = json.loads(_mixer("inspect", "--json", module).stdout)["capabilities"]
+    needs = json.loads(_mixer("inspect", "--json", module).stdout)["needs"]
     result = _mixer("run", module, "--allow", ",".join(needs))
     assert "allowed capabilities" not in result.output
     result = _mixer("run", module, "--allow", "proxy_lgo")

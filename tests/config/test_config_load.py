@@ -48,7 +48,7 @@ def test_problems_of_all_files_are_told(tmp_path, as_plugin):
     (tmp_path / "g.yaml").write_text(as_plugin())
     (tmp_path / "h.yaml").write_bytes(b"#" * ((1 << 20) + 1))
     assert [one.removeprefix(f"{tmp_path}/") for one in refused(tmp_path)] == [
-        "a.yaml:6: spec.phase: must be one of AUTHN, AUTHZ, STATS, not 'X'",
+        "a.yaml:6: spec.phase: must be one of UNSPECIFIED_PHASE, AUTHN, AUTHZ, STATS, not 'X'",
         "b.yaml:2: is not UTF-8 text",
         "c.yaml: has no document in it",
         "d.yaml: cannot be read: No such file or directory",

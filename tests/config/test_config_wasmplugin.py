@@ -59,8 +59,14 @@ def test_problems_in_a_list_name_the_item(text_refused):
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
-        ("phase: AUTH", "6: spec.phase: must be one of AUTHN, AUTHZ, STATS, not 'AUTH'"),
-        ("phase: 1", "6: spec.phase: must be one of AUTHN, AUTHZ, STATS, not an integer"),
+        (
+            "phase: AUTH",
+            "6: spec.phase: must be one of UNSPECIFIED_PHASE, AUTHN, AUTHZ, STATS, not 'AUTH'",
+        ),
+        (
+            "phase: 1",
+            "6: spec.phase: must be one of UNSPECIFIED_PHASE, AUTHN, AUTHZ, STATS, not an integer",
+        ),
         (
             "failStrategy: FAIL_OPN",
             "6: spec.failStrategy: must be one of FAIL_CLOSE, FAIL_OPEN, FAIL_RELOAD, "

@@ -78,7 +78,7 @@ def test_a_vm_that_is_old(plugins: Plugins, caplog: pytest.LogCaptureFixture) ->
     caplog.clear()
     one.pass_time(2)
     assert logged(caplog) == ["done", "delete"]
-    assert "a new VM takes over: it is 10 s old" in caplog.text
+    assert "a new VM takes over: the old one is 10 s old" in caplog.text
     assert first.closed
     second = one.vm
     assert (second.closed, one.adapter.stats.starts, one.changes) == (
@@ -100,7 +100,7 @@ def test_a_vm_that_has_grown(plugins: Plugins, caplog: pytest.LogCaptureFixture)
     assert one.adapter.memory_bytes == MIB
     one.pass_time(1)
     assert one.vm is not first
-    assert "a new VM takes over: it has 1.0 MiB of memory" in caplog.text
+    assert "a new VM takes over: the old one has 1.0 MiB of memory" in caplog.text
     assert one.adapter.memory_bytes < MIB
     one.adapter.close()
 

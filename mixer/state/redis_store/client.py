@@ -1,6 +1,7 @@
 """The connection to the server, bounded: no host call waits for one that is down."""
 
 import logging
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ MAX_SENT_BYTES = 1 << 20
 """Of one entry or message: more takes a good part of the timeout, after which the server counts as
 down, for every module."""
 
+_CONNECTING = re.compile(r"^Error (-?\d+ )?connecting to \S+\. ")
 _ASK_AGAIN_SECONDS = 0.1
 _COMPLAINT_SECONDS = 60.0
 
@@ -106,7 +108,7 @@ class RedisClient:
                 refused = not isinstance(error, RedisConnectionError | RedisTimeoutError)
                 denied = isinstance(error, AuthenticationError)
                 if refused or denied or time.monotonic() >= end:
-                    raise StoreError(f"Redis at {self.place}: {error}") from error
+                    raise StoreError(f"Redis at {self.place}: {_reason(error)}") from error
                 time.sleep(_ASK_AGAIN_SECONDS)
 
     def _check_format(self, found: bytes) -> None:
@@ -157,6 +159,11 @@ class RedisClient:
         """Disconnect."""
         self._breaker.close()
         self._redis.close()
+
+
+def _reason(error: RedisError) -> str:
+    """Its text without the address, which is told already."""
+    return _CONNECTING.sub("", str(error))
 
 
 def _place(redis: "Redis") -> str:
