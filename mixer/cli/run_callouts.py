@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixer.config import Cluster, ConfigError, MixerSpec, load
 from mixer.runner.inputs import InputError
+from mixer.runner.plugin_file import documents_of
 
 if TYPE_CHECKING:
     from mixer.runner.waiting import Waiter
@@ -34,10 +34,11 @@ def called_clusters(texts: Sequence[str], config: str, *, all_of_config: bool) -
 
 
 def _spec_of(config: str) -> MixerSpec:
-    if not (config.startswith("@") and config.endswith((".yaml", ".yml"))):
+    documents = documents_of(config)
+    if documents is None:
         raise InputError("--callouts calls the clusters of a YAML file: give one with --config")
     try:
-        spec = load(Path(config[1:])).mixer
+        spec = load(documents).mixer
     except ConfigError as error:
         raise InputError(str(error)) from error
     if not (spec.clusters or spec.dynamic_upstreams):

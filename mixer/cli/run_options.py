@@ -65,14 +65,14 @@ ResponseTrailer = Annotated[
 Config = Annotated[
     str,
     typer.Option(
-        help="The plugin's configuration, @FILE, or @FILE.yaml with its WasmPlugin.",
+        help="The plugin's configuration, @FILE, or @FILE.yaml or @FOLDER with its WasmPlugin.",
         rich_help_panel=_PLUGIN,
     ),
 ]
 Adapter = Annotated[
     str | None,
     typer.Option(
-        help="Which WasmPlugin of the file; by default the one with this module.",
+        help="Which WasmPlugin of --config; by default the one with this module.",
         rich_help_panel=_PLUGIN,
     ),
 ]

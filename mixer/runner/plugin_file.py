@@ -9,9 +9,11 @@ from mixer.runner.inputs import InputError, content
 from mixer.runner.run import RunPlugin
 from mixer.vm import VmLimits
 
+_YAML = (".yaml", ".yml")
+
 
 def run_plugin(argument: str, module: Path, adapter: str | None) -> RunPlugin:
-    """Read ``--config``: text, ``@FILE``, or a YAML ``@FILE`` of WasmPlugin documents.
+    """Read ``--config``: text, ``@FILE``, or a YAML ``@FILE`` or ``@FOLDER`` of WasmPlugins.
 
     Args:
         argument: What was typed.
@@ -21,26 +23,37 @@ def run_plugin(argument: str, module: Path, adapter: str | None) -> RunPlugin:
     Raises:
         InputError: The file cannot be read, or no document of it is meant.
     """
-    if not (argument.startswith("@") and argument.endswith((".yaml", ".yml"))):
+    documents = documents_of(argument)
+    if documents is None:
         if adapter is not None:
             raise InputError("--adapter names a document of a YAML file: give one with --config")
         return RunPlugin(PluginSettings("run", configuration=content(argument)))
     try:
-        plugins = load(Path(argument[1:])).plugins
+        plugins = load(documents).plugins
     except ConfigError as error:
         raise InputError(str(error)) from error
     return _settings(_pick(plugins, module, adapter), module)
+
+
+def documents_of(argument: str) -> Path | None:
+    """The YAML file or the folder that ``--config @...`` names, or None where it names neither."""
+    path = Path(argument[1:])
+    if argument[:1] == "@" and argument[1:] and (path.suffix in _YAML or path.is_dir()):
+        return path
+    return None
 
 
 def _pick(plugins: tuple[WasmPlugin, ...], module: Path, adapter: str | None) -> WasmPlugin:
     names = ", ".join(plugin.qualified_name for plugin in plugins) or "none"
     if adapter is not None:
         found = [plugin for plugin in plugins if plugin.qualified_name == adapter]
+        why = f"no WasmPlugin {adapter!r}"
     else:
-        here = [p for p in plugins if p.module_path.resolve() == module.resolve()]
-        found = here or list(plugins)
+        found = [p for p in plugins if p.module_path.resolve() == module.resolve()]
+        several = "several WasmPlugins have" if found else "no WasmPlugin has"
+        why = f"{several} the module {module}: name one with --adapter"
     if len(found) != 1:
-        raise InputError(f"name one WasmPlugin of the file with --adapter; it has: {names}")
+        raise InputError(f"{why}; there are: {names}")
     return found[0]
 
 

@@ -218,7 +218,29 @@ def test_the_document_of_the_module_is_picked(tmp_path: Path, module: str) -> No
     other = _mixer("run", "builtin://auth", "--config", f"@{file}")
     assert "needs 1.06 MiB of memory at its start; its limit is 1 MiB" in other.stderr
     wrong = _mixer("run", module, "--config", f"@{file}", "--adapter", "three")
-    assert "it has: one, two" in wrong.stderr
+    assert "mixer run: no WasmPlugin 'three'; there are: one, two" in wrong.stderr
+
+
+def test_a_document_of_another_module_is_named(tmp_path: Path, module: str) -> None:
+    """Its configuration is not taken for that of this module, even if it is the only one."""
+    config = f"@{_MIXER_YAML}"
+    result = _mixer("run", module, "--config", config)
+    assert result.exit_code == 2
+    assert f"has the module {module}: name one with --adapter; there are: auth" in result.stderr
+    assert _mixer("run", module, "--config", config, "--adapter", "auth").exit_code == 0
+
+
+def test_a_folder_of_documents(tmp_path: Path, module: str) -> None:
+    """It is read as by ``mixer serve -c``."""
+    (tmp_path / "two.yaml").write_text(_TWO % hashlib.sha256(Path(module).read_bytes()).hexdigest())
+    (tmp_path / "mixer.yaml").write_text(_MIXER_YAML.read_text())
+    config = f"@{tmp_path}"
+    assert _mixer("run", module, "--config", config).exit_code == 0
+    several = _mixer("run", "builtin://auth", "--config", config)
+    assert "several WasmPlugins have the module" in several.stderr
+    denied = _mixer("run", "builtin://auth", "--config", config, "--adapter", "auth")
+    assert denied.output.startswith("deny\n")
+    assert "has no spec.clusters" in _mixer("run", module, "--config", config, "--callouts").stderr
 
 
 def test_the_digest_of_the_document_counts(tmp_path: Path, module: str) -> None:
