@@ -55,10 +55,14 @@ def run_tcp(
         )
         sent = pieces(downstream or (), upstream or ())
         connection = RunConnection(plugin, sent, properties=parse_properties(property_ or []))
-        report = run_connection(read_module(file), connection, trace=calls if trace else None)
-    except (InputError, PropertyError, ModuleError, PluginStartError) as error:
-        _print(calls.lines)
+        code = read_module(file)
+    except (InputError, PropertyError, ModuleError) as error:
         fail(f"mixer run-tcp: {error}", USAGE)
+    try:
+        report = run_connection(code, connection, trace=calls if trace else None)
+    except (ModuleError, PluginStartError) as error:
+        _print(calls.lines)
+        fail(f"mixer run-tcp: {module}: {error}", USAGE)
     except TrapError as error:
         _print(calls.lines)
         fail(f"mixer run-tcp: {module}: trapped while it started: {error}", USAGE)

@@ -24,6 +24,8 @@ from mixer.runner.run import RunPlugin
 from mixer.runner.trace import Trace
 from mixer.vm import CompileCache, TrapError, WasmEngine, make_linker
 
+_NO_TCP = "it trapped where a connection begins: is it a module for HTTP? `mixer run` runs those"
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -161,11 +163,13 @@ def _report(
 ) -> ConnectionReport:
     started = time.perf_counter()
     stream = TcpStream(connection_attributes(connection.properties))
-    reads, trap, verdict = ReadSet(), "", "trap"
+    reads, trap, verdict, hint = ReadSet(), "", "trap", f"\n{_NO_TCP}"
     try:
-        verdict = _drive(TcpStreamContext(root, stream, reads), connection)
+        context = TcpStreamContext(root, stream, reads)
+        outcome, hint = context.on_new_connection(), ""
+        verdict = _drive(context, outcome, connection)
     except TrapError as error:
-        trap = str(error)
+        trap = f"{error}{hint}"
     return ConnectionReport(
         verdict=verdict,
         to_upstream=stream.downstream.passed,
@@ -179,8 +183,8 @@ def _report(
     )
 
 
-def _drive(context: TcpStreamContext, connection: RunConnection) -> str:
-    verdict = _carry(context, connection.pieces)
+def _drive(context: TcpStreamContext, outcome: Outcome, connection: RunConnection) -> str:
+    verdict = _carry(context, outcome, connection.pieces)
     peer = Peer.LOCAL if verdict == "closed" else connection.closed_by
     if verdict != "held":  # nothing reads a connection that is held: its end is not seen either
         context.on_downstream_connection_close(peer)
@@ -188,8 +192,7 @@ def _drive(context: TcpStreamContext, connection: RunConnection) -> str:
     return verdict
 
 
-def _carry(context: TcpStreamContext, pieces: Sequence[Piece]) -> str:
-    outcome = context.on_new_connection()
+def _carry(context: TcpStreamContext, outcome: Outcome, pieces: Sequence[Piece]) -> str:
     for piece in pieces:
         if outcome is Outcome.RESET:
             return "closed"
