@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from rich.text import Text
 
 from mixer.attributes import HeaderChange
-from mixer.proxywasm import HttpMessage, LogLevel
+from mixer.proxywasm import HttpMessage, LogLevel, MapType
 from mixer.runner import RunReport
-from mixer.runner.report import path_text, text
+from mixer.runner.report import path_text, property_text, text
 
 _COLOURS = {"allow": "green", "deny": "yellow"}
 _LEVEL_COLOURS = {LogLevel.WARN: "yellow", LogLevel.ERROR: "red", LogLevel.CRITICAL: "red"}
@@ -19,15 +19,16 @@ def render(report: RunReport) -> Text:
     lines = Text()
     lines.append(f"{report.verdict}\n", style=f"bold {_COLOURS.get(report.verdict, 'red')}")
     sections = (
+        ("waits", [report.waits_for] if report.waits_for else []),
         ("response", _response(report)),
         ("request headers changed", _changes(report.header_changes)),
-        ("request body changed", [text(report.body)] if report.body is not None else []),
+        ("request body changed", _body(report.body)),
         ("request trailers changed", _changes(report.trailer_changes)),
         (
             "response headers changed",
             _changes(report.sent.headers.changes() if report.sent else ()),
         ),
-        ("response body changed", _body(report.sent)),
+        ("response body changed", _body(_sent_body(report.sent))),
         ("response trailers changed", _changes(_trailer_changes(report.sent))),
         ("properties set", (f"{k} = {text(v)}" for k, v in report.properties_set.items())),
         ("trap", report.trap.splitlines()),
@@ -63,11 +64,15 @@ def _response(report: RunReport) -> Iterator[str]:
     yield f"{report.response.status}  {report.response.details}".rstrip()
     yield from (f"{text(n)}: {text(v)}" for n, v in report.response.headers)
     if report.response.body:
-        yield from ("", *text(report.response.body).splitlines())
+        yield from ("", *_body(report.response.body))
 
 
-def _body(message: HttpMessage | None) -> list[str]:
-    return text(message.body).splitlines() if message and message.body_changed else []
+def _body(content: bytes | None) -> list[str]:
+    return text(content or b"").splitlines()
+
+
+def _sent_body(message: HttpMessage | None) -> bytes | None:
+    return message.body if message and message.body_changed else None
 
 
 def _trailer_changes(message: HttpMessage | None) -> tuple[HeaderChange, ...]:
@@ -83,11 +88,12 @@ def _changes(changes: Iterable[HeaderChange]) -> Iterator[str]:
 
 def _reads(report: RunReport) -> Iterator[str]:
     reads = report.reads
-    for (_, name), value in reads.headers.items():
-        yield f"header   {text(name)} = {_shown(value)}"
+    for (kind, name), value in reads.headers.items():
+        yield f"header   {_of(kind)}{text(name)} = {_shown(value)}"
     yield from (f"headers  all of {m.name.lower()}" for m in sorted(reads.whole_maps))
     for path, value in reads.properties.items():
-        yield f"property {path_text(path)} = {_shown(value)}"
+        shown = "(absent)" if value is None else property_text(path, value)
+        yield f"property {path_text(path)} = {shown}"
     yield from (f"buffer   {b.name.lower()}" for b in sorted(reads.buffers))
     if reads.clock:
         yield "clock"
@@ -95,6 +101,10 @@ def _reads(report: RunReport) -> Iterator[str]:
         yield "randomness"
     if reads.volatile:
         yield "shared state"
+
+
+def _of(kind: MapType) -> str:
+    return "" if kind is MapType.HTTP_REQUEST_HEADERS else f"{kind.name.lower()} "
 
 
 def _shown(value: bytes | None) -> str:

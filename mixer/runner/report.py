@@ -4,8 +4,12 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from mixer.attributes import HeaderChange, HeaderMap
+from mixer.attributes import LEGACY_NAMES, VOCABULARY, HeaderChange, HeaderMap, Kind
 from mixer.proxywasm import HttpMessage, LocalResponse, LogLevel, ReadSet
+
+_FLAGS = {b"\0": "false", b"\1": "true"}
+_NUMBERS = {Kind.INT, Kind.UINT, Kind.TIMESTAMP, Kind.DURATION}
+_NUMBER_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class RunReport:
         logs: Level and text of each message, those of the start first.
         reads: What the module read.
         trap: Why it trapped, or empty.
+        waits_for: What a paused stream waited for in vain, or empty.
         start_seconds: Time for start and configuration.
         request_seconds: Time for the request's callbacks.
         memory_bytes: Linear memory at the end.
@@ -42,6 +47,7 @@ class RunReport:
     start_seconds: float
     request_seconds: float
     memory_bytes: int
+    waits_for: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain data."""
@@ -56,6 +62,7 @@ class RunReport:
             "logs": [{"level": level.name.lower(), "message": line} for level, line in self.logs],
             "reads": _reads(self.reads),
             "trap": self.trap or None,
+            "waits_for": self.waits_for or None,
             "start_ms": round(self.start_seconds * 1000, 3),
             "request_us": round(self.request_seconds * 1_000_000, 1),
             "memory_bytes": self.memory_bytes,
@@ -73,6 +80,17 @@ def text(value: bytes) -> str:
 def path_text(path: bytes) -> str:
     """A property path with dots in place of the NULs."""
     return text(path.replace(b"\0", b"."))
+
+
+def property_text(path: bytes, value: bytes) -> str:
+    """The value of an attribute as text; numbers and flags by its declared kind."""
+    name = path_text(path.removesuffix(b"\0"))
+    kind = VOCABULARY.get(LEGACY_NAMES.get(name, name))
+    if kind is Kind.BOOL and value in _FLAGS:
+        return _FLAGS[value]
+    if kind in _NUMBERS and len(value) == _NUMBER_BYTES:
+        return str(int.from_bytes(value, "little", signed=kind is not Kind.UINT))
+    return text(value)
 
 
 def _changes(changes: tuple[HeaderChange, ...]) -> list[dict[str, Any]]:
@@ -113,7 +131,7 @@ def _reads(reads: ReadSet) -> dict[str, Any]:
         },
         "whole_maps": sorted(m.name.lower() for m in reads.whole_maps),
         "properties": {
-            path_text(path): None if value is None else text(value)
+            path_text(path): None if value is None else property_text(path, value)
             for path, value in reads.properties.items()
         },
         "buffers": sorted(b.name.lower() for b in reads.buffers),

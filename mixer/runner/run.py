@@ -152,6 +152,7 @@ class _Run:
         self._trapped: list[TrapError] = []
         self._logs: list[tuple[LogLevel, str]] = []
         self._reads = ReadSet()
+        self._waits_for = ""
         headers = HeaderMap.of(*request.headers)
         self._source = TypedSource(HttpMessage(headers), request.properties)
         self._stream = HttpStream(self._source.request, attribute_bag(self._source))
@@ -196,6 +197,8 @@ class _Run:
             outcome = await self._exchange(context)
             if self._trapped:
                 return "trap", str(self._trapped[0])
+            if _VERDICTS[outcome] == "pause":
+                self._waits_for = self._open(context)
             self._source.finished = True
             context.log_stream()
             context.delete()
@@ -203,6 +206,16 @@ class _Run:
         except TrapError as trap:
             return "trap", str(trap)
         return _VERDICTS[outcome], ""
+
+    def _open(self, context: StreamContext) -> str:
+        """What could have resumed a stream that is paused for good."""
+        vm, waited = context.vm, f"within {self._request.wait:g} s (--wait)"
+        if number := len(vm.callouts):
+            callouts = "1 callout is" if number == 1 else f"{number} callouts are"
+            return f"{callouts} under way: not answered {waited}"
+        if vm.may_resume(context):
+            return f"no callout is under way; no tick and no message of a queue resumed it {waited}"
+        return "nothing can resume it: no callout is under way, and no tick is set"
 
     async def _exchange(self, context: StreamContext) -> Outcome:
         steps = Exchange(context, self._pieces(), self._request.response).run()
@@ -237,6 +250,7 @@ class _Run:
             logs=tuple(self._logs),
             reads=self._reads,
             trap=trap,
+            waits_for=self._waits_for,
             start_seconds=start,
             request_seconds=request,
             memory_bytes=memory,

@@ -1,5 +1,6 @@
 """``mixer run`` with callouts to real services."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -66,6 +67,15 @@ def test_a_cluster_that_is_named(
     assert result.output.splitlines().count(verdict) == 1, result.output
     assert "proxy_on_http_call_response(1, 4, " in result.output
     assert result.exit_code == (0 if verdict == "allow" else 1)
+
+
+def test_a_cluster_that_does_not_answer(module: str) -> None:
+    """The request waits as long as --wait says, and the report tells for what."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        cluster = f"auth=127.0.0.1:{silent.getsockname()[1]}"
+        result = _mixer(module, "--cluster", cluster, "--wait", "0.05")
+    assert result.output.startswith("pause\nwaits\n  1 callout is under way: not answered within")
+    assert result.exit_code == 1
 
 
 def test_the_clusters_of_the_configuration(
