@@ -1,5 +1,6 @@
 import asyncio
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,22 @@ async def test_every_option_is_valid(envoy: Path, tmp_path: Path) -> None:
 async def test_deployed_configuration_is_valid(envoy: Path) -> None:
     """The configuration for users passes Envoy's own check."""
     await validate(DEPLOY / "ext_authz.yaml")
+
+
+async def test_the_name_of_a_route_in_the_deployed_configuration(
+    envoy: Path, tmp_path: Path
+) -> None:
+    """What is commented out there names the route to the service, and Envoy takes it."""
+    text = (DEPLOY / "ext_authz.yaml").read_text()
+    block = re.search(r"^ *# typed_per_filter_config:\n(?: *#   .*\n)+", text, flags=re.MULTILINE)
+    assert block is not None
+    used = re.sub(r"^( *)# ", r"\1", block[0], flags=re.MULTILINE)
+    config = tmp_path / "named.yaml"
+    config.write_text(text.replace(block[0], used))
+    await validate(config)
+    filters = yaml.safe_load(used)["typed_per_filter_config"]
+    extensions = filters["envoy.filters.http.ext_authz"]["check_settings"]["context_extensions"]
+    assert extensions == {"xds.route_name": "all", "xds.cluster_name": "upstream"}
 
 
 async def test_deployed_configuration_fails_closed(envoy: Path) -> None:
