@@ -23,6 +23,7 @@ def inspect(
 
     Examples: `mixer inspect builtin://auth`; `mixer inspect --json plugin.wasm | jq .problems`
     """
+    from mixer.cli.compiling import announced, user_cache
     from mixer.cli.module_file import read
     from mixer.runner.inspection import inspect_module
     from mixer.vm import ModuleError
@@ -32,7 +33,7 @@ def inspect(
     except ModuleError as error:
         fail(f"mixer inspect: {error}", USAGE)
     try:
-        inspection = inspect_module(code)
+        inspection = inspect_module(code, user_cache(), compiling=announced(module))
     except ModuleError as error:
         fail(f"mixer inspect: {module}: {error}", USAGE)
     if json_output:

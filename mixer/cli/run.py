@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from mixer.config import MixerSpec
     from mixer.runner import RunReport, RunRequest
     from mixer.runner.trace import TraceLine
-    from mixer.vm import CompileCache
 
 _STOPPED = 1
 
@@ -96,6 +95,7 @@ def run(
 def _run_or_fail(
     module: str, code: bytes, request: "RunRequest", clusters: "MixerSpec | None", *, trace: bool
 ) -> "tuple[RunReport, list[TraceLine] | None]":
+    from mixer.cli.compiling import announced, user_cache
     from mixer.cli.run_callouts import network
     from mixer.proxywasm import PluginStartError
     from mixer.runner import run_request
@@ -106,7 +106,15 @@ def _run_or_fail(
     lines = calls.lines if calls else None
     try:
         with network(clusters) as waiter:
-            return run_request(code, request, _cache(), waiter=waiter, trace=calls), lines
+            report = run_request(
+                code,
+                request,
+                user_cache(),
+                waiter=waiter,
+                trace=calls,
+                compiling=announced(module),
+            )
+            return report, lines
     except (ModuleError, PluginStartError) as error:
         _print_trace(lines)
         fail(f"mixer run: {module}: {error}", USAGE)
@@ -118,14 +126,6 @@ def _run_or_fail(
 def _print_trace(lines: "list[TraceLine] | None") -> None:
     for line in lines or ():
         print(line)
-
-
-def _cache() -> "CompileCache | None":
-    from mixer.config import MixerSpec
-    from mixer.vm import CompileCache
-
-    directory = MixerSpec().compile_cache.directory
-    return CompileCache(directory) if directory else None
 
 
 def _print(report: "RunReport", trace: "list[TraceLine] | None", *, json_output: bool) -> None:

@@ -38,6 +38,7 @@ def run_tcp(
 
     Example: `mixer run-tcp plugin.wasm --downstream HELO --downstream QUIT --upstream '250 OK'`
     """
+    from mixer.cli.compiling import announced, user_cache
     from mixer.cli.module_file import locate
     from mixer.proxywasm import Compat, PluginStartError
     from mixer.runner import PropertyError, parse_properties
@@ -59,7 +60,13 @@ def run_tcp(
     except (InputError, PropertyError, ModuleError) as error:
         fail(f"mixer run-tcp: {error}", USAGE)
     try:
-        report = run_connection(code, connection, trace=calls if trace else None)
+        report = run_connection(
+            code,
+            connection,
+            user_cache(),
+            trace=calls if trace else None,
+            compiling=announced(module),
+        )
     except (ModuleError, PluginStartError) as error:
         _print(calls.lines)
         fail(f"mixer run-tcp: {module}: {error}", USAGE)

@@ -1,6 +1,6 @@
 """What a module is and what it needs, without running it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from mixer.proxywasm import (
     import_problem,
     import_problems,
 )
-from mixer.vm import Module, ModuleError, WasmEngine
+from mixer.vm import CompileCache, Module, ModuleError, WasmEngine
 
 Row = tuple[str, str]
 """How well something is supported, and its name with its signature."""
@@ -72,13 +72,23 @@ class Inspection:
         }
 
 
-def inspect_module(code: bytes) -> Inspection:
+def inspect_module(
+    code: bytes,
+    cache: CompileCache | None = None,
+    *,
+    compiling: Callable[[int], None] = lambda _size: None,
+) -> Inspection:
     """Look into a module.
+
+    Args:
+        code: The module's bytes.
+        cache: Where compiled modules are kept.
+        compiling: See `WasmEngine`.
 
     Raises:
         ModuleError: It is no WebAssembly module.
     """
-    with WasmEngine() as engine:
+    with WasmEngine(cache, compiling=compiling) as engine:
         module = engine.compile(code)
         abi, problems = _abi(module)
         problems += import_problems(module, abi)

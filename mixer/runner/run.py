@@ -1,7 +1,7 @@
 """Running a request phase by phase, with the whole life of a stream as in Envoy."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -114,6 +114,7 @@ def run_request(
     *,
     waiter: Waiter | None = None,
     trace: Trace | None = None,
+    compiling: Callable[[int], None] = lambda _size: None,
 ) -> RunReport:
     """Run one request through a module.
 
@@ -124,13 +125,14 @@ def run_request(
         waiter: How time passes, and what callouts there are; by default there are none, and time
             costs nothing.
         trace: Told of every callback and host call.
+        compiling: See `WasmEngine`.
 
     Raises:
         ModuleError: The module cannot run here.
         PluginStartError: It refused to start.
         TrapError: It trapped while it started.
     """
-    with WasmEngine(cache) as engine:
+    with WasmEngine(cache, compiling=compiling) as engine:
         functions = restricted(request.plugin.allowed)
         linker = make_linker(engine, functions if trace is None else trace.functions(functions))
         try:

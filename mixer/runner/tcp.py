@@ -1,7 +1,7 @@
 """One TCP connection through a module, without a network: for the authors of modules."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -113,6 +113,7 @@ def run_connection(
     cache: CompileCache | None = None,
     *,
     trace: Trace | None = None,
+    compiling: Callable[[int], None] = lambda _size: None,
 ) -> ConnectionReport:
     """Run one connection through a module.
 
@@ -121,6 +122,7 @@ def run_connection(
         connection: What to run.
         cache: Where compiled modules are kept.
         trace: Told of every callback and host call.
+        compiling: See `WasmEngine`.
 
     Raises:
         ModuleError: The module cannot run here.
@@ -132,7 +134,7 @@ def run_connection(
     services = Services(
         log=lambda level, line: logs.append((level, line)), log_level=plugin.log_level
     )
-    with WasmEngine(cache) as engine:
+    with WasmEngine(cache, compiling=compiling) as engine:
         functions = restricted(plugin.allowed)
         linker = make_linker(engine, functions if trace is None else trace.functions(functions))
         try:

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -52,18 +52,26 @@ class WasmEngine:
     Args:
         cache: Where compiled modules are kept, or None to compile each time.
         pool: Where instances live; unless it is given, each has memory of its own.
+        compiling: Told the size of a module that is about to be compiled, in bytes.
 
     Raises:
         ModuleError: There is no address space for the pool.
     """
 
-    def __init__(self, cache: CompileCache | None = None, pool: InstancePool | None = None) -> None:
+    def __init__(
+        self,
+        cache: CompileCache | None = None,
+        pool: InstancePool | None = None,
+        *,
+        compiling: Callable[[int], None] = lambda _size: None,
+    ) -> None:
         config = _config()
         if pool is not None:
             use_pool(config, pool)
         self._engine = wasmtime.Engine(config)
         self._settings = f"{_SETTINGS};{pool.settings}" if pool else _SETTINGS
         self._cache = cache
+        self._compiling = compiling
         self._stop = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="mixer-epoch", daemon=True)
         self._ticker.start()
@@ -91,6 +99,7 @@ class WasmEngine:
         raw = self._cached(digest)
         if raw is not None:
             return Module(raw, digest, len(code), from_cache=True)
+        self._compiling(len(code))
         with _module_errors():
             raw = wasmtime.Module(self._engine, code)
         if self._cache:
