@@ -21,6 +21,9 @@ $(VENV)/installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev --editable '.[demo]'
+	@# xds-protos brings an old copy of these files; whichever is installed last stays.
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --reinstall-package opentelemetry-proto \
+	  opentelemetry-proto
 	@touch $@
 
 demo: $(VENV)/installed

@@ -40,7 +40,7 @@ def serve(
     from mixer.callouts.tls import TlsFilesError
     from mixer.cli.configuration import load_or_fail
     from mixer.state import StoreError
-    from mixer.transport import BrokenAdaptersError, ListenError
+    from mixer.transport import BrokenAdaptersError, ListenError, OtlpLibraryError
     from mixer.transport import serve as serve_until_stopped
 
     logging.basicConfig(
@@ -52,7 +52,13 @@ def serve(
         uvloop.run(
             serve_until_stopped(configuration, _announce, continue_on_errors=continue_on_errors)
         )
-    except (BrokenAdaptersError, ListenError, StoreError, TlsFilesError) as error:
+    except (
+        BrokenAdaptersError,
+        ListenError,
+        OtlpLibraryError,
+        StoreError,
+        TlsFilesError,
+    ) as error:
         fail(f"mixer serve: {error}")
 
 

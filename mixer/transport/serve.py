@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
 from mixer.config import Configuration, MixerSpec, Telemetry
 from mixer.engine import Engine
@@ -16,6 +17,9 @@ from mixer.transport.listening import check_free, check_listeners
 from mixer.transport.metrics_push import push_settings
 from mixer.transport.server import Server
 
+if TYPE_CHECKING:
+    from mixer.transport.otlp import OtlpPush
+
 _log = logging.getLogger(__name__)
 
 Announce = Callable[[Engine, tuple[str, ...], str | None], None]
@@ -23,6 +27,10 @@ Announce = Callable[[Engine, tuple[str, ...], str | None], None]
 
 
 _NO_RELOAD = "SIGHUP is ignored: the configuration is read at the start; restart to change it"
+
+
+class OtlpLibraryError(Exception):
+    """OpenTelemetry's libraries are not as they were published; the message says what to do."""
 
 
 class BrokenAdaptersError(Exception):
@@ -47,6 +55,7 @@ async def serve(
         BrokenAdaptersError: Such an adapter did not load.
         ListenError: An address cannot be listened on.
         StoreError: The store of shared state cannot be opened.
+        OtlpLibraryError: Metrics cannot be sent.
         TlsFilesError: A file of a cluster's TLS settings cannot be used.
     """
     check_listeners(configuration.mixer.listeners)
@@ -85,8 +94,7 @@ async def _telling(metrics: Metrics, telemetry: Telemetry) -> AsyncIterator[str 
             address = await stack.enter_async_context(MetricsServer(metrics).listening(address))
         settings = push_settings(telemetry.otlp, os.environ)
         if settings is not None:
-            from mixer.transport.otlp import OtlpPush
-
+            OtlpPush = _otlp_push()  # noqa: N806 - a class
             await stack.enter_async_context(OtlpPush(metrics, settings))
         yield address
 
@@ -98,6 +106,17 @@ async def _end_plugins(engine: Engine, grace: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(grace):
             await ended.wait()
+
+
+def _otlp_push() -> "type[OtlpPush]":
+    try:
+        from mixer.transport.otlp import OtlpPush
+    except ImportError as error:
+        raise OtlpLibraryError(
+            f"spec.telemetry.otlp: {error}. xds-protos has put an old copy over files of "
+            "opentelemetry-proto: pip install --force-reinstall --no-deps opentelemetry-proto"
+        ) from error
+    return OtlpPush
 
 
 def _stop_signal() -> asyncio.Event:

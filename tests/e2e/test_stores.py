@@ -98,7 +98,7 @@ async def test_no_server(services: Services, guests: Guests) -> None:
         assert await process.wait(30) == 1
     finally:
         await process.stop()
-    assert f"mixer serve: Redis at 127.0.0.1:{port}: " in process.log_text()
+    assert f"mixer serve: spec.state.store.redis: Redis at 127.0.0.1:{port}: " in process.log_text()
     assert "Connection refused" in process.log_text()
     assert "pass-word" not in process.log_text()
     assert "Traceback" not in process.log_text()
