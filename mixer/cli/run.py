@@ -24,11 +24,13 @@ def run(
     header: options.Header = None,
     body: options.Body = None,
     trailer: options.Trailer = None,
+    metadata: options.Metadata = None,
     property_: options.Property = None,
     response_status: options.ResponseStatus = None,
     response_header: options.ResponseHeader = None,
     response_body: options.ResponseBody = None,
     response_trailer: options.ResponseTrailer = None,
+    response_metadata: options.ResponseMetadata = None,
     config: options.Config = "",
     adapter: options.Adapter = None,
     allow_on_headers_stop_iteration: options.AllowOnHeadersStopIteration = False,
@@ -61,6 +63,7 @@ def run(
         content,
         header_fields,
         header_pairs,
+        metadata_blocks,
         response,
     )
     from mixer.runner.plugin_file import run_plugin
@@ -78,7 +81,10 @@ def run(
             ),
             body=None if body is None else [content(piece) for piece in body],
             trailers=header_fields(trailer) if trailer else None,
-            response=response(response_status, response_header, response_body, response_trailer),
+            metadata=metadata_blocks(metadata or ()),
+            response=response(
+                response_status, response_header, response_body, response_trailer, response_metadata
+            ),
             properties=parse_properties(property_ or []),
             advance=advance,
             wait=wait,

@@ -30,6 +30,13 @@ Trailer = Annotated[
     list[str] | None,
     typer.Option(help="`NAME: VALUE`; may be repeated.", rich_help_panel=_REQUEST),
 ]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="`NAME: VALUE` of an HTTP/2 METADATA frame, before the body; may be repeated.",
+        rich_help_panel=_REQUEST,
+    ),
+]
 Property = Annotated[
     list[str] | None,
     typer.Option(
@@ -60,6 +67,11 @@ ResponseBody = Annotated[
 ResponseTrailer = Annotated[
     list[str] | None,
     typer.Option(help="`NAME: VALUE`; may be repeated.", rich_help_panel=_RESPONSE),
+]
+
+ResponseMetadata = Annotated[
+    list[str] | None,
+    typer.Option(help="As `--metadata`, of the response.", rich_help_panel=_RESPONSE),
 ]
 
 Config = Annotated[

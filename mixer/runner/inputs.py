@@ -63,13 +63,14 @@ def response(
     headers: Sequence[str] | None,
     body: Sequence[str] | None,
     trailers: Sequence[str] | None,
+    metadata: Sequence[str] | None = None,
 ) -> RunResponse | None:
     """The upstream's response; None where nothing is said of it.
 
     Raises:
         InputError: A header cannot be read, or a file.
     """
-    if status is None and not (headers or body or trailers):
+    if status is None and not (headers or body or trailers or metadata):
         return None
     return RunResponse(
         headers=(
@@ -79,8 +80,14 @@ def response(
         pieces=Pieces(
             body=tuple(map(content, body or ())),
             trailers=header_fields(trailers) if trailers else None,
+            metadata=metadata_blocks(metadata or ()),
         ),
     )
+
+
+def metadata_blocks(texts: Iterable[str]) -> tuple[dict[str, str], ...]:
+    """HTTP/2 metadata, one block for each ``NAME: VALUE``. Raises InputError."""
+    return tuple({name: value} for name, value in header_fields(texts))
 
 
 def capabilities(texts: Iterable[str]) -> frozenset[str] | None:

@@ -424,3 +424,17 @@ def test_a_tcp_connection(tmp_path: Path) -> None:
     result = _mixer("run-tcp", module, "--downstream", "@absent")
     assert result.exit_code == 2
     assert "absent: No such file" in result.stderr
+
+
+def test_metadata_of_http2(tmp_path: Path) -> None:
+    """Each --metadata is a block that the module is told of, before the body."""
+    callbacks = "".join(
+        f'(func (export "proxy_on_{name}") (param i32 i32) (result i32) (i32.const 0))'
+        for name in ("request_metadata", "response_metadata")
+    )
+    module = _written(tmp_path, callbacks)
+    blocks = ("--metadata", "a: 1", "--metadata", "b: 2", "--response-metadata", "c: 3")
+    lines = _mixer("run", module, "--trace", *blocks).output.splitlines()
+    told = [line.partition(" ")[0] for line in lines if "_metadata(" in line]
+    assert told == ["proxy_on_request_metadata(2,"] * 2 + ["proxy_on_response_metadata(2,"]
+    assert _mixer("run", module, "--metadata", "a").exit_code == 2
