@@ -1,12 +1,16 @@
 """The certificate of the one who asks, as far as its attributes tell it."""
 
+from __future__ import annotations
+
 import hashlib
 import ssl
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from cryptography import x509
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _KEPT = 256
 
@@ -33,6 +37,8 @@ def read_certificate(encoded: str) -> Certificate | None:
     """Read a certificate in PEM, URL-encoded; None where there is no PEM."""
     if not encoded:
         return None
+    from cryptography import x509  # takes long, and most proxies send no certificate
+
     try:
         der = ssl.PEM_cert_to_DER_cert(unquote(encoded))
     except ValueError:
@@ -49,6 +55,8 @@ def read_certificate(encoded: str) -> Certificate | None:
 
 
 def _alternative_names(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
+    from cryptography import x509
+
     try:
         kind = x509.SubjectAlternativeName
         return certificate.extensions.get_extension_for_class(kind).value

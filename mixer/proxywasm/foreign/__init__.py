@@ -13,7 +13,7 @@ from mixer.proxywasm.foreign import (
     expressions,
     higress,
     routing,
-    signatures,
+    signing,
 )
 from mixer.proxywasm.foreign.function import ForeignFunction
 
@@ -21,7 +21,7 @@ FOREIGN_FUNCTIONS: Mapping[str, ForeignFunction] = MappingProxyType(
     {
         name: function
         for topic in (
-            compression, declared, envoy_state, expressions, higress, routing, signatures
+            compression, declared, envoy_state, expressions, higress, routing, signing
         )
         for name, function in topic.FUNCTIONS.items()
     }

@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mixer.proxywasm.abi import Status
 from mixer.proxywasm.contexts import Context
-from mixer.proxywasm.foreign.function import ForeignFunction
 from mixer.proxywasm.foreign.messages import (
     SignArguments,
     SignResult,
@@ -150,6 +149,3 @@ def _signed(message: SignArguments, algorithm: hashes.HashAlgorithm) -> SignResu
     except (ValueError, UnsupportedAlgorithm):
         return SignResult(error="Failed to sign digest.")
     return SignResult(result=True, signature=signature)
-
-
-FUNCTIONS: dict[str, ForeignFunction] = {"sign": sign, "verify_signature": verify_signature}
