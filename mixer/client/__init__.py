@@ -1,0 +1,1 @@
+"""What a caller of the Mixer v1 API embeds."""

@@ -1,0 +1,1 @@
+"""Wire formats that a caller and the service share; no transport, no engine."""
