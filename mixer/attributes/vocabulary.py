@@ -2,6 +2,10 @@
 
 They are Envoy's attributes, under Envoy's names, whichever front end filled them:
 https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes
+
+What is asked beyond that is under ``mixer``: the operation (``check``, ``quota`` or ``report``, of
+callers that say which), the quota with its name, amount and ``best_effort``, the deduplication id,
+who asks, and Istio's attributes by Istio's names.
 """
 
 from types import MappingProxyType
@@ -25,6 +29,7 @@ _NAMES: dict[Kind, str] = {
         upstream.tls_version upstream.transport_failure_reason
         xds.cluster_name xds.route_name xds.virtual_host_name xds.filter_chain_name
         plugin_name plugin_root_id plugin_vm_id
+        mixer.operation mixer.dedup_id mixer.caller
     """,
     Kind.INT: """
         request.size request.total_size request.headers_bytes
@@ -40,6 +45,7 @@ _NAMES: dict[Kind, str] = {
         request.headers response.headers response.trailers
         filter_state upstream_filter_state source.labels destination.labels
         context_extensions
+        mixer.quota mixer.attribute
     """,
     Kind.MESSAGE: """
         metadata xds.node xds.cluster_metadata xds.route_metadata xds.virtual_host_metadata

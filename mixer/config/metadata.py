@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from mixer.config.model import Choice, DnsLabel, DnsSubdomain, Model, StringMap, no_strings
-from mixer.config.units import Backoff, CpuLimit, MemoryLimit, VmAge
+from mixer.config.units import Backoff, CpuLimit, MemoryLimit, ValidDuration, VmAge
 
 ANNOTATION_PREFIX = "mixer.dev/"
 
@@ -68,6 +68,29 @@ def _capabilities(value: object) -> object:
     return frozenset(names)
 
 
+MAX_QUOTAS = 256
+_MOST_USES = (1 << 31) - 1
+
+
+def _use_count(value: object) -> object:
+    """Read a count; a default comes as it is."""
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(r"-1|[0-9]{1,10}", value) or int(value) > _MOST_USES:
+        raise ValueError(f"must be a number from 0 to {_MOST_USES}, or -1 for any number of times")
+    return int(value)
+
+
+def _quotas(value: object) -> object:
+    """Take a list apart; a default comes as it is."""
+    if not isinstance(value, str):
+        return value
+    names = frozenset(name for part in value.split(",") if (name := part.strip()))
+    if not names or len(names) > MAX_QUOTAS:
+        raise ValueError(f"must name 1 to {MAX_QUOTAS} quotas, separated by commas, or be '*'")
+    return names
+
+
 class AdapterAnnotations(Model):
     """Our settings for one adapter: annotations under ``mixer.dev/`` of a WasmPlugin.
 
@@ -90,6 +113,9 @@ class AdapterAnnotations(Model):
         log_level: The least severe message that is logged.
         compat: ``envoy`` or ``lenient``: the answer where SDKs do not take Envoy's.
         allowed_capabilities: The only host calls and callbacks, separated by commas; None for all.
+        valid_duration: Seconds that an answer holds where the module does not say.
+        valid_use_count: How often it may be used again; negative for any number of times.
+        quotas: Names of those that the adapter answers for, separated by commas; ``*`` for all.
     """
 
     model_config = ConfigDict(
@@ -111,6 +137,9 @@ class AdapterAnnotations(Model):
     log_level: Choice[LogLevel] = LogLevel.INFO
     compat: Choice[Compat] = Compat.ENVOY
     allowed_capabilities: Annotated[frozenset[str] | None, BeforeValidator(_capabilities)] = None
+    valid_duration: ValidDuration | None = None
+    valid_use_count: Annotated[int | None, BeforeValidator(_use_count)] = None
+    quotas: Annotated[frozenset[str], BeforeValidator(_quotas)] = frozenset()
 
     @field_validator("*", mode="before")
     @classmethod

@@ -133,6 +133,11 @@ class WasmPlugin:
         return self.metadata.annotations.service is not None
 
     @property
+    def quotas(self) -> frozenset[str]:
+        """Annotation ``mixer.dev/quotas``: the names, or ``*``."""
+        return self.metadata.annotations.quotas
+
+    @property
     def root_id(self) -> str:
         """Annotation ``mixer.dev/root-id``, or ``spec.pluginName`` as Istio does, or empty."""
         annotated = self.metadata.annotations.root_id

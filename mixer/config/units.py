@@ -100,5 +100,8 @@ CpuLimit = Annotated[float, BeforeValidator(duration_between("1ms", "60s"))]
 Backoff = Annotated[float, BeforeValidator(duration_between("10ms", "1h"))]
 """Seconds between two starts."""
 
+ValidDuration = Annotated[float, BeforeValidator(duration_between("0s", "24h"))]
+"""Seconds that an answer holds."""
+
 VmAge = Annotated[float, BeforeValidator(duration_between("1s", "8760h"))]
 """Seconds that a VM lives."""

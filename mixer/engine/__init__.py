@@ -4,7 +4,9 @@ from mixer.engine.adapter import Adapter, AdapterState
 from mixer.engine.decision import Decision, Response, Verdict
 from mixer.engine.engine import Engine
 from mixer.engine.pending import PendingDecision
+from mixer.engine.record import Record
 from mixer.engine.request import Request
+from mixer.engine.validity import Validity
 
 __all__ = [
     "Adapter",
@@ -12,7 +14,9 @@ __all__ = [
     "Decision",
     "Engine",
     "PendingDecision",
+    "Record",
     "Request",
     "Response",
+    "Validity",
     "Verdict",
 ]

@@ -10,6 +10,7 @@ from mixer.config import FailStrategy, Problem, WasmPlugin
 from mixer.engine.failure import CONFIGURATION, URL, AdapterFailure, LoadFailure
 from mixer.engine.guest_log import GuestLog
 from mixer.engine.match import matcher
+from mixer.engine.said import NOTHING, Said
 from mixer.engine.tenant import VmOwner
 from mixer.engine.token_bucket import TokenBucket
 from mixer.proxywasm import (
@@ -49,6 +50,7 @@ class AdapterStats:
 
     Attributes:
         requests: Streams that were opened in it.
+        reports: Records that it was told of.
         denied: Requests that it answered.
         failures: Traps, and other ways to let a request down.
         starts: Of its VM, failed ones included.
@@ -56,6 +58,7 @@ class AdapterStats:
     """
 
     requests: int = 0
+    reports: int = 0
     denied: int = 0
     failures: int = 0
     starts: int = 0
@@ -66,6 +69,19 @@ class AdapterStats:
             f"{self.requests} requests, {self.denied} denied, {self.failures} failures, "
             f"VM started {self.starts} times"
         )
+
+
+_NS = 1_000_000_000
+
+
+def _default_of(plugin: WasmPlugin) -> Said:
+    """What its configuration says of the answers of a plugin."""
+    given = plugin.metadata.annotations
+    if given.valid_duration is None and given.valid_use_count is None:
+        return NOTHING
+    duration = given.valid_duration
+    nanoseconds = None if duration is None else round(duration * _NS)
+    return Said(duration=nanoseconds, use_count=given.valid_use_count)
 
 
 class Adapter:
@@ -97,6 +113,7 @@ class Adapter:
         self._failed_field = URL
         self.stats = AdapterStats()
         self.matches = matcher(plugin.spec.match)
+        self.says = _default_of(plugin)
         self.fails_open = plugin.fail_strategy is FailStrategy.FAIL_OPEN
         self._on_change = on_change
         self._clock = clock

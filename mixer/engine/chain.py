@@ -8,12 +8,14 @@ adapter pauses the request for a callout, the chain waits as well; see `mixer.en
 from collections.abc import Callable, Generator, Iterable, Iterator
 
 from mixer.engine.adapter import Adapter
+from mixer.engine.agreement import granted_by, said_by, validity_of
 from mixer.engine.answer_path import AnswerPath
 from mixer.engine.decision import Decision, Response, Verdict
 from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.pausing import PAUSED_FOR_EVER, Paused, living, may_resume
 from mixer.engine.request import Request
 from mixer.engine.response_headers import response_headers
+from mixer.engine.validity import Validity
 from mixer.proxywasm import HttpMessage, HttpStream, Outcome, SavedStream, StreamContext
 from mixer.vm import TrapError
 
@@ -171,7 +173,12 @@ class Chain:
             response_headers=response_headers(stream.filter_state) if stream.filter_state else (),
             body=stream.request.body if stream.request.body_changed else None,
             failed_open=tuple(self._failed_open),
+            validity=self._validity(),
+            granted=granted_by(self._open) if stream.filter_state else None,
         )
+
+    def _validity(self) -> Validity | None:
+        return None if self._failed_open else validity_of(self._open)
 
     def _finish_answer(self, adapter: Adapter) -> Steps:
         """Let the answer pass the response callbacks of the adapters that have any, as in Envoy."""
@@ -193,6 +200,7 @@ class Chain:
         local = self._stream.local_response
         assert local is not None
         adapter.stats.denied += 1
+        context = self._open.get(adapter)
         return Decision(
             Verdict.DENY,
             adapters=self._names(),
@@ -200,6 +208,8 @@ class Chain:
             reason=local.details,
             response=response,
             failed_open=tuple(self._failed_open),
+            validity=self._validity(),
+            code=None if context is None else said_by(adapter, context).code,
         )
 
     def failed(self, failure: AdapterFailure) -> Decision:

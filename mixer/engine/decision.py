@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mixer.attributes import HeaderChange, Pair
+from mixer.engine.validity import Validity
 
 
 class Verdict(StrEnum):
@@ -77,6 +78,10 @@ class Decision:
         response_headers: Headers to add to the upstream's response.
         body: The new request body where an adapter changed it, else None.
         failed_open: Adapters that failed and were passed over.
+        validity: How long and how often the caller may use it again for requests alike; None where
+            an adapter that ran did not say.
+        code: gRPC code that the adapter gave its denial; None where it gave none.
+        granted: Amount of a quota; None where none was asked for, or an adapter did not say.
     """
 
     verdict: Verdict
@@ -88,3 +93,6 @@ class Decision:
     response_headers: tuple[Pair, ...] = ()
     body: bytes | None = field(default=None, repr=False)
     failed_open: tuple[str, ...] = ()
+    validity: Validity | None = field(default=None, compare=False)
+    code: int | None = None
+    granted: int | None = None

@@ -13,6 +13,9 @@ from mixer.engine.decision import Decision, VerdictCounts
 from mixer.engine.failure import CAPABILITIES, DIGEST, URL, LoadFailure
 from mixer.engine.notices import notices
 from mixer.engine.pending import PendingDecision, decide
+from mixer.engine.quotas import UNKNOWN_QUOTA, QuotaAdapters
+from mixer.engine.record import Record
+from mixer.engine.reporting import loggers, report
 from mixer.engine.request import Request
 from mixer.engine.scheduling import scheduler_of_this_thread
 from mixer.engine.sharing import open_stores, shared_services
@@ -45,6 +48,9 @@ class Engine:
         decisions: How many were made or begun.
         decision_timeout: Seconds that a front end waits for a pending decision at the most.
         verdicts: How many of them came to which verdict.
+        allocations: How many quotas were asked for.
+        allocation_verdicts: How many of them came to which verdict.
+        reports: How many records the adapters were told of.
         services: What the adapters share: data, queues, metrics. It outlives their VMs.
 
     Raises:
@@ -68,9 +74,14 @@ class Engine:
         self._owners = VmOwners(self.services, configuration.mixer.limits.max_isolated_streams)
         self.adapters = tuple(self._adapter(p, on_change) for p in configuration.plugins)
         self._filters = tuple(a for a in self.adapters if not a.plugin.is_service)
+        self._loggers = loggers(self._filters)
+        self._quotas = QuotaAdapters(self._filters)
         self.decisions = 0
+        self.allocations = 0
+        self.reports = 0
         self.decision_timeout = configuration.mixer.limits.decision_timeout
         self.verdicts = VerdictCounts()
+        self.allocation_verdicts = VerdictCounts()
         for adapter in self.adapters:
             adapter.start()
 
@@ -120,6 +131,28 @@ class Engine:
         """
         self.decisions += 1
         return decide(Chain(self._filters, request), self.verdicts)
+
+    def allocate(self, request: Request, quota: str) -> Decision | PendingDecision:
+        """Ask for an amount of a quota; never raises for what an adapter does.
+
+        Args:
+            request: Its attributes tell the quota (``mixer.quota``), and what its dimensions are.
+            quota: The name.
+
+        Returns:
+            A decision whose `Decision.granted` is the least that the adapters grant.
+        """
+        self.allocations += 1
+        serving = self._quotas.serving(quota)
+        if not serving:
+            self.allocation_verdicts.add(UNKNOWN_QUOTA.verdict)
+            return UNKNOWN_QUOTA
+        return decide(Chain(serving, request), self.allocation_verdicts)
+
+    def report(self, record: Record) -> None:
+        """Tell the adapters of a request that is over; never raises for what an adapter does."""
+        self.reports += 1
+        report(self._loggers, record)
 
     def shut_down(self, finished: Callable[[], None]) -> None:
         """End every plugin in good order; there must be no requests any more.

@@ -42,6 +42,9 @@ class StreamAccess(Context):
         root: The plugin.
         stream: The request, shared by all adapters of the chain.
         reads: Where to record what the module reads, or None.
+
+    Attributes:
+        said: The properties that this plugin set, by path; None where it set none.
     """
 
     __slots__ = (
@@ -52,6 +55,7 @@ class StreamAccess(Context):
         "_state",
         "_wake",
         "root",
+        "said",
         "stream",
     )
 
@@ -66,6 +70,7 @@ class StreamAccess(Context):
         self._wake: Callable[[], None] | None = None
         self._request = MessageView(stream.request)
         self._response: MessageView | None = None
+        self.said: dict[bytes, bytes] | None = None
 
     def wait(self, wake: Callable[[], None]) -> None:
         """Have `wake` called once the module resumed, answered or closed this paused stream.
@@ -243,6 +248,9 @@ class StreamAccess(Context):
         elif path in self.root.prototypes:
             stream.state = stream.state.declare(path, self.root.prototypes[path])
         stream.filter_state[path] = value
+        if self.said is None:
+            self.said = {}
+        self.said[path] = value
         if path == _NEED_REBUILD and value == b"true":
             self.vm.want_rebuild()
         return Status.OK

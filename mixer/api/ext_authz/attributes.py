@@ -172,6 +172,7 @@ _FROM_TEXT: dict[Kind, Callable[[str], Value]] = {
     Kind.BOOL: lambda text: text == "true",
 }
 _SHORT = {full: short for short, full in LEGACY_NAMES.items()}
+_NOT_OF_PROXIES = ("plugin_", "mixer.")
 
 
 def _extension(name: str, kind: Kind) -> Resolver:
@@ -194,7 +195,9 @@ RESOLVERS = MappingProxyType(
     | {
         name: _extension(name, kind)
         for name, kind in VOCABULARY.items()
-        if name not in _FROM_MESSAGE and kind in _FROM_TEXT and not name.startswith("plugin_")
+        if name not in _FROM_MESSAGE
+        and kind in _FROM_TEXT
+        and not name.startswith(_NOT_OF_PROXIES)
     }
 )
 """How to compute each attribute from a `CheckSource`."""

@@ -1,0 +1,38 @@
+"""What the adapters of a chain said of their answers, taken together."""
+
+from collections.abc import Mapping
+
+from mixer.engine.adapter import Adapter
+from mixer.engine.said import NOTHING, Said, SaidError, what_was_said
+from mixer.engine.validity import Validity, shortest
+from mixer.proxywasm import StreamContext
+
+Contexts = Mapping[Adapter, StreamContext]
+
+
+def said_by(adapter: Adapter, context: StreamContext) -> Said:
+    """What one adapter said; nothing, and a failure of it, where that makes no sense."""
+    try:
+        return what_was_said(context.said)
+    except SaidError as error:
+        adapter.note_failure(str(error))
+        return NOTHING
+
+
+def validity_of(contexts: Contexts) -> Validity | None:
+    """How long the answer of a chain holds: as the shortest; None if one adapter did not say."""
+    found = []
+    for adapter, context in contexts.items():
+        if context.said is None and adapter.says is NOTHING:
+            return None
+        validity = said_by(adapter, context).validity(adapter.says)
+        if validity is None:
+            return None
+        found.append(validity)
+    return shortest(found)
+
+
+def granted_by(contexts: Contexts) -> int | None:
+    """What is granted of a quota: the least that an adapter grants; None if none said."""
+    said = (said_by(a, c).granted for a, c in contexts.items() if c.said is not None)
+    return min((amount for amount in said if amount is not None), default=None)

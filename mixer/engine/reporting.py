@@ -1,0 +1,58 @@
+"""Telling adapters of requests that are over.
+
+As at the end of a stream in Envoy, an adapter is asked to log it (``proxy_on_log``). Its context
+never saw the request pass, so that no other callback but those of a context's life is made.
+"""
+
+from collections.abc import Iterable
+
+from mixer.engine.adapter import Adapter
+from mixer.engine.failure import AdapterFailure
+from mixer.engine.record import Record
+from mixer.proxywasm import HttpMessage, HttpStream
+from mixer.vm import TrapError
+
+_LOGS = "proxy_on_log"
+
+
+def loggers(adapters: Iterable[Adapter]) -> tuple[Adapter, ...]:
+    """Those whose module logs, and may."""
+    return tuple(a for a in adapters if _logs(a))
+
+
+def _logs(adapter: Adapter) -> bool:
+    if adapter.module is None:
+        return False
+    allowed = adapter.plugin.allowed_capabilities
+    exported = any(export.name == _LOGS for export in adapter.module.module.exports)
+    return exported and (allowed is None or _LOGS in allowed)
+
+
+def report(adapters: Iterable[Adapter], record: Record) -> None:
+    """Tell adapters of a record; what one of them does harms no other."""
+    for adapter in adapters:
+        if adapter.matches is not None and not adapter.matches(record.attributes):
+            continue
+        try:
+            _log(adapter, record)
+        except AdapterFailure as failure:
+            adapter.note_failure(failure.reason)
+        except TrapError as trap:
+            adapter.crashed(trap)
+
+
+def _log(adapter: Adapter, record: Record) -> None:
+    adapter.stats.reports += 1
+    context = adapter.open(_stream(record))
+    context.log_stream()
+    context.delete()
+
+
+def _stream(record: Record) -> HttpStream:
+    """A stream of its own for each adapter: what one sets is nothing to another one."""
+    response = record.response_headers
+    return HttpStream(
+        HttpMessage(record.headers),
+        record.attributes,
+        None if response is None else HttpMessage(response, trailers=record.response_trailers),
+    )
