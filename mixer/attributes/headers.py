@@ -190,6 +190,10 @@ class HeaderMap(Mapping[str, str]):
         pairs = None if self._pairs is None else list(self._pairs)
         return dict(self._noted), pairs, dict(self._removed)
 
+    def reset(self) -> None:
+        """Forget every change."""
+        self._noted, self._pairs, self._removed = {}, None, {}
+
     def restore(self, saved: SavedHeaders) -> None:
         """Forget every change since `save`."""
         self._noted, self._pairs, self._removed = saved

@@ -20,6 +20,7 @@ from mixer.config.problem import ConfigError, Problem
 from mixer.config.service import (
     AdapterDefaults,
     CompileCache,
+    DecisionCacheLimits,
     Listener,
     MixerSpec,
     Protocol,
@@ -44,6 +45,7 @@ __all__ = [
     "CompileCache",
     "ConfigError",
     "Configuration",
+    "DecisionCacheLimits",
     "DynamicUpstream",
     "FailStrategy",
     "Listener",

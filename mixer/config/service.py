@@ -168,6 +168,18 @@ class SharedState(Model):
     max_queue_bytes: StateSize = 16 * MIB
 
 
+class DecisionCacheLimits(Model):
+    """How much is kept of decisions that adapters give a validity.
+
+    Attributes:
+        max_entries: Decisions, 0 to 10000000; with 0 none is kept.
+        max_bytes: What they take, roughly, 64Ki to 16Gi; a quantity in YAML.
+    """
+
+    max_entries: Annotated[int, Field(ge=0, le=10_000_000)] = 10_000
+    max_bytes: StateSize = 64 * MIB
+
+
 class MixerSpec(Model):
     """Settings of the service; every field has a default.
 
@@ -177,6 +189,7 @@ class MixerSpec(Model):
         shutdown: How it ends.
         adapter_defaults: Limits of an adapter that has no annotation for them.
         compile_cache: Where compiled modules are kept.
+        decision_cache: How much is kept of decisions.
         state: What adapters share.
         telemetry: Who is told what the service counts.
         clusters: What callouts may reach; names and aliases are unique.
@@ -188,6 +201,7 @@ class MixerSpec(Model):
     shutdown: Shutdown = Shutdown()
     adapter_defaults: AdapterDefaults = AdapterDefaults()
     compile_cache: CompileCache = Field(default_factory=CompileCache)
+    decision_cache: DecisionCacheLimits = DecisionCacheLimits()
     state: SharedState = SharedState()
     telemetry: Telemetry = Telemetry()
     clusters: Annotated[Items[Cluster], AfterValidator(check_unique)] = ()

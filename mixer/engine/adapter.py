@@ -20,6 +20,7 @@ from mixer.proxywasm import (
     PluginSettings,
     PluginStartError,
     ProxyWasmModule,
+    Reads,
     RootContext,
     StreamContext,
     VmClosedError,
@@ -193,8 +194,12 @@ class Adapter:
         if changed:
             self._on_change(self)
 
-    def open(self, stream: HttpStream) -> StreamContext:
+    def open(self, stream: HttpStream, reads: Reads | None = None) -> StreamContext:
         """Begin a stream in this adapter, starting its VM anew if that is due.
+
+        Args:
+            stream: The request.
+            reads: Told of what the module reads, or None.
 
         Raises:
             AdapterFailure: There is no VM now.
@@ -205,7 +210,7 @@ class Adapter:
             root = self.owner.acquire(self) if self.owner is not None else None
             if root is None:
                 raise AdapterFailure(self.name, f"adapter_{self.state}", may_fail_open=True)
-        return StreamContext(root, stream)
+        return StreamContext(root, stream, reads)
 
     def crashed(self, error: TrapError) -> AdapterFailure:
         """Give up the VM after a trap, and return the failure to answer with."""

@@ -1,6 +1,6 @@
 """What the adapters of a chain said of their answers, taken together."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from mixer.engine.adapter import Adapter
 from mixer.engine.said import NOTHING, Said, SaidError, what_was_said
@@ -30,6 +30,17 @@ def validity_of(contexts: Contexts) -> Validity | None:
             return None
         found.append(validity)
     return shortest(found)
+
+
+def heed_time(contexts: Contexts, asked: Collection[Adapter]) -> bool:
+    """Whether all adapters that asked for the time said themselves how long their answer holds.
+
+    One that looks for the end of a token knows how long that is; its configuration does not.
+    """
+    return all(
+        adapter in contexts and said_by(adapter, contexts[adapter]).duration is not None
+        for adapter in asked
+    )
 
 
 def granted_by(contexts: Contexts) -> int | None:

@@ -8,8 +8,9 @@ adapter pauses the request for a callout, the chain waits as well; see `mixer.en
 from collections.abc import Callable, Generator, Iterable, Iterator
 
 from mixer.engine.adapter import Adapter
-from mixer.engine.agreement import granted_by, said_by, validity_of
+from mixer.engine.agreement import granted_by, heed_time, said_by, validity_of
 from mixer.engine.answer_path import AnswerPath
+from mixer.engine.cache.trace import Trace
 from mixer.engine.decision import Decision, Response, Verdict
 from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.pausing import PAUSED_FOR_EVER, Paused, living, may_resume
@@ -46,6 +47,7 @@ class Chain:
     Args:
         adapters: In the order in which they run.
         request: What to decide about.
+        trace: Where to note what the decision follows from, or None.
     """
 
     __slots__ = (
@@ -56,14 +58,17 @@ class Chain:
         "_open",
         "_request",
         "_stream",
+        "_trace",
     )
 
-    def __init__(self, adapters: Iterable[Adapter], request: Request) -> None:
+    def __init__(
+        self, adapters: Iterable[Adapter], request: Request, trace: Trace | None = None
+    ) -> None:
         self._adapters = adapters
         self._request = request
-        self._stream = HttpStream(
-            HttpMessage(request.headers, request.body or b""), request.attributes
-        )
+        self._trace = trace
+        attributes = request.attributes if trace is None else trace.bag(request.attributes)
+        self._stream = HttpStream(HttpMessage(request.headers, request.body or b""), attributes)
         self._open: dict[Adapter, StreamContext] = {}
         self._bodies: list[Adapter] = []
         self._failed_open: list[str] = []
@@ -90,7 +95,7 @@ class Chain:
         return decision
 
     def _matching(self) -> Iterator[Adapter]:
-        attributes = self._request.attributes
+        attributes = self._stream.attributes
         for adapter in self._adapters:
             if adapter.matches is None or adapter.matches(attributes):
                 yield adapter
@@ -114,6 +119,8 @@ class Chain:
             Answer: The adapter answered.
             AdapterFailure: It failed, and may not be passed over.
         """
+        if self._trace is not None:
+            self._trace.by = adapter
         try:
             return step(adapter)
         except TrapError as trap:
@@ -131,7 +138,10 @@ class Chain:
 
     def _headers(self, adapter: Adapter) -> Outcome:
         adapter.stats.requests += 1
-        context = self._open[adapter] = adapter.open(self._stream)
+        trace = self._trace
+        if trace is not None:
+            trace.told_headers()
+        context = self._open[adapter] = adapter.open(self._stream, trace)
         outcome = context.on_request_headers(end_of_stream=not self._request.has_body)
         if outcome is Outcome.HOLD:
             return self._hold(adapter, context)
@@ -148,6 +158,8 @@ class Chain:
 
     def _body(self, adapter: Adapter) -> Outcome:
         context = living(adapter, self._open[adapter])
+        if self._trace is not None:
+            self._trace.told_body()
         outcome = context.on_request_body(end_of_stream=self._request.body_complete)
         return _settle(adapter, context, outcome)
 
@@ -178,7 +190,11 @@ class Chain:
         )
 
     def _validity(self) -> Validity | None:
-        return None if self._failed_open else validity_of(self._open)
+        validity = None if self._failed_open else validity_of(self._open)
+        trace = self._trace
+        if trace is not None and validity is not None:
+            trace.volatile |= not heed_time(self._open, trace.asked_time)
+        return validity
 
     def _finish_answer(self, adapter: Adapter) -> Steps:
         """Let the answer pass the response callbacks of the adapters that have any, as in Envoy."""
@@ -191,6 +207,8 @@ class Chain:
     def _passed_back(self) -> Generator[Paused, None, Response]:
         local = self._stream.local_response
         assert local is not None
+        if self._trace is not None:
+            self._trace.by = None
         interested = [a for a, c in self._open.items() if _sees_responses(a, c)]
         if not interested:
             return Response(local.status, local.headers, local.body)
@@ -224,6 +242,8 @@ class Chain:
         )
 
     def _delete_contexts(self) -> None:
+        if self._trace is not None:
+            self._trace.decided = True
         for adapter, context in self._open.items():
             if context.vm.closed:
                 continue
@@ -231,6 +251,8 @@ class Chain:
                 context.delete()
             except TrapError as trap:  # the decision stands; only the VM is lost
                 adapter.crashed(trap)
+                if self._trace is not None:
+                    self._trace.volatile = True
 
 
 def _sees_responses(adapter: Adapter, context: StreamContext) -> bool:

@@ -8,6 +8,7 @@ from types import TracebackType
 from mixer.callouts.ports import Callouts, NoCallouts
 from mixer.config import Configuration, Problem, WasmPlugin
 from mixer.engine.adapter import Adapter, AdapterState
+from mixer.engine.cache import DecisionCache, Trace
 from mixer.engine.chain import Chain
 from mixer.engine.decision import Decision, VerdictCounts
 from mixer.engine.failure import CAPABILITIES, DIGEST, URL, LoadFailure
@@ -51,6 +52,7 @@ class Engine:
         allocations: How many quotas were asked for.
         allocation_verdicts: How many of them came to which verdict.
         reports: How many records the adapters were told of.
+        cache: The decisions that adapters allow to be kept.
         services: What the adapters share: data, queues, metrics. It outlives their VMs.
 
     Raises:
@@ -76,6 +78,8 @@ class Engine:
         self._filters = tuple(a for a in self.adapters if not a.plugin.is_service)
         self._loggers = loggers(self._filters)
         self._quotas = QuotaAdapters(self._filters)
+        limits = configuration.mixer.decision_cache
+        self.cache = DecisionCache(limits, {a.name: a for a in self._filters})
         self.decisions = 0
         self.allocations = 0
         self.reports = 0
@@ -130,7 +134,23 @@ class Engine:
             The decision; a pending one only where an adapter waits for a callout.
         """
         self.decisions += 1
-        return decide(Chain(self._filters, request), self.verdicts)
+        if self.cache.in_use:
+            return self._decide_with_cache(request)
+        decision = decide(Chain(self._filters, request), self.verdicts)
+        if isinstance(decision, Decision):
+            self.cache.note(decision)
+        return decision
+
+    def _decide_with_cache(self, request: Request) -> Decision | PendingDecision:
+        known = self.cache.find(request)
+        if known is not None:
+            self.verdicts.add(known.verdict)
+            return known
+        trace = Trace()
+        decision = decide(Chain(self._filters, request, trace), self.verdicts)
+        if isinstance(decision, Decision):
+            self.cache.keep(request, trace, decision)
+        return decision
 
     def allocate(self, request: Request, quota: str) -> Decision | PendingDecision:
         """Ask for an amount of a quota; never raises for what an adapter does.

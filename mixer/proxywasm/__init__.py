@@ -41,7 +41,7 @@ from mixer.proxywasm.local_reply import local_reply
 from mixer.proxywasm.message_view import Outcome
 from mixer.proxywasm.metrics import BUCKETS, Metric, MetricSnapshot, MetricStore, MetricType
 from mixer.proxywasm.pairs import deserialize
-from mixer.proxywasm.reads import ReadSet
+from mixer.proxywasm.reads import Reads, ReadSet
 from mixer.proxywasm.scheduling import Cancel, LoopScheduler, ManualScheduler, Scheduler
 from mixer.proxywasm.services import LogSink, Services
 from mixer.proxywasm.stream_context import StreamContext
@@ -79,6 +79,7 @@ __all__ = [
     "PluginStartError",
     "ProxyWasmModule",
     "ReadSet",
+    "Reads",
     "RootContext",
     "SavedStream",
     "Scheduler",

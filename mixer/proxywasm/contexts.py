@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mixer.proxywasm.callout_view import CalloutView
     from mixer.proxywasm.filter_state import Prototype
     from mixer.proxywasm.http_stream import LocalResponse
-    from mixer.proxywasm.reads import ReadSet
+    from mixer.proxywasm.reads import Reads
     from mixer.proxywasm.services import LogSink
     from mixer.proxywasm.wasm_vm import WasmVm
     from mixer.vm import GuestFunction
@@ -63,7 +63,7 @@ class Context:
     def __init__(self, vm: WasmVm, context_id: int) -> None:
         self.vm = vm
         self.id = context_id
-        self.reads: ReadSet | None = None
+        self.reads: Reads | None = None
         self._prototypes: dict[bytes, Prototype] | None = None
 
     @property

@@ -58,11 +58,11 @@ class PluginActivation:
 class StreamActivation(AttributeActivation):
     """What an expression can name in a stream: attributes, then the plugin, then what was set."""
 
-    __slots__ = ("_root", "_stream")
+    __slots__ = ("_own_property", "_stream")
 
     def __init__(self, context: StreamAccess) -> None:
         super().__init__(context.attribute)
-        self._root = context.root
+        self._own_property = context.own_property
         self._stream = context.stream
 
     def find(self, name: str) -> Any:
@@ -72,7 +72,7 @@ class StreamActivation(AttributeActivation):
         value = super().find(name)
         if value is not ABSENT:
             return value
-        own = self._root.plugin_property(name)
+        own = self._own_property(name)
         if own is not None:
             return own
         path = name.encode(errors="surrogateescape")

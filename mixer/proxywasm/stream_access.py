@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from mixer.attributes import HeaderMap, Value
     from mixer.cel import Activation
     from mixer.proxywasm.http_stream import HttpStream, LocalResponse
-    from mixer.proxywasm.reads import ReadSet
+    from mixer.proxywasm.reads import Reads
 
 _FILTER_STATE = "filter_state"
+_VM_MEMORY = "plugin_vm_memory"
 _NEED_REBUILD = b"wasm_need_rebuild"
 """Higress's: later streams are to have a new VM."""
 
@@ -59,7 +60,7 @@ class StreamAccess(Context):
         "stream",
     )
 
-    def __init__(self, root: RootContext, stream: HttpStream, reads: ReadSet | None = None) -> None:
+    def __init__(self, root: RootContext, stream: HttpStream, reads: Reads | None = None) -> None:
         super().__init__(root.vm, root.vm.next_context_id())
         self.root = root
         self.stream = stream
@@ -117,6 +118,9 @@ class StreamAccess(Context):
 
     def log(self, level: LogLevel, message: str) -> None:
         """See `Context.log`."""
+        if self.reads is not None:
+            sink = self.root.settings.log or self.vm.services.log
+            self.reads.logged(sink, level, message)
         self.root.log(level, message)
 
     def charge(self, size: int) -> bool:
@@ -216,12 +220,18 @@ class StreamAccess(Context):
     def _own_property(self, parts: tuple[str, ...]) -> Value | None:
         """What the plugin has, what modules set, and what older proxies had."""
         first, rest = parts[0], parts[1:]
-        known = self.root.plugin_property(first)
+        known = self.own_property(first)
         if known is None:
             known = self._set_property(first, whole=not rest)
         if known is None:
             return look_up_older(self.stream.attributes.get, parts)
         return walk(known, rest)
+
+    def own_property(self, name: str) -> Value | None:
+        """What the plugin can know of itself; None where that is nothing."""
+        if name == _VM_MEMORY and self.reads is not None:
+            self.reads.saw_volatile()
+        return self.root.plugin_property(name)
 
     def _set_property(self, name: str, *, whole: bool) -> Value | None:
         path = name.encode(errors="surrogateescape")
@@ -252,6 +262,8 @@ class StreamAccess(Context):
             self.said = {}
         self.said[path] = value
         if path == _NEED_REBUILD and value == b"true":
+            if self.reads is not None:
+                self.reads.saw_volatile()
             self.vm.want_rebuild()
         return Status.OK
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mixer.proxywasm.contexts import RootContext
     from mixer.proxywasm.http_stream import HttpStream, LocalResponse
-    from mixer.proxywasm.reads import ReadSet
+    from mixer.proxywasm.reads import Reads
     from mixer.vm import GuestFunction
 
 
@@ -32,7 +32,7 @@ class StreamContext(StreamAccess):
 
     __slots__ = ()
 
-    def __init__(self, root: RootContext, stream: HttpStream, reads: ReadSet | None = None) -> None:
+    def __init__(self, root: RootContext, stream: HttpStream, reads: Reads | None = None) -> None:
         super().__init__(root, stream, reads)
         root.vm.contexts[self.id] = self
         self.vm.call(self, self.vm.callbacks.on_context_create, self.id, root.id)

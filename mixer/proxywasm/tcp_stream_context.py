@@ -13,7 +13,7 @@ from mixer.proxywasm.tcp_lifecycle import TcpEvent, TcpState, advance
 from mixer.proxywasm.tcp_stream import Peer
 
 if TYPE_CHECKING:
-    from mixer.proxywasm.reads import ReadSet
+    from mixer.proxywasm.reads import Reads
     from mixer.proxywasm.tcp_stream import TcpFlow, TcpStream
     from mixer.vm import GuestFunction
 
@@ -35,7 +35,7 @@ class TcpStreamContext(Context):
 
     __slots__ = ("_resumed", "_state", "root", "stream")
 
-    def __init__(self, root: RootContext, stream: TcpStream, reads: ReadSet | None = None) -> None:
+    def __init__(self, root: RootContext, stream: TcpStream, reads: Reads | None = None) -> None:
         super().__init__(root.vm, root.vm.next_context_id())
         self.root = root
         self.stream = stream

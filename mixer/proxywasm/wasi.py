@@ -60,7 +60,7 @@ def clock_time_get(context: Context, clock: int, _precision: int, time: int) -> 
     if clock not in (_REALTIME, _MONOTONIC):
         return NOTSUP
     if context.reads is not None:
-        context.reads.clock = True
+        context.reads.saw_clock()
     now = services.wall_clock() if clock == _REALTIME else services.monotonic_clock()
     context.vm.instance.memory.write_u64(time, now)
     return SUCCESS
@@ -79,7 +79,7 @@ def random_get(context: Context, buffer: int, size: int) -> int:
     if size > MAX_RANDOM_BYTES:
         return INVAL
     if context.reads is not None:
-        context.reads.random = True
+        context.reads.saw_random()
     if size:
         context.vm.instance.memory.write(buffer, context.vm.services.random(size))
     return SUCCESS

@@ -195,9 +195,7 @@ RESOLVERS = MappingProxyType(
     | {
         name: _extension(name, kind)
         for name, kind in VOCABULARY.items()
-        if name not in _FROM_MESSAGE
-        and kind in _FROM_TEXT
-        and not name.startswith(_NOT_OF_PROXIES)
+        if name not in _FROM_MESSAGE and kind in _FROM_TEXT and not name.startswith(_NOT_OF_PROXIES)
     }
 )
 """How to compute each attribute from a `CheckSource`."""

@@ -12,6 +12,8 @@ def sign(context: Context, arguments: bytes) -> bytes | Status:
     """See `mixer.proxywasm.foreign.signatures.sign`."""
     from mixer.proxywasm.foreign import signatures
 
+    if context.reads is not None:
+        context.reads.saw_random()  # as ECDSA does
     return signatures.sign(context, arguments)
 
 

@@ -37,7 +37,7 @@ def get_buffer_status(context: Context, buffer_type: int, size: int, flags: int)
 
 def _read(context: Context, kind: BufferType) -> bytes | None:
     if context.reads is not None:
-        context.reads.buffers.add(kind)
+        context.reads.saw_buffer(kind)
     return context.buffer(kind)
 
 
@@ -48,7 +48,7 @@ def set_buffer_bytes(
     if buffer_type > _MAX_BUFFER:
         return Status.BAD_ARGUMENT
     kind = _BUFFERS[buffer_type]
-    old = context.buffer(kind)
+    old = _read(context, kind)
     if old is None:
         return context.departs(CHANGE_ABSENT_BUFFER)
     taken = take(context, data, data_size)

@@ -28,7 +28,7 @@ def get_header_map_value(
         return _absent(context, context.absent_map(), value, value_size)
     found = headers.first(name)
     if context.reads is not None:
-        context.reads.headers[kind, name] = found
+        context.reads.saw_header(kind, name, found)
     if found is None:
         return _absent(context, vm.abi.traits.missing_header, value, value_size)
     return vm.give(found, value, value_size)
@@ -65,7 +65,7 @@ def get_header_map_size(context: Context, map_type: int, size: int) -> int:
 
 def _read_whole(context: Context, map_type: int) -> None:
     if context.reads is not None:
-        context.reads.whole_maps.add(_MAPS[map_type])
+        context.reads.saw_map(_MAPS[map_type])
 
 
 def add_header_map_value(
@@ -105,6 +105,9 @@ def _change(context: Context, map_type: int, change: Callable[..., None], *spans
         return context.departs(CHANGE_ABSENT_MAP)
     if taken is None:
         return Status.INTERNAL_FAILURE
+    if context.reads is not None:
+        name = None if change is _set_all else taken[0].lower()
+        context.reads.changed_header(_MAPS[map_type], name)
     change(headers, *taken)
     return Status.OK
 

@@ -31,7 +31,7 @@ def get_current_time(context: Context, time: int) -> int:
     """``proxy_get_current_time_nanoseconds``."""
     context.require_started()
     if context.reads is not None:
-        context.reads.clock = True
+        context.reads.saw_clock()
     context.vm.instance.memory.write_u64(time, context.vm.services.wall_clock())
     return Status.OK
 

@@ -40,6 +40,8 @@ def increment_metric(context: Context, metric_id: int, delta: int) -> int:
         return Status.NOT_FOUND
     if metric.type is MetricType.COUNTER and signed <= 0:
         return Status.BAD_ARGUMENT
+    if context.reads is not None:
+        context.reads.changed_metric(metric.add, signed)
     metric.add(signed)
     return Status.OK
 
@@ -50,6 +52,8 @@ def record_metric(context: Context, metric_id: int, value: int) -> int:
     metric = context.vm.metrics.find(metric_id)
     if metric is None:
         return Status.NOT_FOUND
+    if context.reads is not None:
+        context.reads.changed_metric(metric.record, value)
     metric.record(value)
     return Status.OK
 

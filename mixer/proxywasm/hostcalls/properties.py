@@ -19,7 +19,7 @@ def get_property(context: Context, path: int, path_size: int, data: int, size: i
     except NotALeaf:
         return Status.SERIALIZATION_FAILURE
     if context.reads is not None:
-        context.reads.properties[name] = value
+        context.reads.saw_property(name, value)
     if value is None:
         return Status.NOT_FOUND
     return context.vm.give(value, data, size)

@@ -4,7 +4,7 @@ from mixer.proxywasm.abi import BufferType, Status, StreamType
 from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.departures import NOT_PENDING, UNKNOWN_CONTEXT
 from mixer.proxywasm.hostcalls.signature import HostCall
-from mixer.proxywasm.hostcalls.taking import take
+from mixer.proxywasm.hostcalls.taking import note_volatile, take
 from mixer.proxywasm.http_stream import LocalResponse
 from mixer.proxywasm.pairs import deserialize
 
@@ -76,6 +76,8 @@ def set_effective_context(context: Context, context_id: int) -> int:
     target = vm.contexts.get(context_id) if context_id else vm.current
     if target is None:
         return context.departs(UNKNOWN_CONTEXT)
+    if target is not context:
+        note_volatile(context)  # what is read or done from now on is another stream's
     vm.instance.data = target
     return Status.OK
 

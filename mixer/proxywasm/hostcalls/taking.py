@@ -8,7 +8,7 @@ _LARGE = 64 * 1024
 def note_volatile(context: Context) -> None:
     """Record that what the module does follows from more than its request."""
     if context.reads is not None:
-        context.reads.volatile = True
+        context.reads.saw_volatile()
 
 
 def take(context: Context, *spans: int) -> list[bytes] | None:
