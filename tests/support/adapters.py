@@ -14,6 +14,16 @@ _IMPORTS = """
 (import "env" "proxy_remove_header_map_value" (func $remove (param i32 i32 i32) (result i32)))
 (import "env" "proxy_set_buffer_bytes" (func $body (param i32 i32 i32 i32 i32) (result i32)))
 (import "env" "proxy_set_property" (func $property (param i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_get_property" (func $read (param i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_get_header_map_pairs" (func $pairs (param i32 i32 i32) (result i32)))
+(import "env" "proxy_get_header_map_size" (func $size (param i32 i32) (result i32)))
+(import "env" "proxy_get_buffer_bytes"
+  (func $buffer (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_get_current_time_nanoseconds" (func $now (param i32) (result i32)))
+(import "env" "proxy_call_foreign_function"
+  (func $foreign (param i32 i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_get_metric" (func $metric (param i32 i32) (result i32)))
+(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
 (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
 (import "env" "proxy_close_stream" (func $close (param i32) (result i32)))
 (import "env" "proxy_send_local_response"
@@ -35,6 +45,7 @@ _IMPORTS = """
 (import "env" "proxy_done" (func $done (result i32)))
 (import "env" "proxy_set_tick_period_milliseconds" (func $tick (param i32) (result i32)))"""
 
+# `same` compares what was written to 0 (its address) and 4 (its size) with a text.
 _BASE = """
 (memory (export "memory") 1 64)
 (func (export "proxy_abi_version_0_2_1"))
@@ -45,7 +56,18 @@ _BASE = """
     (then (global.set $heap (i32.const 16384))))
   (global.get $heap)
   (global.set $heap (i32.add (global.get $heap) (local.get 0))))
-(func $deep (call $deep))"""
+(func $deep (call $deep))
+(func $same (param $n i32) (param $at i32) (param $wanted i32) (result i32)
+  (if (i32.ne (i32.load (i32.const 4)) (local.get $wanted)) (then (return (i32.const 0))))
+  (loop $next
+    (if (i32.eq (local.get $n) (local.get $wanted)) (then (return (i32.const 1))))
+    (if (i32.ne
+          (i32.load8_u (i32.add (local.get $at) (local.get $n)))
+          (i32.load8_u (i32.add (i32.load (i32.const 0)) (local.get $n))))
+      (then (return (i32.const 0))))
+    (local.set $n (i32.add (local.get $n) (i32.const 1)))
+    (br $next))
+  (i32.const 0))"""
 
 _SIGNATURES = {
     "proxy_on_context_create": ("(param i32 i32)", None),
@@ -158,6 +180,90 @@ def when(name: str, *steps: Step) -> Step:
     )
 
 
+def _where(call: Callable[[Texts], str], value: str | bytes | None, steps: Sequence[Step]) -> Step:
+    """Do something if a call finds anything, or just this value."""
+
+    def code(t: Texts) -> str:
+        then = f"(then {' '.join(step(t) for step in steps)})"
+        if value is not None:
+            then = f"(then (if (call $same (i32.const 0) {t.place(value)}) {then}))"
+        return f"(if (i32.eqz {call(t)}) {then})"
+
+    return code
+
+
+def where_header(name: str, value: str | None, *steps: Step) -> Step:
+    """Do something only for requests with a header, of this value unless it is None."""
+    return _where(
+        lambda t: f"(call $get (i32.const 0) {t.place(name)} (i32.const 0) (i32.const 4))",
+        value,
+        steps,
+    )
+
+
+def where_property(path: str, value: str | bytes | None, *steps: Step) -> Step:
+    """Do something only where there is a property, of this value unless it is None."""
+    return _where(
+        lambda t: f"(call $read {t.place(path)} (i32.const 0) (i32.const 4))", value, steps
+    )
+
+
+def where_body(value: str, *steps: Step) -> Step:
+    """In ``request_body``: do something only for this body."""
+    return _where(
+        lambda _: (
+            "(call $buffer (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 4))"
+        ),
+        value,
+        steps,
+    )
+
+
+def where_pairs(pairs: Sequence[tuple[bytes, bytes]], *steps: Step) -> Step:
+    """Do something only for requests with exactly these headers."""
+    return _where(
+        lambda _: "(call $pairs (i32.const 0) (i32.const 0) (i32.const 4))",
+        serialize(list(pairs)),
+        steps,
+    )
+
+
+def where_header_bytes(size: int, *steps: Step) -> Step:
+    """Do something only for requests whose headers have so many bytes."""
+    return lambda t: (
+        "(drop (call $size (i32.const 0) (i32.const 8)))"
+        f"(if (i32.eq (i32.load (i32.const 8)) (i32.const {size}))"
+        f" (then {' '.join(step(t) for step in steps)}))"
+    )
+
+
+def where_told(number: int, *steps: Step) -> Step:
+    """Do something only if the callback is told this number: of headers, or bytes of the body."""
+    return lambda t: (
+        f"(if (i32.eq (local.get 1) (i32.const {number}))"
+        f" (then {' '.join(step(t) for step in steps)}))"
+    )
+
+
+def call_foreign(name: str, arguments: str) -> Step:
+    """Call a foreign function."""
+    return lambda t: (
+        f"(drop (call $foreign {t.place(name)} {t.place(arguments)} (i32.const 0) (i32.const 0)))"
+    )
+
+
+def where_true(expression: str, *steps: Step) -> Step:
+    """Do something only where an expression is true (``expr_create``, ``expr_evaluate``)."""
+    return lambda t: (
+        f"(if (i32.eqz (call $foreign {t.place('expr_create')} {t.place(expression)}"
+        " (i32.const 48) (i32.const 52)))"
+        f" (then (if (i32.eqz (call $foreign {t.place('expr_evaluate')}"
+        " (i32.load (i32.const 48)) (i32.const 4) (i32.const 56) (i32.const 60)))"
+        " (then (if (i32.load8_u (i32.load (i32.const 56)))"
+        f" (then {' '.join(step(t) for step in steps)}))))))"
+    )
+
+
 def when_shared(key: str, *steps: Step) -> Step:
     """Do something only where a key of the shared data is set."""
     return lambda t: (
@@ -263,6 +369,10 @@ def if_remembered(*steps: Step) -> Step:
 
 remember = _plain("(i32.store (i32.const 40) (i32.const 1))")
 done = _plain("(drop (call $done))")
+read_clock = _plain("(drop (call $now (i32.const 8)))")
+read_random = _plain("(drop (call $random (i32.const 8) (i32.const 4)))")
+read_metric = _plain("(drop (call $metric (i32.load (i32.const 24)) (i32.const 8)))")
+"""Of the metric that was counted last."""
 trap = _plain("unreachable")
 trap_in_a_stream = _plain("(if (local.get 1) (then unreachable))")
 """For ``context_create``: the root context has no parent."""

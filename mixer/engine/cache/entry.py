@@ -59,7 +59,9 @@ class Entry:
         uses: How often it may still be used; negative is any number of times.
     """
 
-    __slots__ = ("_adapters", "_effects", "decision", "expires", "node", "size", "uses")
+    __slots__ = (
+        "_adapters", "_denied_by", "_effects", "decision", "expires", "node", "size", "uses"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -77,6 +79,10 @@ class Entry:
         self.decision = replace(decision, validity=_Rest(self, clock))
         self.size = size
         self._adapters = adapters
+        denied = decision.verdict is Verdict.DENY
+        self._denied_by = (
+            next(a for a in adapters if a.name == decision.adapter) if denied else None
+        )
         self._effects = tuple(effects)
 
     def use(self) -> Decision:
@@ -85,8 +91,8 @@ class Entry:
             self.uses -= 1
         for adapter in self._adapters:
             adapter.stats.requests += 1
-        if self.decision.verdict is Verdict.DENY:
-            self._adapters[-1].stats.denied += 1
+        if self._denied_by is not None:
+            self._denied_by.stats.denied += 1
         for effect, arguments in self._effects:
             effect(*arguments)
         return self.decision
