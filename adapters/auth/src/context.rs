@@ -5,9 +5,9 @@ use crate::decide::decide;
 use crate::host;
 use crate::reason::Reason;
 use crate::response::{denial, Accepts};
-use proxy_wasm::hostcalls;
+use mixer_host::root;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, BufferType, ContextType};
+use proxy_wasm::types::{Action, ContextType};
 use std::rc::Rc;
 
 #[derive(Default)]
@@ -19,20 +19,13 @@ impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        // An absent configuration is parsed as an empty one, which is refused.
-        let text = match size {
-            0 => None,
-            _ => hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size)
-                .ok()
-                .flatten(),
-        };
-        match Config::parse(&text.unwrap_or_default()) {
+        match Config::parse(&root::configuration(size)) {
             Ok(config) => {
                 self.config = Some(Rc::new(config));
                 true
             }
             Err(error) => {
-                host::log_error(&format!("auth: {error}"));
+                root::log_error(&format!("auth: {error}"));
                 false
             }
         }

@@ -1,12 +1,12 @@
 //! JSON Web Tokens (RFC 7519) in the compact form of RFC 7515.
 
 use crate::claims::{consumer_name, ClaimPath};
-use crate::json::parse_object;
 use crate::jwk::{Algorithm, Key};
 use crate::reason::Reason;
 use crate::source::Source;
 use crate::token_cache::{fingerprint, Proven, TokenCache};
 use base64ct::{Base64UrlUnpadded, Encoding};
+use mixer_host::json::parse_object;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::rc::Rc;

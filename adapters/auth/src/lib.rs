@@ -4,7 +4,6 @@ mod api_key;
 mod claims;
 mod config;
 mod decide;
-mod json;
 mod jwk;
 #[cfg(test)]
 mod jwk_tests;

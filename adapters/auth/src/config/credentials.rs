@@ -2,13 +2,12 @@
 
 use super::fields::{header_name, is_token, text};
 use super::keys::keys;
-use super::node::{Node, Object};
-use super::ConfigError;
 use crate::api_key::{ApiKey, ApiKeys};
 use crate::claims::{is_consumer_name, ClaimPath};
 use crate::jwt::{ClaimHeader, Jwt, Provider};
 use crate::path::hex_digit;
 use crate::source::{Place, Source};
+use mixer_host::config::{ConfigError, Node, Object};
 use std::collections::BTreeSet;
 
 const MAX_API_KEYS: usize = 4096;
@@ -30,6 +29,10 @@ const PROVIDER: [&str; 9] = [
     "consumer_prefix",
     "claim_headers",
 ];
+
+/// As in OpenID Connect's metadata, and as in Istio.
+const KEY_SET_ADDRESS: [(&str, &str); 2] = [("jwks_uri", NO_CALL), ("jwksUri", NO_CALL)];
+const NO_CALL: &str = "this module makes no network call, so the keys must be given in jwks";
 
 pub fn api_keys(node: Node) -> Result<ApiKeys, ConfigError> {
     let mut object = node.object(&["sources", "keys"])?;
@@ -146,7 +149,7 @@ pub fn jwt(node: Node) -> Result<Jwt, ConfigError> {
 }
 
 fn provider(node: Node) -> Result<Provider, ConfigError> {
-    let mut object = node.object(&PROVIDER)?;
+    let mut object = node.object_with_hints(&PROVIDER, &KEY_SET_ADDRESS)?;
     let consumer_claim = object.optional("consumer_claim").map(claim_path);
     let claim_headers = object.each("claim_headers", 0..=MAX_CLAIM_HEADERS, claim_header)?;
     Ok(Provider {

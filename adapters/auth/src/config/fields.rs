@@ -1,8 +1,8 @@
 //! Fields of the top level, and checks that several parts share.
 
-use super::node::{Node, Object};
-use super::{Config, ConfigError};
+use super::Config;
 use crate::source::Place;
+use mixer_host::config::{ConfigError, Node, Object};
 
 /// Names that frame the message or pick its route; overwriting them from a
 /// claim would change which request is sent, not who sends it.

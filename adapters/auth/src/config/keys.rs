@@ -1,8 +1,7 @@
 //! `jwks` and `algorithms` of a provider.
 
-use super::node::{Node, Object};
-use super::ConfigError;
 use crate::jwk::{Algorithm, Jwk, Key};
+use mixer_host::config::{ConfigError, Node, Object};
 
 const MAX_JWKS: usize = 64;
 

@@ -3,19 +3,18 @@
 mod credentials;
 mod fields;
 mod keys;
-mod node;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 use crate::api_key::ApiKeys;
-use crate::json;
 use crate::jwt::Jwt;
 use crate::response::Accepts;
 use crate::rules::{Rule, Who};
 use crate::source::Source;
-use node::Node;
-use std::fmt;
+use mixer_host::config::{parse, Node};
+
+pub use mixer_host::config::ConfigError;
 
 const ROOT: [&str; 7] = [
     "realm",
@@ -40,42 +39,9 @@ pub struct Config {
     pub allow_path_parameters: bool,
 }
 
-/// Where the mistake is and what would be right. It never holds a value of the
-/// configuration, which may be a secret.
-#[derive(Debug)]
-pub struct ConfigError {
-    pub path: String,
-    pub message: String,
-}
-
-impl ConfigError {
-    fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self.path.as_str() {
-            "" => write!(f, "the configuration {}", self.message),
-            path => write!(f, "{path} {}", self.message),
-        }
-    }
-}
-
 impl Config {
     pub fn parse(text: &[u8]) -> Result<Self, ConfigError> {
-        if text.trim_ascii().is_empty() {
-            let message =
-                "is empty: none was given, and at least one of api_keys and jwt is needed";
-            return Err(ConfigError::new("", message));
-        }
-        let value = json::parse(text)
-            .map_err(|error| ConfigError::new("", format!("is not valid JSON: {error}")))?;
-        Self::read(Node::root(value))
+        Self::read(parse(text, "at least one of api_keys and jwt is needed")?)
     }
 
     fn read(root: Node) -> Result<Self, ConfigError> {

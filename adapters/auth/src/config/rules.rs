@@ -1,11 +1,10 @@
 //! `rules` and `default`.
 
 use super::credentials::{claim_path, consumer};
-use super::node::{Node, Object};
-use super::ConfigError;
 use crate::claims::Requirement;
 use crate::path::normalise;
 use crate::rules::{Conditions, PathPattern, Rule, Who};
+use mixer_host::config::{ConfigError, Node, Object};
 
 const MAX_RULES: usize = 1000;
 

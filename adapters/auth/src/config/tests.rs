@@ -325,7 +325,11 @@ fn unknown_fields_are_named_before_anything_else() {
 
 #[test]
 fn a_name_that_may_be_a_secret_is_not_told() {
-    for name in ["k9-3fA81b2cD4", "sk_live_51H8xT2eZvKYlo2C", "0123456789abcdef"] {
+    for name in [
+        "k9-3fA81b2cD4",
+        "sk_live_51H8xT2eZvKYlo2C",
+        "0123456789abcdef",
+    ] {
         let message = error(&json!({"api_keys": {name: "alice"}}));
         assert!(!message.contains(name), "{message}");
         assert!(message.contains("is not a known field"), "{message}");

@@ -3,9 +3,47 @@
 //! Reading by hand instead of by derived deserializers keeps the module small,
 //! gives every mistake its path, and never quotes a value, which may be a secret.
 
-use super::ConfigError;
+use crate::json;
 use serde_json::{Map, Value};
+use std::fmt;
 use std::ops::RangeInclusive;
+
+/// Where the mistake is and what would be right. It never holds a value of the
+/// configuration, which may be a secret.
+#[derive(Debug)]
+pub struct ConfigError {
+    pub path: String,
+    pub message: String,
+}
+
+impl ConfigError {
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.path.as_str() {
+            "" => write!(f, "the configuration {}", self.message),
+            path => write!(f, "{path} {}", self.message),
+        }
+    }
+}
+
+/// The whole configuration. Where none was given, the error says what is `needed`.
+pub fn parse(text: &[u8], needed: &str) -> Result<Node, ConfigError> {
+    if text.trim_ascii().is_empty() {
+        let message = format!("is empty: none was given, and {needed}");
+        return Err(ConfigError::new("", message));
+    }
+    let value = json::parse(text)
+        .map_err(|error| ConfigError::new("", format!("is not valid JSON: {error}")))?;
+    Ok(Node::root(value))
+}
 
 pub struct Node {
     pub path: String,
@@ -21,7 +59,7 @@ pub struct Object {
 type Read<T> = Result<T, ConfigError>;
 
 impl Node {
-    pub fn root(value: Value) -> Self {
+    fn root(value: Value) -> Self {
         let path = String::new();
         Self { path, value }
     }
@@ -34,10 +72,15 @@ impl Node {
     /// not be a rule that silently does not hold, and it is refused before anything
     /// else, so that it is named rather than the field that it should have been.
     pub fn object(self, known: &[&str]) -> Read<Object> {
+        self.object_with_hints(known, &[])
+    }
+
+    /// The same, with names that people write here and what they are told to do instead.
+    pub fn object_with_hints(self, known: &[&str], hints: &[(&str, &str)]) -> Read<Object> {
         let object = self.open_object()?;
         for name in object.members.keys() {
             if !known.contains(&name.as_str()) {
-                return Err(object.unknown(name, known));
+                return Err(object.unknown(name, known, hints));
             }
         }
         Ok(object)
@@ -174,15 +217,10 @@ impl Object {
         node.each(count, read).map(Some)
     }
 
-    fn unknown(&self, name: &str, known: &[&str]) -> ConfigError {
+    fn unknown(&self, name: &str, known: &[&str], hints: &[(&str, &str)]) -> ConfigError {
         let known = known.join(", ");
-        let hint = match name {
-            // As in OpenID Connect's metadata, and as in Istio.
-            "jwks_uri" | "jwksUri" => {
-                ": this module makes no network call, so the keys must be given in jwks"
-            }
-            _ => "",
-        };
+        let hint = hints.iter().find(|(n, _)| *n == name);
+        let hint = hint.map_or_else(String::new, |(_, text)| format!(": {text}"));
         let message = format!("is not a known field{hint}; known here: {known}");
         ConfigError::new(self.path_of(printable(name)), message)
     }

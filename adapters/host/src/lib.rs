@@ -1,0 +1,20 @@
+//! What the adapters share: the host calls that the SDK lacks or that it answers with a
+//! trap, CEL expressions, and reading a configuration with one clear message for a mistake.
+
+pub mod config;
+pub mod json;
+
+#[cfg(target_arch = "wasm32")]
+mod abi;
+#[cfg(target_arch = "wasm32")]
+pub mod expression;
+#[cfg(target_arch = "wasm32")]
+pub mod properties;
+#[cfg(target_arch = "wasm32")]
+pub mod request;
+#[cfg(target_arch = "wasm32")]
+pub mod response;
+#[cfg(target_arch = "wasm32")]
+pub mod root;
+#[cfg(target_arch = "wasm32")]
+pub mod shared_data;

@@ -1,0 +1,39 @@
+//! Properties of the current request.
+
+use crate::abi::{self, Given};
+
+/// The value at a path, as the host encodes it; None where there is none.
+pub fn get(path: &[&str]) -> Option<Vec<u8>> {
+    let path = path.join("\0");
+    let mut given = Given::NOTHING;
+    let (value, size) = given.parts();
+    // SAFETY: the path is a live slice that the host only reads; the rest points to a live value.
+    let status = unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), value, size) };
+    (status == abi::OK).then(|| given.into_bytes())
+}
+
+/// The same, where it is UTF-8.
+pub fn text(path: &[&str]) -> Option<String> {
+    String::from_utf8(get(path)?).ok()
+}
+
+/// An `int`: eight bytes, little-endian.
+pub fn int(path: &[&str]) -> Option<i64> {
+    Some(i64::from_le_bytes(get(path)?.try_into().ok()?))
+}
+
+/// A `bool`: one byte.
+pub fn bool(path: &[&str]) -> Option<bool> {
+    match get(path)?.as_slice() {
+        [byte] => Some(*byte != 0),
+        _ => None,
+    }
+}
+
+/// Sets a property of the request; whether the host took it.
+pub fn set(path: &str, value: &str) -> bool {
+    // SAFETY: both pointer and size pairs are live slices, and the host only reads.
+    let status =
+        unsafe { abi::proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };
+    status == abi::OK
+}
