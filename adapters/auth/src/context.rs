@@ -52,7 +52,12 @@ impl HttpContext for Stream {
         let Some(config) = &self.config else {
             return refuse(Reason::NotConfigured, "", Accepts::default());
         };
-        match decide(config, &host::HostRequest) {
+        let request = host::HostRequest::new();
+        let outcome = decide(config, &request);
+        if let Some(validity) = &config.validity {
+            host::set_validity(validity, request.holds.get());
+        }
+        match outcome {
             Ok(changes) => {
                 host::apply(&changes);
                 Action::Continue

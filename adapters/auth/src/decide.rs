@@ -112,7 +112,7 @@ fn by_token<'a, R: Request>(
 ) -> Option<Result<Identity<'a>, Reason>> {
     let jwt = config.jwt.as_ref()?;
     let token = source::find(&jwt.sources, request)?;
-    let proven = jwt.verify(&token, || request.now());
+    let proven = jwt.verify(&token, || request.now(), |s| request.holds(s));
     Some(proven.map(|(proven, provider)| Identity::Token(proven, provider)))
 }
 

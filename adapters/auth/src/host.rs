@@ -1,11 +1,23 @@
 //! The host side: request headers, the clock, the local response.
 
+use crate::config::Validity;
 use crate::request::{Change, Request};
 use crate::response::Denial;
-use mixer_host::request;
+use mixer_host::{properties, request};
 use mixer_host::response::{send, LocalResponse};
+use std::cell::Cell;
 
-pub struct HostRequest;
+pub struct HostRequest {
+    /// Seconds; see `Request::holds`.
+    pub holds: Cell<f64>,
+}
+
+impl HostRequest {
+    pub fn new() -> Self {
+        let holds = Cell::new(f64::INFINITY);
+        Self { holds }
+    }
+}
 
 impl Request for HostRequest {
     fn header(&self, name: &str) -> Option<Vec<u8>> {
@@ -15,6 +27,19 @@ impl Request for HostRequest {
     fn now(&self) -> u64 {
         // Without a clock every token that can expire has expired.
         request::now().map_or(u64::MAX, |since| since / 1_000_000_000)
+    }
+
+    fn holds(&self, seconds: f64) {
+        self.holds.set(seconds);
+    }
+}
+
+/// Says how long the answer may be used again. A host that keeps none takes no notice.
+pub fn set_validity(validity: &Validity, holds: f64) {
+    let milliseconds = (validity.seconds.min(holds) * 1000.0) as u64;
+    properties::set("mixer\0valid_duration", &format!("{milliseconds}ms"));
+    if let Some(count) = validity.use_count {
+        properties::set("mixer\0valid_use_count", &count.to_string());
     }
 }
 

@@ -50,11 +50,13 @@ impl Jwt {
     }
 
     /// What the token proves, and the provider that it is from. The clock is
-    /// asked only for a token whose signature is right.
+    /// asked only for a token whose signature is right, and `holds` is then told
+    /// for how many seconds the times in the token change nothing.
     pub fn verify(
         &self,
         token: &[u8],
         now: impl FnOnce() -> u64,
+        holds: impl FnOnce(f64),
     ) -> Result<(Rc<Proven>, &Provider), Reason> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Reason::TokenTooLarge);
@@ -67,7 +69,9 @@ impl Jwt {
         };
         let provider = self.providers.get(proven.provider);
         let provider = provider.ok_or(Reason::TokenIssuer)?;
-        provider.check_times(&proven.claims, now() as f64)?;
+        let now = now() as f64;
+        holds(provider.seconds_to_change(&proven.claims, now));
+        provider.check_times(&proven.claims, now)?;
         if let (None, Some(fingerprint)) = (&known, fingerprint) {
             self.cache.borrow_mut().put(fingerprint, proven.clone());
         }
@@ -204,6 +208,19 @@ impl Provider {
             return Err(Reason::TokenIssuedInFuture);
         }
         Ok(())
+    }
+
+    /// Seconds until `check_times` may come to something else. The clock gives
+    /// whole seconds, so that up to one of them has passed already.
+    fn seconds_to_change(&self, claims: &Value, now: f64) -> f64 {
+        let at = |name, leeway| match time(claims, name) {
+            Ok(Some(time)) if time + leeway > now => time + leeway - now - 1.0,
+            _ => f64::INFINITY,
+        };
+        at("exp", self.leeway)
+            .min(at("nbf", -self.leeway))
+            .min(at("iat", -self.leeway))
+            .max(0.0)
     }
 
     fn check_audience(&self, claims: &Value) -> Result<(), Reason> {

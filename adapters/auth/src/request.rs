@@ -14,6 +14,8 @@ pub trait Request {
     fn header(&self, name: &str) -> Option<Vec<u8>>;
     /// Seconds since the Unix epoch.
     fn now(&self) -> u64;
+    /// Told for how many seconds the answer stays what it is, where that depends on the time.
+    fn holds(&self, seconds: f64);
 }
 
 /// Asks the host for each header at most once: a host call crosses the sandbox
@@ -45,6 +47,10 @@ impl<'a, R: Request> Cached<'a, R> {
 
     pub fn now(&self) -> u64 {
         self.inner.now()
+    }
+
+    pub fn holds(&self, seconds: f64) {
+        self.inner.holds(seconds);
     }
 }
 

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use mixer_auth::{decide, Change, Config, Outcome, Reason, Request};
 use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 const NOW: u64 = 1_800_000_000;
 const SECRET: [u8; 32] = [7; 32];
@@ -14,6 +14,7 @@ struct Fake {
     headers: Vec<(String, Vec<u8>)>,
     now: u64,
     asked: RefCell<Vec<String>>,
+    holds: Cell<Option<f64>>,
 }
 
 impl Request for Fake {
@@ -26,6 +27,10 @@ impl Request for Fake {
     fn now(&self) -> u64 {
         self.asked.borrow_mut().push("now".to_owned());
         self.now
+    }
+
+    fn holds(&self, seconds: f64) {
+        self.holds.set(Some(seconds));
     }
 }
 
@@ -43,6 +48,7 @@ fn request(path: &str, headers: &[(&str, &str)]) -> Fake {
         headers: all,
         now: NOW,
         asked: RefCell::default(),
+        holds: Cell::default(),
     }
 }
 
@@ -335,6 +341,30 @@ fn a_cached_token_still_expires() {
         .headers
         .push(("authorization".to_owned(), forged.into_bytes()));
     assert!(decide(&config, &request).is_err());
+}
+
+#[test]
+fn an_answer_holds_until_a_time_in_the_token() {
+    let config = config(json!({"jwt": jwt(json!({"leeway_seconds": 10}))}));
+    let holds = |extra: Value| {
+        let bearer = format!("Bearer {}", token(extra));
+        let request = request("/", &[("authorization", &bearer)]);
+        let passes = decide(&config, &request).is_ok();
+        (passes, request.holds.get().unwrap())
+    };
+    // A second less than the times say: the clock gives whole seconds.
+    assert_eq!(holds(json!({})), (true, 109.0));
+    assert_eq!(holds(json!({"exp": NOW - 9})), (true, 0.0));
+    assert_eq!(holds(json!({"exp": NOW - 10})), (false, f64::INFINITY));
+    assert_eq!(holds(json!({"nbf": NOW + 30})), (false, 19.0));
+    assert_eq!(holds(json!({"nbf": NOW + 10})), (true, 109.0));
+    assert_eq!(holds(json!({"nbf": NOW + 12, "iat": NOW + 11})), (false, 0.0));
+    assert_eq!(holds(json!({"iat": NOW + 500})), (false, 109.0));
+    assert_eq!(holds(json!({"exp": 1e300})), (true, 1e300));
+    // Who has no token, or a bad one, is not asked for the time.
+    let none = request("/", &[("authorization", "Bearer x.y.z")]);
+    assert!(decide(&config, &none).is_err());
+    assert_eq!(none.holds.get(), None);
 }
 
 #[test]

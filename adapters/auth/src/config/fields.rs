@@ -1,6 +1,6 @@
 //! Fields of the top level, and checks that several parts share.
 
-use super::Config;
+use super::{Config, Validity};
 use crate::source::Place;
 use mixer_host::config::{ConfigError, Node, Object};
 
@@ -48,6 +48,25 @@ pub fn realm(root: &mut Object) -> Result<String, ConfigError> {
     }
     let message = "must be 1 to 128 ASCII characters without quotes and backslashes";
     Err(ConfigError::new("realm", message))
+}
+
+pub fn validity(node: Node) -> Result<Validity, ConfigError> {
+    let mut object = node.object(&["duration_seconds", "use_count"])?;
+    let duration = object.required("duration_seconds")?;
+    let error = duration.error("must be a number from 0 to 86400");
+    let seconds = duration.number()?;
+    if !(0.0..=86_400.0).contains(&seconds) {
+        return Err(error);
+    }
+    let use_count = object.optional("use_count").map(use_count).transpose()?;
+    Ok(Validity { seconds, use_count })
+}
+
+fn use_count(node: Node) -> Result<u32, ConfigError> {
+    let error = node.error("must be a whole number from 0 to 2147483647");
+    let count = node.number()?;
+    let sound = (0.0..=2_147_483_647.0).contains(&count) && count.fract() == 0.0;
+    sound.then_some(count as u32).ok_or(error)
 }
 
 /// None if it is switched off by an empty name.

@@ -16,7 +16,7 @@ use mixer_host::config::{parse, Node};
 
 pub use mixer_host::config::ConfigError;
 
-const ROOT: [&str; 7] = [
+const ROOT: [&str; 8] = [
     "realm",
     "api_keys",
     "jwt",
@@ -24,6 +24,7 @@ const ROOT: [&str; 7] = [
     "default",
     "consumer_header",
     "allow_path_parameters",
+    "validity",
 ];
 
 pub struct Config {
@@ -37,6 +38,16 @@ pub struct Config {
     /// Every request header that only this module may set.
     pub managed_headers: Vec<String>,
     pub allow_path_parameters: bool,
+    /// Without one no answer is to be used again.
+    pub validity: Option<Validity>,
+}
+
+/// How long an answer may be used again, for requests that agree in all that was read.
+#[derive(Debug, PartialEq)]
+pub struct Validity {
+    pub seconds: f64,
+    /// None for any number of times.
+    pub use_count: Option<u32>,
 }
 
 impl Config {
@@ -55,6 +66,7 @@ impl Config {
             jwt: root.optional("jwt").map(credentials::jwt).transpose()?,
             allow_path_parameters: root.bool_or("allow_path_parameters", false)?,
             default: rules::default(&mut root)?,
+            validity: root.optional("validity").map(fields::validity).transpose()?,
             consumer_header: fields::consumer_header(&mut root)?,
             rules: Vec::new(),
             managed_headers: Vec::new(),

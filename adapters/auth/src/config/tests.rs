@@ -154,6 +154,18 @@ fn mistakes_are_named_with_their_path() {
             "jwt.providers[0].audiences must have",
         ),
         (
+            with_keys(json!({"validity": {"duration_seconds": 86_401}})),
+            "validity.duration_seconds must be a number from 0 to 86400",
+        ),
+        (
+            with_keys(json!({"validity": {"duration_seconds": 1, "use_count": 0.5}})),
+            "validity.use_count must be a whole number",
+        ),
+        (
+            with_keys(json!({"validity": {"use_count": 1}})),
+            "validity.duration_seconds is missing",
+        ),
+        (
             with_provider(json!({"leeway_seconds": 301})),
             "jwt.providers[0].leeway_seconds must be a whole",
         ),
@@ -274,7 +286,7 @@ fn unknown_fields_are_named_before_anything_else() {
         (
             json!({"api_keyz": {}, "realm": 5}),
             "api_keyz",
-            "realm, api_keys, jwt, rules, default, consumer_header, allow_path_parameters",
+            "realm, api_keys, jwt, rules, default, consumer_header, allow_path_parameters, validity",
         ),
         (
             json!({"api_keys": {"keyz": [], "sources": 5}}),
