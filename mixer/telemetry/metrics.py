@@ -31,7 +31,9 @@ class Metrics:
         while self._modules.take_over(_NAMED_AT_ONCE):
             yield []
         last = len(self._modules)
-        yield [one.family(self._observed) for one in OWN]
+        for first in range(0, len(OWN), _READ_AT_ONCE):
+            own = OWN[first : first + _READ_AT_ONCE]
+            yield [one.family(self._observed) for one in own]
         for first in range(0, last, _READ_AT_ONCE):
             numbers = range(first, min(first + _READ_AT_ONCE, last))
             yield [self._modules.read(number) for number in numbers]

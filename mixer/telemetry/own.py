@@ -99,6 +99,24 @@ def _verdicts(observed: Observed) -> Iterator[Sample]:
         yield Sample((("verdict", verdict.value),), counts.of(verdict))
 
 
+def _allocations(observed: Observed) -> Iterator[Sample]:
+    counts = observed.engine.allocation_verdicts
+    for verdict in Verdict:
+        yield Sample((("verdict", verdict.value),), counts.of(verdict))
+
+
+def _lookups(observed: Observed) -> Iterator[Sample]:
+    stats = observed.engine.cache.stats
+    yield Sample((("result", "hit"),), stats.hits)
+    yield Sample((("result", "miss"),), stats.misses)
+
+
+def _removed(observed: Observed) -> Iterator[Sample]:
+    stats = observed.engine.cache.stats
+    yield Sample((("reason", "expired"),), stats.expired)
+    yield Sample((("reason", "evicted"),), stats.evicted)
+
+
 def _states(observed: Observed) -> Iterator[Sample]:
     for adapter in observed.engine.adapters:
         for state in AdapterState:
@@ -126,8 +144,26 @@ OWN = (
     OwnMetric("mixer_decisions_pending", "mixer.decisions.pending", _G, "{decision}",
               "Decisions that are begun and not made: an adapter waits for a callout.",
               _one(lambda o: o.engine.decisions - o.engine.verdicts.total)),
+    OwnMetric("mixer_allocations_total", "mixer.allocations", _C, "{allocation}",
+              "Quotas that were asked for, by verdict.", _allocations),
+    OwnMetric("mixer_reports_total", "mixer.reports", _C, "{record}",
+              "Records of requests that adapters were told of.", _one(lambda o: o.engine.reports)),
+    OwnMetric("mixer_cache_lookups_total", "mixer.cache.lookups", _C, "{lookup}",
+              "Look-ups in the decision cache, by result.", _lookups),
+    OwnMetric("mixer_cache_uncacheable_total", "mixer.cache.uncacheable", _C, "{decision}",
+              "Decisions with a validity that could not be kept: they follow from more than the"
+              " request.", _one(lambda o: o.engine.cache.stats.uncacheable)),
+    OwnMetric("mixer_cache_removed_total", "mixer.cache.removed", _C, "{decision}",
+              "Decisions that went out of the cache, by reason.", _removed),
+    OwnMetric("mixer_cache_entries", "mixer.cache.entries", _G, "{decision}",
+              "Decisions in the cache.", _one(lambda o: len(o.engine.cache))),
+    OwnMetric("mixer_cache_bytes", "mixer.cache.size", _G, "By",
+              "Bytes that the decisions in the cache take, roughly.",
+              _one(lambda o: o.engine.cache.bytes)),
     OwnMetric("mixer_adapter_requests_total", "mixer.adapter.requests", _C, "{request}",
               "Requests that an adapter was asked about.", _adapters(lambda a: a.stats.requests)),
+    OwnMetric("mixer_adapter_reports_total", "mixer.adapter.reports", _C, "{record}",
+              "Records that an adapter was told of.", _adapters(lambda a: a.stats.reports)),
     OwnMetric("mixer_adapter_denied_total", "mixer.adapter.denied", _C, "{request}",
               "Requests that an adapter answered itself.", _adapters(lambda a: a.stats.denied)),
     OwnMetric("mixer_adapter_failures_total", "mixer.adapter.failures", _C, "{failure}",

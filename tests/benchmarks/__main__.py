@@ -15,6 +15,7 @@ from mixer.demo.credentials import new_credentials
 from mixer.vm import wasmtime_version
 from tests.benchmarks import (
     callouts,
+    decision_cache,
     engine_cpu,
     fresh_vms,
     host_calls,
@@ -86,6 +87,17 @@ def _print_engine(figures: list[tuple[str, float]]) -> None:
         "The same without transport: CheckRequest bytes to CheckResponse bytes",
         ("", "us", "over no adapter"),
         [(name, f"{us:.1f}", f"{us - base:+.1f} us") for name, us in figures],
+    )
+
+
+def _print_cache(costs: list[decision_cache.CacheCost]) -> None:
+    _table(
+        "An answer from the decision cache, likewise",
+        ("", "made us", "used us", "ratio", "hits"),
+        [
+            (c.name, f"{c.made:.1f}", f"{c.used:.1f}", f"{c.used / c.made:.3f}", f"{c.hits:.0%}")
+            for c in costs
+        ],
     )
 
 
@@ -173,6 +185,8 @@ def main() -> None:
         _print_server(asyncio.run(server_cpu.measure(compared, options.checks)))
         _progress("CPU without transport")
         _print_engine(engine_cpu.measure(compared, options.checks))
+        _progress("decision cache")
+        _print_cache(decision_cache.measure(compared, options.checks))
         _progress("stores")
         _print_stores(stores.measure(max(10, options.checks * 5)))
         _progress("a VM for each stream")
