@@ -10,7 +10,7 @@ from mixer.proxywasm.filter_state import UNDECLARED, FilterStateMap
 
 if TYPE_CHECKING:
     from mixer.proxywasm.contexts import RootContext
-    from mixer.proxywasm.stream_access import StreamAccess
+    from mixer.proxywasm.stream_properties import StreamProperties
 
 _TOKENS = 1 << 32
 
@@ -60,7 +60,7 @@ class StreamActivation(AttributeActivation):
 
     __slots__ = ("_own_property", "_stream")
 
-    def __init__(self, context: StreamAccess) -> None:
+    def __init__(self, context: StreamProperties) -> None:
         super().__init__(context.attribute)
         self._own_property = context.own_property
         self._stream = context.stream
