@@ -1,7 +1,7 @@
 """From a configuration and a request to a decision."""
 
 from mixer.engine.adapter import Adapter, AdapterState
-from mixer.engine.decision import Decision, Response, Verdict
+from mixer.engine.decision import Decision, HeaderOperation, Operation, Response, Verdict
 from mixer.engine.engine import Engine
 from mixer.engine.pending import PendingDecision
 from mixer.engine.record import Record
@@ -13,6 +13,8 @@ __all__ = [
     "AdapterState",
     "Decision",
     "Engine",
+    "HeaderOperation",
+    "Operation",
     "PendingDecision",
     "Record",
     "Request",

@@ -182,7 +182,9 @@ class Chain:
             request_headers=stream.request.headers.changes(
                 source_is_complete=self._request.headers_are_complete
             ),
-            response_headers=response_headers(stream.filter_state) if stream.filter_state else (),
+            response_operations=response_headers(stream.filter_state)
+            if stream.filter_state
+            else (),
             body=stream.request.body if stream.request.body_changed else None,
             failed_open=tuple(self._failed_open),
             validity=self._validity(),

@@ -64,6 +64,29 @@ class Response:
     body: bytes = b""
 
 
+class Operation(StrEnum):
+    """What becomes of a header."""
+
+    REPLACE = "REPLACE"
+    REMOVE = "REMOVE"
+    APPEND = "APPEND"
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderOperation:
+    """A change of one header, as it was said.
+
+    Attributes:
+        name: Lower-case header name.
+        value: The new or the further value; empty with REMOVE.
+        operation: Whether the value takes the place of all that the header has, or joins them.
+    """
+
+    name: bytes
+    value: bytes = b""
+    operation: Operation = Operation.REPLACE
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A verdict, what to change, and why.
@@ -74,8 +97,11 @@ class Decision:
         adapter: The one that decided: the first that denied or failed, else the last that ran.
         reason: A short word for logs, as the adapter gave it; empty where it gave none.
         response: The answer to send; None exactly when the verdict is ALLOW.
-        request_headers: Changes to the request's headers; empty unless allowed.
-        response_headers: Headers to add to the upstream's response.
+        request_headers: Changes to the request's headers, by adapters and by rules; empty unless
+            allowed.
+        request_operations: What the rules said of the request's headers, in order; it is part of
+            `request_headers` already.
+        response_operations: What becomes of the headers of the upstream's response, in order.
         body: The new request body where an adapter changed it, else None.
         failed_open: Adapters that failed and were passed over.
         validity: How long and how often the caller may use it again for requests alike; None where
@@ -90,7 +116,8 @@ class Decision:
     reason: str = ""
     response: Response | None = None
     request_headers: tuple[HeaderChange, ...] = ()
-    response_headers: tuple[Pair, ...] = ()
+    request_operations: tuple[HeaderOperation, ...] = ()
+    response_operations: tuple[HeaderOperation, ...] = ()
     body: bytes | None = field(default=None, repr=False)
     failed_open: tuple[str, ...] = ()
     validity: Validity | None = field(default=None, compare=False)

@@ -7,16 +7,16 @@ other, and does nothing.
 
 from collections.abc import Mapping
 
-from mixer.attributes import Pair
+from mixer.engine.decision import HeaderOperation
 
 _PREFIX = b"mixer.response_header."
 
 
-def response_headers(filter_state: Mapping[bytes, bytes]) -> tuple[Pair, ...]:
+def response_headers(filter_state: Mapping[bytes, bytes]) -> tuple[HeaderOperation, ...]:
     """Find them among the properties of a request; path parts may be joined by NUL or a dot."""
     found = []
     for path, value in filter_state.items():
         name = path.replace(b"\0", b".")
         if name.startswith(_PREFIX):
-            found.append((name.removeprefix(_PREFIX).lower(), value))
+            found.append(HeaderOperation(name.removeprefix(_PREFIX).lower(), value))
     return tuple(found)

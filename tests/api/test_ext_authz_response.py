@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from mixer.api import ext_authz
 from mixer.attributes import HeaderChange
-from mixer.engine import Decision, Response, Verdict
+from mixer.engine import Decision, HeaderOperation, Operation, Response, Verdict
+
+_ADD_COOKIE = HeaderOperation(b"set-cookie", b"b=2", Operation.APPEND)
 
 
 def _encode(decision: Decision) -> Any:
@@ -66,7 +68,9 @@ def test_a_header_without_values_is_removed() -> None:
         _allow(HeaderChange(b"x y", (b"1",))),
         _allow(body=b"new"),
         _allow(HeaderChange(b":path", ())),
-        _allow(response_headers=((b"x", b"a\nb"),)),
+        _allow(response_operations=(HeaderOperation(b"x", b"a\nb"),)),
+        _allow(response_operations=(HeaderOperation(b"x", operation=Operation.REMOVE),)),
+        _allow(response_operations=2 * (HeaderOperation(b"set-cookie", b"a=1"), _ADD_COOKIE)),
         _deny(Response(403, headers=((b"x", b"a\r\nevil: 1"),))),
         _deny(Response(403, headers=((b"", b"1"),))),
     ],
@@ -132,7 +136,7 @@ def test_an_adapter_that_was_passed_over_is_named() -> None:
 def test_a_response_header_is_set_for_the_downstream() -> None:
     """What a module says of the response beforehand reaches it."""
     (option,) = _encode(
-        _allow(response_headers=((b"x-a", b"1"),))
+        _allow(response_operations=(HeaderOperation(b"x-a", b"1"),))
     ).ok_response.response_headers_to_add
     assert (option.header.key, option.header.value) == ("x-a", "1")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mixer.attributes import HeaderChange
-from mixer.engine import AdapterState, Decision, Response, Verdict
+from mixer.engine import AdapterState, Decision, HeaderOperation, Response, Verdict
 from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.support import adapters as do
 from tests.support.adapters import adapter
@@ -41,7 +41,7 @@ def test_allow_with_changes(make_engine: MakeEngine, plugins: Plugins) -> None:
         HeaderChange(b"x-old", (b"2",)),
         HeaderChange(b"x-gone", ()),
     }
-    assert (decision.body, decision.response_headers, decision.failed_open) == (None, (), ())
+    assert (decision.body, decision.response_operations, decision.failed_open) == (None, (), ())
 
 
 def test_deny(make_engine: MakeEngine, plugins: Plugins) -> None:
@@ -289,7 +289,10 @@ def test_response_headers_by_property(make_engine: MakeEngine, plugins: Plugins)
             ),
         )
     )
-    assert engine.decide(request()).response_headers == ((b"x-one", b"1"), (b"x-two", b"2"))
+    assert engine.decide(request()).response_operations == (
+        HeaderOperation(b"x-one", b"1"),
+        HeaderOperation(b"x-two", b"2"),
+    )
 
 
 def selector(mode: str | None = None, *ports: int) -> dict[str, Any]:

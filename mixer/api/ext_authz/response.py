@@ -15,10 +15,16 @@ from envoy.config.core.v3 import base_pb2
 from envoy.service.auth.v3 import external_auth_pb2
 from google.rpc import code_pb2
 
+from mixer.api.ext_authz.errors import InexpressibleError
+from mixer.api.ext_authz.response_operations import net_operations
 from mixer.attributes import HeaderChange, Pair
-from mixer.engine import Decision, Response, Verdict
+from mixer.engine import Decision, Operation, Response, Verdict
 
 _OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+_ACTIONS = {
+    Operation.REPLACE: _OVERWRITE,
+    Operation.APPEND: base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD,
+}
 
 _CODES = {
     400: code_pb2.INVALID_ARGUMENT,
@@ -39,10 +45,6 @@ _REMEMBERED = 1024
 _REMEMBERED_BYTES = 1024
 _NAME = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(rb"[\r\n\0]")
-
-
-class InexpressibleError(Exception):
-    """The decision holds something that a CheckResponse cannot say."""
 
 
 def encode(decision: Decision) -> bytes:
@@ -67,9 +69,10 @@ def _is_small(decision: Decision) -> bool:
     if decision.body is not None:
         return False
     response = decision.response
-    pairs = decision.response_headers + (response.headers if response else ())
     size = len(decision.reason) + (len(response.body) if response else 0)
-    size += sum(len(name) + len(value) for name, value in pairs)
+    size += sum(len(name) + len(value) for name, value in (response.headers if response else ()))
+    operations = decision.request_operations + decision.response_operations
+    size += sum(len(one.name) + len(one.value) for one in operations)
     size += sum(len(c.name) + sum(map(len, c.values)) for c in decision.request_headers)
     return size <= _REMEMBERED_BYTES
 
@@ -93,8 +96,10 @@ def _allowed(decision: Decision) -> bytes:
     ok.headers.extend(_upstream_headers(decision.request_headers))
     ok.headers_to_remove.extend(_removed(decision.request_headers))
     ok.response_headers_to_add.extend(
-        base_pb2.HeaderValueOption(header=_header(*pair), append_action=_OVERWRITE)
-        for pair in decision.response_headers
+        base_pb2.HeaderValueOption(
+            header=_header(one.name, one.value), append_action=_ACTIONS[one.operation]
+        )
+        for one in net_operations(decision.response_operations)
     )
     _describe(response, decision, decision.verdict, decision.reason)
     return bytes(response.SerializeToString())

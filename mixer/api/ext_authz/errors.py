@@ -1,0 +1,5 @@
+"""What a CheckResponse cannot say."""
+
+
+class InexpressibleError(Exception):
+    """The decision holds something that a CheckResponse cannot say."""
