@@ -11,6 +11,7 @@ from mixer.cel.activation import (
     AttributeActivation,
     AttributeGroup,
 )
+from mixer.cel.checking import Result, checked_program
 from mixer.cel.errors import (
     BoundError,
     BudgetError,
@@ -35,4 +36,6 @@ __all__ = [
     "ExpressionError",
     "FunctionError",
     "Program",
+    "Result",
+    "checked_program",
 ]
