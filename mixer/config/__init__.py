@@ -1,8 +1,8 @@
 """Configuration: Kubernetes-shaped YAML, loaded and validated as a whole.
 
-``load`` takes a file or a folder. Documents are Istio's WasmPlugin, one for each adapter, and at
-most one Mixer with the settings of the service; the fields are described at ``WasmPluginSpec``,
-``AdapterAnnotations`` and ``MixerSpec``.
+``load`` takes a file or a folder. Documents are Istio's WasmPlugin, one for each adapter,
+MixerRule, one for each rule, and at most one Mixer with the settings of the service; the fields are
+described at ``WasmPluginSpec``, ``AdapterAnnotations``, ``MixerRuleSpec`` and ``MixerSpec``.
 """
 
 from mixer.config.cluster import (
@@ -17,6 +17,12 @@ from mixer.config.configuration import Configuration, load, loads
 from mixer.config.metadata import AdapterAnnotations, AdapterMeta, LogLevel
 from mixer.config.plugin import AdapterLimits, WasmPlugin
 from mixer.config.problem import ConfigError, Problem
+from mixer.config.rule import (
+    HeaderAction,
+    HeaderOperationTemplate,
+    MixerRule,
+    MixerRuleSpec,
+)
 from mixer.config.service import (
     AdapterDefaults,
     CompileCache,
@@ -48,11 +54,15 @@ __all__ = [
     "DecisionCacheLimits",
     "DynamicUpstream",
     "FailStrategy",
+    "HeaderAction",
+    "HeaderOperationTemplate",
     "Listener",
     "LmdbStore",
     "LogLevel",
     "MemoryStore",
     "MetricsEndpoint",
+    "MixerRule",
+    "MixerRuleSpec",
     "MixerSpec",
     "Otlp",
     "Phase",

@@ -8,6 +8,7 @@ from mixer.config.document import Document
 from mixer.config.model import Model, Origin
 from mixer.config.plugin import WasmPlugin, notices_of, resolve_plugin
 from mixer.config.problem import ConfigError, Problem
+from mixer.config.rule import MAX_RULES, MixerRule, MixerRuleDocument, notices_of_rule
 from mixer.config.service import AdapterDefaults, MixerDocument, MixerSpec
 from mixer.config.source import Source, read_documents
 from mixer.config.validation import one_of, type_name, validate
@@ -16,7 +17,7 @@ from mixer.config.wasmplugin import WasmPluginDocument
 _M = TypeVar("_M", bound=Model)
 
 _LISTS = frozenset({"List", "WasmPluginList"})
-_KINDS = ("WasmPlugin", "Mixer", "List")
+_KINDS = ("WasmPlugin", "MixerRule", "Mixer", "List")
 
 
 class _ListDocument(Model):
@@ -37,6 +38,23 @@ class _Parsed:
     origin: Origin
 
 
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """What the documents come to.
+
+    Attributes:
+        mixer: Settings of the service.
+        plugins: In the order in which they run.
+        rules: In the order in which they are applied.
+        notices: What is accepted and has no effect here, or not everywhere.
+    """
+
+    mixer: MixerSpec
+    plugins: tuple[WasmPlugin, ...]
+    rules: tuple[MixerRule, ...]
+    notices: tuple[Problem, ...]
+
+
 class Assembly:
     """Takes one file after the other; every problem is kept until the end.
 
@@ -48,6 +66,7 @@ class Assembly:
         self._environ = environ
         self._problems: list[Problem] = []
         self._plugins: list[_Parsed] = []
+        self._rules: list[MixerRule] = []
         self._seen: dict[tuple[str, str], Document] = {}
         self._mixer: MixerSpec | None = None
 
@@ -63,8 +82,8 @@ class Assembly:
             for item in self._items(document, origin):
                 self._take(item, origin)
 
-    def finish(self) -> tuple[MixerSpec, tuple[WasmPlugin, ...], tuple[Problem, ...]]:
-        """Settings of the service, plugins in the order in which they run, and notices.
+    def finish(self) -> Assembled:
+        """Put everything together.
 
         Raises:
             ConfigError: There was any problem.
@@ -74,8 +93,16 @@ class Assembly:
         mixer = self._mixer or MixerSpec()
         defaults = mixer.adapter_defaults
         plugins = sorted((_resolved(one, defaults) for one in self._plugins), key=lambda p: p.order)
-        found = (notices_of(one.model, one.document, one.origin) for one in self._plugins)
-        return mixer, tuple(plugins), tuple(notice for notices in found for notice in notices)
+        found = (
+            *(notices_of(one.model, one.document, one.origin) for one in self._plugins),
+            *map(notices_of_rule, self._rules),
+        )
+        return Assembled(
+            mixer,
+            tuple(plugins),
+            tuple(sorted(self._rules, key=lambda rule: rule.order)),
+            tuple(notice for notices in found for notice in notices),
+        )
 
     def _items(self, document: Document, origin: Origin) -> Iterator[Document]:
         """The document itself, or the items of a list."""
@@ -95,29 +122,41 @@ class Assembly:
             self._problem(document, ("kind",), "is required")
         elif data["kind"] == "WasmPlugin":
             self._take_plugin(document, origin)
+        elif data["kind"] == "MixerRule":
+            self._take_rule(document, origin)
         elif data["kind"] == "Mixer":
             self._take_mixer(document, origin)
         else:
             self._problem(document, ("kind",), f"unknown kind: {one_of(_KINDS, data['kind'])}")
 
     def _take_plugin(self, document: Document, origin: Origin) -> None:
-        self._note_name(document)
+        self._note_name("WasmPlugin", document)
         if parsed := self._validated(WasmPluginDocument, document, origin):
             self._plugins.append(_Parsed(parsed, document, origin))
+
+    def _take_rule(self, document: Document, origin: Origin) -> None:
+        self._note_name("MixerRule", document)
+        parsed = self._validated(MixerRuleDocument, document, origin)
+        if parsed is None:
+            return
+        rule = MixerRule(metadata=parsed.metadata, spec=parsed.spec, document=document)
+        self._rules.append(rule)
+        if len(self._rules) == MAX_RULES + 1:
+            self._problem(document, ("kind",), f"there may be at most {MAX_RULES} rules")
 
     def _take_mixer(self, document: Document, origin: Origin) -> None:
         self._only_once(("Mixer", ""), document, ("kind",), "only one Mixer may be configured")
         if parsed := self._validated(MixerDocument, document, origin):
             self._mixer = parsed.spec
 
-    def _note_name(self, document: Document) -> None:
-        """Find equal names among all plugins, also among those with other problems."""
+    def _note_name(self, kind: str, document: Document) -> None:
+        """Find equal names among all of a kind, also among those with other problems."""
         match document.data:
             case {"metadata": {"name": str(name), **rest}}:
                 namespace = rest.get("namespace")
                 qualified = f"{namespace}/{name}" if namespace else name
                 path = ("metadata", "name")
-                self._only_once(("WasmPlugin", qualified), document, path, "the name is taken")
+                self._only_once((kind, qualified), document, path, "the name is taken")
 
     def _only_once(
         self, key: tuple[str, str], document: Document, path: tuple[str, ...], message: str

@@ -8,6 +8,7 @@ from pathlib import Path
 from mixer.config.assembly import Assembly
 from mixer.config.plugin import WasmPlugin
 from mixer.config.problem import ConfigError, Problem
+from mixer.config.rule import MixerRule
 from mixer.config.service import MixerSpec
 from mixer.config.source import decode_source, read_source, yaml_files
 from mixer.config.store import MemoryStore, StateStore
@@ -20,14 +21,16 @@ class Configuration:
     Attributes:
         mixer: Settings of the service; defaults without a Mixer document.
         plugins: In the order in which they run.
-        notices: What is accepted and has no effect here.
+        notices: What is accepted and has no effect here, or not everywhere.
         files: That were read, in the order of reading.
+        rules: In the order in which they are applied.
     """
 
     mixer: MixerSpec
     plugins: tuple[WasmPlugin, ...]
     notices: tuple[Problem, ...]
     files: tuple[Path, ...]
+    rules: tuple[MixerRule, ...] = ()
 
     def in_memory(self) -> "Configuration":
         """The same with shared state of its own, to be tried beside a service that runs it."""
@@ -89,5 +92,5 @@ def _files(path: Path) -> list[Path]:
 
 
 def _finish(assembly: Assembly, files: list[Path]) -> Configuration:
-    mixer, plugins, notices = assembly.finish()
-    return Configuration(mixer, plugins, notices, tuple(files))
+    found = assembly.finish()
+    return Configuration(found.mixer, found.plugins, found.notices, tuple(files), found.rules)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from mixer.config.expression import Expression
 from mixer.config.model import Choice, DnsLabel, DnsSubdomain, Model, StringMap, no_strings
 from mixer.config.units import Backoff, CpuLimit, MemoryLimit, ValidDuration, VmAge
 
@@ -116,6 +117,7 @@ class AdapterAnnotations(Model):
         valid_duration: Seconds that an answer holds where the module does not say.
         valid_use_count: How often it may be used again; negative for any number of times.
         quotas: Names of those that the adapter answers for, separated by commas; ``*`` for all.
+        match: CEL over the attributes; the adapter runs unless it is false.
     """
 
     model_config = ConfigDict(
@@ -140,6 +142,7 @@ class AdapterAnnotations(Model):
     valid_duration: ValidDuration | None = None
     valid_use_count: Annotated[int | None, BeforeValidator(_use_count)] = None
     quotas: Annotated[frozenset[str], BeforeValidator(_quotas)] = frozenset()
+    match: Expression | None = None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -159,6 +162,15 @@ class AdapterAnnotations(Model):
                     f"{annotation} has no meaning with {ANNOTATION_PREFIX}isolation: request,"
                     " where a VM lives for one stream"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _requests_to_match(self) -> Self:
+        if self.match is not None and self.service is not None:
+            raise ValueError(
+                f"{ANNOTATION_PREFIX}match has no meaning with {ANNOTATION_PREFIX}service,"
+                " through which no request goes"
+            )
         return self
 
     @model_validator(mode="before")

@@ -50,7 +50,7 @@ def test_problems_in_a_list_name_the_item(text_refused):
     """A problem in an item of a list has its path from the top of the file."""
     text = "apiVersion: v1\nkind: List\nitems:\n- kind: Mixr\n- 3\n"
     assert text_refused(text) == [
-        "a.yaml:4: items[0].kind: unknown kind: must be one of WasmPlugin, Mixer, List, "
+        "a.yaml:4: items[0].kind: unknown kind: must be one of WasmPlugin, MixerRule, Mixer, List, "
         "not 'Mixr'; did you mean 'Mixer'?",
         "a.yaml:5: items[1]: must be a mapping, not an integer",
     ]
