@@ -68,8 +68,8 @@ def _not(_charge: Charge, value: Any) -> bool:
 
 
 def _in(charge: Charge, value: Any, collection: Any) -> bool:
-    weigh(charge, collection)
     if is_list(collection):
+        weigh(charge, collection)
         return any(equal(value, item) for item in collection)
     if is_map(collection) and isinstance(value, bool | int | float | str):
         return can_be_key(collection, value) and value in collection

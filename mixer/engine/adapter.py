@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mixer.cel import Program
 from mixer.config import FailStrategy, Problem, WasmPlugin
 from mixer.engine.failure import CONFIGURATION, URL, AdapterFailure, LoadFailure
 from mixer.engine.guest_log import GuestLog
@@ -92,6 +93,7 @@ class Adapter:
         plugin: Its configuration.
         module: What it runs, or the reason why there is nothing to run.
         owner: Has its VM; None where there is nothing to run.
+        expression: Its ``mixer.dev/match``.
         on_change: Called when its state changes.
         clock: Seconds, monotonic.
     """
@@ -102,6 +104,7 @@ class Adapter:
         module: ProxyWasmModule | LoadFailure,
         owner: VmOwner | None,
         *,
+        expression: Program | None = None,
         on_change: Callable[["Adapter"], None] = lambda _adapter: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -113,7 +116,7 @@ class Adapter:
         self.state = AdapterState.FAILED
         self._failed_field = URL
         self.stats = AdapterStats()
-        self.matches = matcher(plugin.spec.match)
+        self.matches = matcher(plugin.spec.match, expression)
         self.says = _default_of(plugin)
         self.fails_open = plugin.fail_strategy is FailStrategy.FAIL_OPEN
         self._on_change = on_change

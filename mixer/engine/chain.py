@@ -16,8 +16,16 @@ from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.pausing import PAUSED_FOR_EVER, Paused, living, may_resume
 from mixer.engine.request import Request
 from mixer.engine.response_headers import response_headers
+from mixer.engine.rules import NOTHING, Applied, Rules
 from mixer.engine.validity import Validity
-from mixer.proxywasm import HttpMessage, HttpStream, Outcome, SavedStream, StreamContext
+from mixer.proxywasm import (
+    HttpMessage,
+    HttpStream,
+    MapType,
+    Outcome,
+    SavedStream,
+    StreamContext,
+)
 from mixer.vm import TrapError
 
 FAILURE_STATUS = 503
@@ -48,6 +56,7 @@ class Chain:
         adapters: In the order in which they run.
         request: What to decide about.
         trace: Where to note what the decision follows from, or None.
+        rules: Change the headers of what the adapters allow.
     """
 
     __slots__ = (
@@ -57,16 +66,22 @@ class Chain:
         "_failed_open",
         "_open",
         "_request",
+        "_rules",
         "_stream",
         "_trace",
     )
 
     def __init__(
-        self, adapters: Iterable[Adapter], request: Request, trace: Trace | None = None
+        self,
+        adapters: Iterable[Adapter],
+        request: Request,
+        trace: Trace | None = None,
+        rules: Rules | None = None,
     ) -> None:
         self._adapters = adapters
         self._request = request
         self._trace = trace
+        self._rules = rules
         attributes = request.attributes if trace is None else trace.bag(request.attributes)
         self._stream = HttpStream(HttpMessage(request.headers, request.body or b""), attributes)
         self._open: dict[Adapter, StreamContext] = {}
@@ -175,6 +190,8 @@ class Chain:
 
     def _allowed(self) -> Decision:
         names, stream = self._names(), self._stream
+        said = response_headers(stream.filter_state) if stream.filter_state else ()
+        applied = NOTHING if self._rules is None else self._apply(self._rules)
         return Decision(
             Verdict.ALLOW,
             adapters=names,
@@ -182,14 +199,21 @@ class Chain:
             request_headers=stream.request.headers.changes(
                 source_is_complete=self._request.headers_are_complete
             ),
-            response_operations=response_headers(stream.filter_state)
-            if stream.filter_state
-            else (),
+            request_operations=applied.request,
+            response_operations=said + applied.response,
             body=stream.request.body if stream.request.body_changed else None,
             failed_open=tuple(self._failed_open),
             validity=self._validity(),
             granted=granted_by(self._open) if stream.filter_state else None,
         )
+
+    def _apply(self, rules: Rules) -> Applied:
+        stream, trace = self._stream, self._trace
+        applied = rules.apply(stream.request.headers, stream.attributes)
+        if trace is not None:  # what is changed follows from what was there
+            for one in applied.request:
+                trace.changed_header(MapType.HTTP_REQUEST_HEADERS, one.name)
+        return applied
 
     def _validity(self) -> Validity | None:
         validity = None if self._failed_open else validity_of(self._open)

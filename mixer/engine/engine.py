@@ -11,6 +11,7 @@ from mixer.engine.adapter import Adapter, AdapterState
 from mixer.engine.cache import DecisionCache, Trace
 from mixer.engine.chain import Chain
 from mixer.engine.decision import Decision, VerdictCounts
+from mixer.engine.expressions import compile_expressions
 from mixer.engine.failure import CAPABILITIES, DIGEST, URL, LoadFailure
 from mixer.engine.notices import notices
 from mixer.engine.pending import PendingDecision, decide
@@ -54,8 +55,10 @@ class Engine:
         reports: How many records the adapters were told of.
         cache: The decisions that adapters allow to be kept.
         services: What the adapters share: data, queues, metrics. It outlives their VMs.
+        rules: Applied to what the adapters allowed; None where there are none.
 
     Raises:
+        ConfigError: An expression of an adapter or a rule is wrong.
         StoreError: The configured store of shared state cannot be opened.
     """
 
@@ -68,6 +71,8 @@ class Engine:
         scheduler: Scheduler | None = None,
         callouts: Callouts | None = None,
     ) -> None:
+        expressions = compile_expressions(configuration)
+        self.rules, self._matches = expressions.rules, expressions.matches
         scheduler = scheduler or scheduler_of_this_thread()
         self._stores = open_stores(configuration.mixer.state, scheduler)
         self._wasm = WasmEngines(configuration)
@@ -90,12 +95,12 @@ class Engine:
             adapter.start()
 
     def _adapter(self, plugin: WasmPlugin, on_change: Callable[[Adapter], None]) -> Adapter:
-        module = self._module(plugin)
+        module, expression = self._module(plugin), self._matches.get(plugin.qualified_name)
         if isinstance(module, LoadFailure):
-            return Adapter(plugin, module, None, on_change=on_change)
+            return Adapter(plugin, module, None, expression=expression, on_change=on_change)
         linker = self._wasm.for_plugin(plugin).linkers.of(plugin.allowed_capabilities)
         owner = self._owners.owner(plugin, module, linker)
-        return Adapter(plugin, module, owner, on_change=on_change)
+        return Adapter(plugin, module, owner, expression=expression, on_change=on_change)
 
     def _module(self, plugin: WasmPlugin) -> ProxyWasmModule | LoadFailure:
         try:
@@ -136,7 +141,7 @@ class Engine:
         self.decisions += 1
         if self.cache.in_use:
             return self._decide_with_cache(request)
-        decision = decide(Chain(self._filters, request), self.verdicts)
+        decision = decide(Chain(self._filters, request, rules=self.rules), self.verdicts)
         if isinstance(decision, Decision):
             self.cache.note(decision)
         return decision
@@ -147,7 +152,7 @@ class Engine:
             self.verdicts.add(known.verdict)
             return known
         trace = Trace()
-        decision = decide(Chain(self._filters, request, trace), self.verdicts)
+        decision = decide(Chain(self._filters, request, trace, self.rules), self.verdicts)
         if isinstance(decision, Decision):
             self.cache.keep(request, trace, decision)
         return decision

@@ -1,13 +1,15 @@
-"""Which requests a WasmPlugin is for: Istio's ``match``.
+"""Which requests a WasmPlugin is for: Istio's ``match``, and the expression of ``mixer.dev/match``.
 
 A traffic selector names a mode (as client or as server) and ports; a request is matched if one
 selector does. What a caller does not tell, such as the direction of the traffic, cannot exclude it:
-an adapter that denies must not be passed over for want of an attribute.
+an adapter that denies must not be passed over for want of an attribute. So it is with expressions:
+only one that is false excludes a request, not one that has no value.
 """
 
 from collections.abc import Callable, Sequence
 
 from mixer.attributes import AttributeBag
+from mixer.cel import AttributeActivation, BudgetError, EvaluationError, Program
 from mixer.config.wasmplugin import TrafficSelector, WorkloadMode
 
 Matcher = Callable[[AttributeBag], bool]
@@ -15,12 +17,27 @@ Matcher = Callable[[AttributeBag], bool]
 _DIRECTION = {WorkloadMode.SERVER: 1, WorkloadMode.CLIENT: 2}
 
 
-def matcher(selectors: Sequence[TrafficSelector]) -> Matcher | None:
-    """Compile the selectors; None where there are none and every request matches."""
+def matcher(
+    selectors: Sequence[TrafficSelector], expression: Program | None = None
+) -> Matcher | None:
+    """What tells whether a request matches both; None where every request does."""
     if not selectors:
-        return None
+        return None if expression is None else _expression(expression)
     compiled = [_selector(s) for s in selectors]
-    return lambda bag: any(matches(bag) for matches in compiled)
+    if expression is None:
+        return lambda bag: any(matches(bag) for matches in compiled)
+    agrees = _expression(expression)
+    return lambda bag: any(matches(bag) for matches in compiled) and agrees(bag)
+
+
+def _expression(program: Program) -> Matcher:
+    def matches(bag: AttributeBag) -> bool:
+        try:
+            return program.evaluate(AttributeActivation(bag.get)) is not False
+        except (EvaluationError, BudgetError):
+            return True
+
+    return matches
 
 
 def _selector(selector: TrafficSelector) -> Matcher:

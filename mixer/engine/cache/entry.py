@@ -104,8 +104,10 @@ def size_of(
     """Bytes that an entry takes, roughly: what comes from outside is counted as it is."""
     response = decision.response
     texts = [decision.reason, decision.body or b"", response.body if response else b""]
-    for name, value in (*decision.response_headers, *(response.headers if response else ())):
+    for name, value in response.headers if response else ():
         texts += (name, value)
+    for one in (*decision.request_operations, *decision.response_operations):
+        texts += (one.name, one.value)
     for change in decision.request_headers:
         texts += (change.name, *change.values)
     for _, arguments in effects:
