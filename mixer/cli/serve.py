@@ -38,7 +38,8 @@ def serve(
     import uvloop
 
     from mixer.callouts.tls import TlsFilesError
-    from mixer.cli.configuration import load_or_fail
+    from mixer.cli.configuration import load_or_fail, refuse
+    from mixer.config import ConfigError
     from mixer.state import StoreError
     from mixer.transport import BrokenAdaptersError, ListenError, OtlpLibraryError
     from mixer.transport import serve as serve_until_stopped
@@ -52,6 +53,8 @@ def serve(
         uvloop.run(
             serve_until_stopped(configuration, _announce, continue_on_errors=continue_on_errors)
         )
+    except ConfigError as error:
+        refuse(error)
     except (
         BrokenAdaptersError,
         ListenError,
@@ -68,6 +71,7 @@ def _announce(engine: "Engine", addresses: tuple[str, ...], metrics_address: str
     lines = [_describe(adapter) for adapter in engine.adapters] or [
         "no adapters: every request is allowed"
     ]
+    lines += [f"rule {rule}" for rule in engine.rules or ()]
     if metrics_address is not None:
         lines.append(f"serving /metrics on {metrics_address}")
     print("\n".join([*lines, f"serving {SERVICE} on {', '.join(addresses)}"]), file=sys.stderr)

@@ -27,14 +27,27 @@ def validate(
     from mixer.cli.configuration import load_or_fail
 
     configuration = load_or_fail(path)
+    _check_expressions(configuration)
     _check_clusters(configuration)
     if modules:
         _start_adapters(configuration)
     if not configuration.plugins:
         print("note: no adapters: every request would be allowed", file=sys.stderr)
     files, plugins = len(configuration.files), len(configuration.plugins)
-    print(f"ok: {_count(files, 'file')}, {_count(plugins, 'adapter')}, "
+    rules = f"{_count(len(configuration.rules), 'rule')}, " if configuration.rules else ""
+    print(f"ok: {_count(files, 'file')}, {rules}{_count(plugins, 'adapter')}, "
           f"{'each starts' if modules else 'modules not loaded'}")  # fmt: skip
+
+
+def _check_expressions(configuration: "Configuration") -> None:
+    from mixer.cli.configuration import refuse
+    from mixer.config import ConfigError
+    from mixer.engine.expressions import compile_expressions
+
+    try:
+        compile_expressions(configuration)
+    except ConfigError as error:
+        refuse(error)
 
 
 def _check_clusters(configuration: "Configuration") -> None:

@@ -53,6 +53,7 @@ async def serve(
 
     Raises:
         BrokenAdaptersError: Such an adapter did not load.
+        ConfigError: An expression of an adapter or a rule is wrong.
         ListenError: An address cannot be listened on.
         StoreError: The store of shared state cannot be opened.
         OtlpLibraryError: Metrics cannot be sent.

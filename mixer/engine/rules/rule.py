@@ -66,6 +66,11 @@ class Rule:
         self._response = tuple(response)
         self._logs = TokenBucket(_LOGS_PER_SECOND, _LOG_BURST)
 
+    def __str__(self) -> str:
+        sides = {"request": self._request, "response": self._response}
+        said = [f"{side} {_listed(templates)}" for side, templates in sides.items() if templates]
+        return f"{self.name}: {'; '.join(said)}"
+
     def is_for(self, activation: Activation) -> bool:
         """Whether a request matches."""
         return self._match is None or _value(self._match, activation) is True
@@ -99,6 +104,11 @@ class Rule:
             name = template.name.decode()
             _log.warning("rule %s: a value of %s %s; left out", self.name, name, unfit)
         return None if unfit else encoded
+
+
+def _listed(templates: Iterable[Template]) -> str:
+    named = dict.fromkeys(f"{one.operation} {one.name.decode()}" for one in templates)
+    return ", ".join(named)
 
 
 def _unfit(value: bytes | None) -> str:

@@ -59,9 +59,14 @@ class Rules:
             tuple(one for rule in matching for one in rule.request_operations(activation)),
             tuple(one for rule in matching for one in rule.response_operations(activation)),
         )
-        for operation in applied.request:
-            _CHANGES[operation.operation](headers, operation)
+        change(headers, applied.request)
         return applied
+
+
+def change(headers: HeaderMap, operations: Iterable[HeaderOperation]) -> None:
+    """Make operations on headers, in order."""
+    for operation in operations:
+        _CHANGES[operation.operation](headers, operation)
 
 
 _CHANGES: Mapping[Operation, Callable[[HeaderMap, HeaderOperation], None]] = {
