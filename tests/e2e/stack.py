@@ -59,6 +59,29 @@ def adapter(
     }
 
 
+def rule(
+    name: str,
+    match: str = "true",
+    *,
+    request: Sequence[Document] = (),
+    response: Sequence[Document] = (),
+    **spec: Any,
+) -> Document:
+    """A MixerRule without namespace; see `operation`."""
+    sides = {"requestHeaderOperations": [*request], "responseHeaderOperations": [*response]}
+    return {
+        "apiVersion": "mixer.dev/v1alpha1",
+        "kind": "MixerRule",
+        "metadata": {"name": name},
+        "spec": {"match": match, **sides, **spec},
+    }
+
+
+def operation(kind: str, name: str, *values: str) -> Document:
+    """An operation of a rule, of the given kind, with expressions for values."""
+    return {"name": name, "values": [*values], "operation": kind}
+
+
 class Services:
     """Makes services: each has a folder for its file, socket and log.
 
@@ -225,7 +248,7 @@ async def running(
 
     Args:
         services: Makes the service.
-        chains: Adapters by chain.
+        chains: Adapters and rules by chain.
         listeners: Of Envoy.
     """
     async with running_envoy(listeners, {"mixer": services.address("mixer")}) as proxy:
@@ -242,11 +265,15 @@ async def running(
             yield Stack(proxy.envoy, service)
 
 
-def _in_chain(adapter: Document, chain: str, ports: Sequence[int]) -> Document:
+def _in_chain(document: Document, chain: str, ports: Sequence[int]) -> Document:
+    spec = document["spec"]
+    match: object = [{"ports": [{"number": port} for port in ports]}]
+    if document["kind"] == "MixerRule":
+        match = f"destination.port in {list(ports)} && ({spec.get('match', 'true')})"
     return {
-        **adapter,
-        "metadata": {**adapter["metadata"], "namespace": chain},
-        "spec": {**adapter["spec"], "match": [{"ports": [{"number": port} for port in ports]}]},
+        **document,
+        "metadata": {**document["metadata"], "namespace": chain},
+        "spec": {**spec, "match": match},
     }
 
 
