@@ -90,6 +90,38 @@ def test_the_version_names_wasmtime_too() -> None:
     assert "(wasmtime " in result.output
 
 
+_RULE = """
+apiVersion: mixer.dev/v1alpha1
+kind: MixerRule
+metadata: {{name: r}}
+spec:
+  match: {match}
+  requestHeaderOperations: [{{name: x-a, values: [request.path]}}]
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--no-modules"]])
+def test_an_expression_that_is_wrong_is_a_problem(tmp_path: Path, options: list[str]) -> None:
+    """With file, line and field, whether modules are loaded or not; nothing is loaded."""
+    path = tmp_path / "mixer.yaml"
+    path.write_text(_RULE.format(match="request.pth == '/'"))
+    result = _mixer("validate", *options, str(path))
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"{path}:6: spec.match: column 8: undefined field 'pth' not found in 'request'",
+        "1 problem: nothing was loaded",
+    ]
+
+
+def test_rules_are_counted(tmp_path: Path) -> None:
+    """So that one in a file that is not read is missed."""
+    path = tmp_path / "mixer.yaml"
+    path.write_text(_RULE.format(match="request.path == '/'"))
+    result = _mixer("validate", str(path))
+    assert result.exit_code == 0
+    assert result.stdout == "ok: 1 file, 1 rule, 0 adapters, each starts\n"
+
+
 def test_tls_files_are_read(tmp_path: Path) -> None:
     """What would keep `mixer serve` from starting is a problem here too."""
     path = tmp_path / "mixer.yaml"

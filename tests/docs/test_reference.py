@@ -8,7 +8,9 @@ import yaml
 
 from mixer.config import (
     AdapterAnnotations,
+    HeaderOperationTemplate,
     LmdbStore,
+    MixerRuleSpec,
     MixerSpec,
     RedisStore,
     SharedState,
@@ -16,6 +18,7 @@ from mixer.config import (
     loads,
 )
 from mixer.engine.clusters import configured_clusters
+from mixer.engine.expressions import compile_expressions
 from mixer.proxywasm import UNSUPPORTED, departures, host_functions
 from mixer.proxywasm.foreign import FOREIGN_FUNCTIONS
 from mixer.telemetry import OWN
@@ -80,10 +83,29 @@ def test_every_field_of_shared_state_is_documented(group: str, model: type) -> N
 def test_the_example_of_a_store_is_valid() -> None:
     """The other document of the page can be used as it is."""
     page = (_DOCS / "configuration.md").read_text()
-    _, example = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    _, example, *_ = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     state = loads(example, environ={"REDIS_PASSWORD": "secret"}).mixer.state
     assert state.store.redis is not None
     assert (state.store.redis.password, state.ttl) == ("secret", 3600.0)
+
+
+@pytest.mark.parametrize(
+    ("group", "model"), [("spec", MixerRuleSpec), ("operations[]", HeaderOperationTemplate)]
+)
+def test_every_field_of_a_rule_is_documented(group: str, model: type) -> None:
+    """The configuration page tells every field of MixerRule."""
+    _, _, rules = (_DOCS / "configuration.md").read_text().partition("## `MixerRule`")
+    for name in _fields(model):
+        assert f"| `{group}.{name}` |" in rules
+
+
+def test_the_example_of_a_rule_is_valid() -> None:
+    """It is accepted, and its expressions are."""
+    page = (_DOCS / "configuration.md").read_text()
+    *_, example = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    assert [str(rule) for rule in compile_expressions(loads(example)).rules or ()] == [
+        "tell-upstream: request REPLACE x-user, REMOVE x-debug; response APPEND x-served-to"
+    ]
 
 
 def test_every_host_call_is_in_the_right_list() -> None:

@@ -10,16 +10,16 @@ import pytest
 from mixer.study.process import ChildProcess
 from mixer.study.service import SERVE
 from tests.e2e.guests import Guests
-from tests.e2e.stack import Document, Services, adapter
+from tests.e2e.stack import Document, Services, adapter, operation, rule
 
 Make = Callable[[Guests], Sequence[Document]]
 
 
-async def refusal(config: Path, status: int = 1) -> str:
+async def refusal(config: Path, status: int = 1, command: Sequence[str] = SERVE) -> str:
     """What the service writes before it ends."""
     log = config.with_suffix(".log")
     log.unlink(missing_ok=True)
-    process = await ChildProcess.start("mixer serve", [*SERVE, str(config)], log)
+    process = await ChildProcess.start("mixer serve", [*command, str(config)], log)
     try:
         assert await process.wait(30) == status
     finally:
@@ -66,6 +66,19 @@ def good(guests: Guests, name: str = "one", **spec: Any) -> Document:
             id="configuration that the auth module refuses",
         ),
         pytest.param(
+            lambda guests: [good(guests, annotations={"match": "request.path == 1"})],
+            "metadata.annotations[mixer.dev/match]: column 14: found no matching overload",
+            id="expression of an adapter",
+        ),
+        pytest.param(
+            lambda guests: [
+                rule("r", "nosuch(1)", request=[operation("REPLACE", "x-a", '"1"')]),
+                good(guests, failStrategy="FAIL_OPEN"),
+            ],
+            "spec.match: column 7: undeclared reference to 'nosuch'",
+            id="expression of a rule",
+        ),
+        pytest.param(
             lambda guests: [adapter("one", guests.file("text", b"#!/bin/sh\n"))],
             "not a valid WebAssembly module",
             id="not WebAssembly",
@@ -85,6 +98,14 @@ async def test_bad_configuration(
     said = await refusal(config)
     assert message.format(file=config) in said
     assert f"{config}:" in said
+
+
+async def test_no_wrong_expression_is_passed_over(services: Services, guests: Guests) -> None:
+    """--continue-on-errors is for modules that do not load."""
+    wrong = rule("r", "request.path", request=[operation("REPLACE", "x-a", '"1"')])
+    config = services.configure("wrong", [good(guests), wrong])
+    said = await refusal(config, command=(*SERVE[:-1], "--continue-on-errors", "-c"))
+    assert "spec.match: gives string, and must give a bool" in said
 
 
 async def test_every_problem_is_told_with_its_line(services: Services, guests: Guests) -> None:
