@@ -34,6 +34,12 @@ extern "C" {
         value_size: usize,
     ) -> u32;
 
+    pub fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+
+    pub fn proxy_increment_metric(id: u32, delta: i64) -> u32;
+
+    pub fn proxy_record_metric(id: u32, value: u64) -> u32;
+
     pub fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,

@@ -125,12 +125,45 @@ impl Node {
         }
     }
 
+    /// A whole number of a range.
+    pub fn whole(self, range: RangeInclusive<u64>) -> Read<u64> {
+        let error = self.error(format!(
+            "must be a whole number from {} to {}",
+            range.start(),
+            range.end()
+        ));
+        let number = self.number()?;
+        let sound = number.fract() == 0.0
+            && (*range.start() as f64..=*range.end() as f64).contains(&number);
+        sound.then_some(number as u64).ok_or(error)
+    }
+
     pub fn is_string(&self) -> bool {
         self.value.is_string()
     }
 
     pub fn is_empty_string(&self) -> bool {
         self.value.as_str() == Some("")
+    }
+
+    /// The members of an object whose names are the user's own.
+    pub fn members(self, count: RangeInclusive<usize>) -> Read<Vec<(String, Node)>> {
+        let (min, max) = count.clone().into_inner();
+        let error = self.error(format!("must be an object of {min} to {max} members"));
+        match self.value {
+            Value::Object(members) if count.contains(&members.len()) => {
+                let under = |name: &str| match self.path.as_str() {
+                    "" => printable(name).to_owned(),
+                    path => format!("{path}.{}", printable(name)),
+                };
+                let node = |(name, value): (String, Value)| {
+                    let path = under(&name);
+                    (name, Node { path, value })
+                };
+                Ok(members.into_iter().map(node).collect())
+            }
+            _ => Err(error),
+        }
     }
 
     /// The entries of a list with an allowed number of them.

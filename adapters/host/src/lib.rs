@@ -1,15 +1,25 @@
 //! What the adapters share: the host calls that the SDK lacks or that it answers with a
 //! trap, CEL expressions, and reading a configuration with one clear message for a mistake.
 
+pub mod attributes;
 pub mod config;
 pub mod json;
+pub mod path;
+mod time;
+pub mod value;
 
 #[cfg(target_arch = "wasm32")]
 mod abi;
 #[cfg(target_arch = "wasm32")]
+pub mod condition;
+#[cfg(target_arch = "wasm32")]
 pub mod expression;
 #[cfg(target_arch = "wasm32")]
+pub mod metrics;
+#[cfg(target_arch = "wasm32")]
 pub mod properties;
+#[cfg(target_arch = "wasm32")]
+pub mod reading;
 #[cfg(target_arch = "wasm32")]
 pub mod request;
 #[cfg(target_arch = "wasm32")]

@@ -2,17 +2,34 @@
 
 use crate::abi::{self, Given};
 
+/// Why a property cannot be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Missing {
+    /// The request has nothing of that name.
+    Absent,
+    /// It is there, and has no value of its own.
+    Unreadable,
+}
+
 /// The value at a path, as the host encodes it; None where there is none.
 pub fn get(path: &[&str]) -> Option<Vec<u8>> {
-    let path = path.join("\0");
+    get_joined(path.join("\0").as_bytes()).ok()
+}
+
+/// The value at a path whose parts are joined by NULs.
+pub fn get_joined(path: &[u8]) -> Result<Vec<u8>, Missing> {
     let mut given = Given::NOTHING;
     let (value, size) = given.parts();
     // SAFETY: the path is a live slice that the host only reads; the rest points to a live value.
     let status = unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), value, size) };
-    (status == abi::OK).then(|| given.into_bytes())
+    match status {
+        abi::OK => Ok(given.into_bytes()),
+        abi::NOT_FOUND => Err(Missing::Absent),
+        _ => Err(Missing::Unreadable),
+    }
 }
 
-/// The same, where it is UTF-8.
+/// The same as `get`, where it is UTF-8.
 pub fn text(path: &[&str]) -> Option<String> {
     String::from_utf8(get(path)?).ok()
 }

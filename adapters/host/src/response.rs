@@ -14,6 +14,12 @@ pub struct LocalResponse<'a> {
 // The SDK's own send_http_response passes no details, and the details are where operators see
 // the reason.
 pub fn send(response: &LocalResponse) {
+    // No gRPC status of our own: the proxy derives it from the HTTP status.
+    send_with_code(response, -1);
+}
+
+/// The same, with the gRPC code that a gRPC client is told.
+pub fn send_with_code(response: &LocalResponse, code: i32) {
     let headers = serialize(response.headers);
     // SAFETY: every pointer and size pair is a live slice, and the host only reads.
     let _status = unsafe {
@@ -25,8 +31,7 @@ pub fn send(response: &LocalResponse) {
             response.body.len(),
             headers.as_ptr(),
             headers.len(),
-            // No gRPC status of our own: the proxy derives it from the HTTP status.
-            -1,
+            code,
         )
     };
 }
