@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the auth module into mixer/modules/ and, with "all", the conformance
+# Builds the adapters into mixer/modules/ and, with "all", the conformance
 # test modules into tests/modules/ too (which takes Go, npm and Clang).
 #
 # Rust comes from rustup if its wasm32-wasip1 target is installed, else from a
@@ -113,7 +113,9 @@ PATH=${bin:+$bin:}$PATH
 separated=$(compiler_flags)
 export CARGO_ENCODED_RUSTFLAGS="${separated%?}"
 
-build_rust "$root/adapters" mixer_auth.wasm "$root/mixer/modules/auth.wasm"
+for adapter in auth policy; do
+    build_rust "$root/adapters/$adapter" "mixer_$adapter.wasm" "$root/mixer/modules/$adapter.wasm"
+done
 if [ "${1:-}" = all ]; then
     modules="$root/tests/modules"
     build_rust "$modules/rust-sdk" rust_sdk.wasm "$modules/rust_sdk.wasm"
