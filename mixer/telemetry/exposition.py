@@ -65,6 +65,8 @@ class OpenMetrics:
         return "".join(map(self._family, families))
 
     def _family(self, family: Family) -> str:
+        if family.continued:
+            return _samples(family, _OPEN_METRICS_BOUNDS, sum_may_be_negative=False)
         name, kind = family.name, family.kind.value
         if family.kind is Kind.COUNTER:
             name, kind = self._counter(name)
@@ -106,6 +108,8 @@ def _weight(text: str) -> float:
 
 
 def _family_0_0_4(family: Family) -> str:
+    if family.continued:
+        return _samples(family, _TEXT_BOUNDS, sum_may_be_negative=True)
     help_line = f"# HELP {family.name} {_escaped_help(family.help)}\n" if family.help else ""
     type_line = f"# TYPE {family.name} {family.kind.value}\n"
     return help_line + type_line + _samples(family, _TEXT_BOUNDS, sum_may_be_negative=True)

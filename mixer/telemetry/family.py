@@ -43,7 +43,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Every value of one name.
+    """Every value of one name, or some of them.
 
     Attributes:
         name: As Prometheus gets it.
@@ -52,6 +52,7 @@ class Family:
         otel_name: As OpenTelemetry gets it.
         help: What it means; empty for metrics of modules.
         unit: In UCUM's notation, as OpenTelemetry wants it; empty where none is known.
+        continued: Whether it goes on with the samples of the family before it.
     """
 
     name: str
@@ -60,3 +61,4 @@ class Family:
     otel_name: str
     help: str = ""
     unit: str = ""
+    continued: bool = False

@@ -1,6 +1,7 @@
 """All metrics, read in pieces: what reads them has to let requests go on in between."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from mixer.engine import Engine
 from mixer.telemetry.family import Family
@@ -9,6 +10,7 @@ from mixer.telemetry.own import OWN, Observed
 
 _NAMED_AT_ONCE = 250
 _READ_AT_ONCE = 25
+"""Samples; a large family is read in parts of more."""
 
 
 class Metrics:
@@ -34,10 +36,19 @@ class Metrics:
         for first in range(0, len(OWN), _READ_AT_ONCE):
             own = OWN[first : first + _READ_AT_ONCE]
             yield [one.family(self._observed) for one in own]
-        for first in range(0, last, _READ_AT_ONCE):
-            numbers = range(first, min(first + _READ_AT_ONCE, last))
-            yield [self._modules.read(number) for number in numbers]
+        yield from _grouped(chain.from_iterable(map(self._modules.parts, range(last))))
 
     def is_taken(self, name: str) -> bool:
         """Whether a sample of any family has the name."""
         return name in self._modules.taken
+
+
+def _grouped(parts: Iterable[Family]) -> Iterator[list[Family]]:
+    piece: list[Family] = []
+    for part in parts:
+        piece.append(part)
+        if sum(len(one.samples) for one in piece) >= _READ_AT_ONCE:
+            yield piece
+            piece = []
+    if piece:
+        yield piece

@@ -5,16 +5,17 @@ A metric is never taken back, so that each is named once, and a scrape costs onl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import count
 from typing import TYPE_CHECKING
 
 from mixer.proxywasm import Metric, MetricType
 from mixer.telemetry.family import Bins, Family, Kind, Labels, Sample
-from mixer.telemetry.naming import exposed_name
+from mixer.telemetry.naming import ExposedName, exposed_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mixer.proxywasm import MetricStore
 
@@ -23,6 +24,9 @@ _KINDS = {
     MetricType.GAUGE: Kind.GAUGE,
     MetricType.HISTOGRAM: Kind.HISTOGRAM,
 }
+_PART = {Kind.COUNTER: 250, Kind.GAUGE: 250, Kind.HISTOGRAM: 12}
+"""Samples that are read at once: a histogram is twenty lines."""
+
 _HISTOGRAM_SUFFIXES = ("", "_bucket", "_sum", "_count", "_created")
 
 
@@ -42,11 +46,21 @@ class _Members:
     name: str
     otel_name: str
     kind: Kind
-    metrics: dict[Labels, Metric]
+    metrics: list[tuple[Labels, Metric]] = field(default_factory=list)
+    labels: set[Labels] = field(default_factory=set)
 
-    def read(self) -> Family:
-        samples = tuple(Sample(labels, _value(one)) for labels, one in self.metrics.items())
-        return Family(self.name, self.kind, samples, self.otel_name)
+    def takes(self, exposed: ExposedName, kind: Kind) -> bool:
+        same = self.otel_name == exposed.otel and self.kind is kind
+        return same and exposed.labels not in self.labels
+
+    def parts(self) -> Iterator[Family]:
+        size = _PART[self.kind]
+        for first in count(0, size):
+            some = self.metrics[first : first + size]
+            if not some:
+                return
+            samples = tuple(Sample(labels, _value(one)) for labels, one in some)
+            yield Family(self.name, self.kind, samples, self.otel_name, continued=first > 0)
 
 
 class ModuleMetrics:
@@ -81,9 +95,9 @@ class ModuleMetrics:
         self._seen += len(new)
         return len(new) == most
 
-    def read(self, number: int) -> Family:
-        """One family as it is now, by its number from 0."""
-        return self._families[number].read()
+    def parts(self, number: int) -> Iterator[Family]:
+        """One family by its number from 0, each part as it is when it is asked for."""
+        return self._families[number].parts()
 
     def _add(self, metric: Metric) -> None:
         exposed, kind = exposed_name(metric.name), _KINDS[metric.type]
@@ -93,10 +107,11 @@ class ModuleMetrics:
         family = self._by_name.get(exposed.prometheus)
         if family is None:
             family = self._new_family(exposed.prometheus, exposed.otel, kind)
-        if family is None or family.otel_name != exposed.otel or family.kind is not kind:
+        if family is None or not family.takes(exposed, kind):
             self.hidden[Hidden.NAME_TAKEN] += 1
             return
-        family.metrics[exposed.labels] = metric
+        family.labels.add(exposed.labels)
+        family.metrics.append((exposed.labels, metric))
 
     def _new_family(self, name: str, otel_name: str, kind: Kind) -> _Members | None:
         names = {name}
@@ -105,7 +120,7 @@ class ModuleMetrics:
         if not self.taken.isdisjoint(names):
             return None
         self.taken |= names
-        family = self._by_name[name] = _Members(name, otel_name, kind, {})
+        family = self._by_name[name] = _Members(name, otel_name, kind)
         self._families.append(family)
         return family
 

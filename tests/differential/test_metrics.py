@@ -26,7 +26,7 @@ COUNTERS = (
     b"requests", b"a.b.c", b"with-dash", b"with space", "\u00fcn\u00efc\u00f6de".encode(),
     b"_under", b"a:b",
     b'quote"s\\b', b"new\nline", b"", b"wasmcustom.twice", b"envoy.known", b"UPPER", b"x_total",
-    b"reporter=.=source;.;code=.=200;.;reqs", b"cluster.foo.upstream_rq_total",
+    b"reporter=.=source;.;code=.=200;.;", b"cluster.foo.upstream_rq_total",
     b"vhost.a.vcluster.b.c", b'a{b="c"}', b".leading", b"..twice", b"n..n", b"with_bucket",
     b"trailing.", b"trailing", b"many...", b"tab\tbed", b"9lives",
     b"y_rq", b"y_rq_200", b"y_rq_503", b"y_rq_2xx", b"y_rq_5xx", b"z_rq_5xx_rq_200",

@@ -42,6 +42,14 @@ def put(engine: Engine, kind: MetricType, name: str, *values: int) -> None:
         ("x_rq_200", "x_rq", "wasmcustom.x_rq", (("envoy_response_code", "200"),)),
         ("x_rq_5xx", "x_rq_xx", "wasmcustom.x_rq_xx", (("envoy_response_code_class", "5"),)),
         ("x_rq_200\n", "x_rq_200_", "wasmcustom.x_rq_200\n", ()),
+        ("b=.=2;.;a=.=1;.;x.y", "x_y", "wasmcustom.x.y", (("a", "1"), ("b", "2"))),
+        ("a=.=;.;x_rq_200", "x_rq", "wasmcustom.x_rq", (("envoy_response_code", "200"), ("a", ""))),
+        (
+            "a=.=%3B.%3B %25 =.=%0A%C3%BC%FF;.;x",
+            "x",
+            "wasmcustom.x",
+            (("a", ";.; % =.=\n\u00fc\\xff"),),
+        ),
     ],
 )
 def test_names(
@@ -50,6 +58,51 @@ def test_names(
     """A name is told as Envoy tells it; OpenTelemetry gets it with all of its characters."""
     found = exposed_name(name)
     assert (found.prometheus, found.otel, found.labels) == (exposed, otel, labels)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a=.=1;.;", "a;.;x", "=.=1;.;x", "a-b=.=1;.;x", "le=.=1;.;x", "__a=.=1;.;x",
+        "a=.=1;.;a=.=2;.;x", "a=.=1;.;;.;x",
+        "".join(f"a{n}=.=1;.;" for n in range(65)) + "x",
+    ],
+)  # fmt: skip
+def test_what_is_not_written_as_labels_stays_in_the_name(name: str) -> None:
+    """Labels that Prometheus could not read are told as Envoy tells any name."""
+    found = exposed_name(name)
+    assert found.labels == ()
+    assert found.otel == f"wasmcustom.{name}"
+
+
+def test_a_label_that_the_end_of_the_name_has_too() -> None:
+    """One label cannot have two values: what was written stays in the name."""
+    found = exposed_name("envoy_response_code=.=1;.;x_rq_200")
+    assert found.labels == (("envoy_response_code", "200"),)
+    assert found.prometheus == "envoy_response_code___1___x_rq"
+
+
+def test_series_that_look_alike_are_told_once(engine: Engine) -> None:
+    """Two spellings of the same labels are one series: the first one is told."""
+    put(engine, COUNTER, "a=.=1;.;b=.=2;.;x", 1)
+    put(engine, COUNTER, "b=.=2;.;a=.=%31;.;x", 10)
+    found = scrape(engine)
+    assert found["x", (("a", "1"), ("b", "2"))] == 1
+    assert found["mixer_module_metrics_hidden", (("reason", "name_taken"),)] == 1
+
+
+@pytest.mark.parametrize("kind", [COUNTER, HISTOGRAM])
+def test_a_large_family_is_cut_into_parts(engine: Engine, kind: MetricType) -> None:
+    """A family of many series is told in one go, and read and written in small steps."""
+    for number in range(1000):
+        put(engine, kind, f"n=.={number};.;x", number)
+    metrics = Metrics(engine)
+    parts = [[f for f in piece if f.name == "x"] for piece in metrics.pieces()]
+    assert max(sum(len(family.samples) for family in part) for part in parts) <= 250
+    text = written(metrics)
+    assert text.count("# TYPE x ") == 1
+    series = [key for key in scrape(engine) if key[0] == "x" or key[0] == "x_count"]
+    assert len(series) == 1000
 
 
 def test_what_is_moved_is_told_at_the_next_scrape(engine: Engine) -> None:
@@ -174,7 +227,14 @@ def test_definitions_during_a_scrape(engine: Engine) -> None:
     assert ("late0", ()) in series_of(written(metrics))
 
 
+TAGGED = st.builds(
+    "{}=.={};.;{}".format,
+    st.sampled_from(["a", "b", "le", "a=.=1;.;b", "envoy_response_code"]),
+    st.text(max_size=8) | st.sampled_from(["%00", "%0A", "%22", "%5C", "%FF", "\\xff"]),
+    st.sampled_from(["x", "h", "x_rq_200", "h_bucket"]),
+)
 NAMES = st.one_of(
+    TAGGED,
     st.text(max_size=12),
     st.text(alphabet="ab_.-1", max_size=4),
     st.sampled_from(["h", "h_bucket", "h_count", "h_created", "x_total", "x", "x_created"]),
@@ -203,7 +263,7 @@ def test_whatever_modules_do_both_formats_can_be_read(
         names = {name for name, _ in scrape(engine)}
         modules = ModuleMetrics(store(engine), (one.name for one in OWN))
         modules.take_over(100)
-        told = [modules.read(number).name for number in range(len(modules))]
+        told = [next(modules.parts(number)).name for number in range(len(modules))]
         assert len(set(told)) == len(told)
         assert all({name, f"{name}_bucket"} & names for name in told)
 
