@@ -1,9 +1,9 @@
 """Labels within the name of a metric: ``source=.=web;.;code=.=200;.;requests_total``.
 
 The ABI knows no labels, so that modules write them into names. Those of Istio's proxies do it like
-this, and Envoy reads them by the rules of its ``stats_tags``. The adapter ``telemetry`` does so too,
-and escapes what a value must not have: ``%``, ``;``, control characters, what is no UTF-8 and a dot
-at the end, as ``%`` and two hexadecimal digits.
+this, and Envoy reads them by the rules of its ``stats_tags``. So does the adapter ``telemetry``,
+which escapes what a value must not have: ``%``, ``;``, control characters, what is no UTF-8 and a
+dot at the end, as ``%`` and two hexadecimal digits.
 """
 
 import re

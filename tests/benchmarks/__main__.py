@@ -20,6 +20,7 @@ from tests.benchmarks import (
     fresh_vms,
     host_calls,
     latency,
+    report,
     server_cpu,
     start,
     stores,
@@ -98,6 +99,14 @@ def _print_cache(costs: list[decision_cache.CacheCost]) -> None:
             (c.name, f"{c.made:.1f}", f"{c.used:.1f}", f"{c.used / c.made:.3f}", f"{c.hits:.0%}")
             for c in costs
         ],
+    )
+
+
+def _print_report(costs: list[report.RecordCost]) -> None:
+    _table(
+        f"A record of a report, {report.RECORDS} in a batch: bytes to what adapters counted",
+        ("", "us", "over decoding", "ratio to decoding", "ratio to empty module"),
+        report.rows(costs),
     )
 
 
@@ -187,6 +196,8 @@ def main() -> None:
         _print_engine(engine_cpu.measure(compared, options.checks))
         _progress("decision cache")
         _print_cache(decision_cache.measure(compared, options.checks))
+        _progress("reports")
+        _print_report(report.measure(Path(folder), max(1, options.checks // 200)))
         _progress("stores")
         _print_stores(stores.measure(max(10, options.checks * 5)))
         _progress("a VM for each stream")

@@ -55,7 +55,7 @@ fn json(value: &Value) -> String {
 fn shown(value: &Value) -> String {
     let text = value.text();
     let text = String::from_utf8_lossy(&text);
-    let end = text.floor_char_boundary_of(VALUE_BYTES);
+    let end = end_within(&text, VALUE_BYTES);
     match end < text.len() {
         true => format!("{}...", &text[..end]),
         false => text.into_owned(),
@@ -74,19 +74,13 @@ fn quoted(text: &str) -> String {
     Json::from(text).to_string()
 }
 
-trait Boundary {
-    fn floor_char_boundary_of(&self, most: usize) -> usize;
-}
-
-impl Boundary for str {
-    /// The end of the last whole character within so many bytes.
-    fn floor_char_boundary_of(&self, most: usize) -> usize {
-        let end = most.min(self.len());
-        (0..=end)
-            .rev()
-            .find(|at| self.is_char_boundary(*at))
-            .unwrap_or(0)
-    }
+/// The end of the last whole character within so many bytes.
+fn end_within(text: &str, most: usize) -> usize {
+    let end = most.min(text.len());
+    (0..=end)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
