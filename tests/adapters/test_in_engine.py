@@ -96,3 +96,12 @@ def test_reports_are_counted_and_checks_are_not(
         ("requests_total", (("code", "200"), ("n", "1"), ("user", "al"))): 2,
         ("requests_total", (("code", "200"), ("n", "1"), ("user", "bo"))): 1,
     }
+
+
+def test_decisions_alone_are_not_counted(
+    make_engine: MakeEngine, documents: list[dict[str, Any]]
+) -> None:
+    """Behind ext_authz, where nothing is reported, there is nothing to count."""
+    engine = make_engine(documents[1])
+    assert isinstance(engine.decide(request(("x-n", "1"))), Decision)
+    assert not [key for key in scrape(engine) if key[0] == "requests_total"]

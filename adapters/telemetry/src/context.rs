@@ -7,7 +7,7 @@ use mixer_host::config::ConfigError;
 use mixer_host::expression::Expression;
 use mixer_host::{properties, root};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::types::{Action, ContextType};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -71,7 +71,10 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream(self.telemetry.clone())))
+        Some(Box::new(Stream {
+            telemetry: self.telemetry.clone(),
+            passed: false,
+        }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -79,16 +82,26 @@ impl RootContext for Root {
     }
 }
 
-struct Stream(Option<Rc<RefCell<Telemetry>>>);
+struct Stream {
+    telemetry: Option<Rc<RefCell<Telemetry>>>,
+    /// Whether the request itself went through here, rather than a report of it.
+    passed: bool,
+}
 
 impl Context for Stream {}
 
 impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        self.passed = true;
+        Action::Continue
+    }
+
     fn on_log(&mut self) {
-        let Some(telemetry) = &self.0 else {
+        let Some(telemetry) = &self.telemetry else {
             return;
         };
-        if !is_other_operation() {
+        // A report is of no other operation, and costs one host call less.
+        if !self.passed || !is_other_operation() {
             let mut telemetry = telemetry.borrow_mut();
             telemetry.metrics.count();
             telemetry.logs.write();
