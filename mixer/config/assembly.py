@@ -107,7 +107,8 @@ class Assembly:
     def _items(self, document: Document, origin: Origin) -> Iterator[Document]:
         """The document itself, or the items of a list."""
         data = document.data
-        if not isinstance(data, dict) or data.get("kind") not in _LISTS:
+        kind = data.get("kind") if isinstance(data, dict) else None
+        if not isinstance(kind, str) or kind not in _LISTS:
             yield document
             return
         parsed = self._validated(_ListDocument, document, origin)

@@ -56,6 +56,13 @@ def test_problems_in_a_list_name_the_item(text_refused):
     ]
 
 
+def test_a_kind_that_is_no_text(text_refused):
+    """A kind of another type is a problem as any other."""
+    (problem,) = text_refused("apiVersion: v1\nkind: {a: b}\n")
+    assert problem.startswith("a.yaml:2: kind: unknown kind: must be one of ")
+    assert problem.endswith(", not a mapping")
+
+
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
