@@ -4,6 +4,7 @@ What they mean is held to Envoy in ``tests/differential/test_expressions.py``.
 """
 
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -175,3 +176,26 @@ def test_any_text_is_parsed_or_refused(text: bytes) -> None:
         Program(text)
     except ExpressionError:
         return
+
+
+def test_asking_a_map_for_a_key_reads_no_other() -> None:
+    """`in` looks one key up, whatever else there is: a large map costs the same."""
+
+    class OneKey(Mapping[str, Any]):
+        def __getitem__(self, key: str) -> str:
+            if key != "a":
+                raise KeyError(key)
+            return "x"
+
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("all keys were read")
+
+        def __len__(self) -> int:
+            return 1_000_000
+
+    class Activation:
+        def find(self, name: str) -> Any:
+            return OneKey() if name == "m" else ABSENT
+
+    assert Program(b'"a" in m').evaluate(Activation()) is True
+    assert Program(b'"b" in m').evaluate(Activation()) is False
