@@ -1,0 +1,1 @@
+"""Istio 1.x Mixer configuration, converted to this project's."""

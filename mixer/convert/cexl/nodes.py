@@ -1,0 +1,66 @@
+"""What an expression is made of."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ValueType(StrEnum):
+    """Types of attributes and of expressions, under Istio's names."""
+
+    STRING = "STRING"
+    INT64 = "INT64"
+    DOUBLE = "DOUBLE"
+    BOOL = "BOOL"
+    TIMESTAMP = "TIMESTAMP"
+    DURATION = "DURATION"
+    IP_ADDRESS = "IP_ADDRESS"
+    EMAIL_ADDRESS = "EMAIL_ADDRESS"
+    URI = "URI"
+    DNS_NAME = "DNS_NAME"
+    STRING_MAP = "STRING_MAP"
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A literal.
+
+    Attributes:
+        value: A duration is its nanoseconds.
+        type: Of the value.
+        position: Where it begins in the expression, from 0.
+    """
+
+    value: str | int | float | bool
+    type: ValueType
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An attribute, by its whole name; ``type`` is None until it is checked."""
+
+    name: str
+    position: int
+    type: ValueType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function, a method, or an operator under its sign; ``[]`` looks up a key.
+
+    Attributes:
+        name: Of the function.
+        arguments: Operands of an operator are arguments.
+        position: Where the name or the sign is in the expression, from 0.
+        target: Whose method it is.
+        type: Of the result; None until it is checked.
+    """
+
+    name: str
+    arguments: "tuple[Node, ...]"
+    position: int
+    target: "Node | None" = None
+    type: ValueType | None = None
+
+
+Node = Constant | Variable | Call
