@@ -2,6 +2,7 @@
 
 import typer
 
+from mixer.cli.convert import convert
 from mixer.cli.demo import demo
 from mixer.cli.inspect import inspect
 from mixer.cli.run import run
@@ -19,5 +20,5 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(show_version)
-for command in (serve, validate, run, run_tcp, inspect, demo):
+for command in (serve, validate, run, run_tcp, inspect, convert, demo):
     app.command(command.__name__.replace("_", "-"))(command)
