@@ -49,6 +49,7 @@ def test_everything_of_the_samples_is_carried_over(samples: Conversion) -> None:
     ]
     assert [line.partition(":")[0] for line in _told(samples, Outcome.DIFFERS)] == [
         "10 items[0].spec.quotas",
+        "24 items[1].metadata.name",
         "31 spec.params.metricsExpirationPolicy",
         "38 spec.params.metrics[1].name",
         "42 spec.params.metrics[1].buckets",

@@ -43,6 +43,10 @@ _MOST_DIMENSIONS = 16
 _LONGEST_EXPRESSION = 1024
 _AMOUNTS = range(1, 1 << 53)
 _WINDOWS = range(10**6, 8760 * 3600 * SECOND + 1)
+_SEVERAL = (
+    "several rules use it: it is for what any of them matches, while Mixer grants it in full where"
+    " one does not match"
+)
 _LIMIT = "a limit is an amount from 1 on in a validDuration from 1ms to 8760h: none is for ever"
 
 OverrideWindow = Callable[[Fields, Quota], int]
@@ -77,6 +81,8 @@ def convert_quotas(
     for instance, matches in _by_instance(uses):
         document = instance.resource.document
         name = instance.resource.name
+        if len(matches) > 1:
+            workshop.differs(instance, ("metadata", "name"), _SEVERAL)
         entry = workshop.attempt(document, partial(converter.convert, instance, matches))
         if entry is not None and name in written_down:
             message = f"two instances are named {name!r}, and callers ask for a quota by that"
