@@ -7,6 +7,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from mixer.cli import app
+from mixer.config.module import builtin_names
 
 _SAMPLES = Path(__file__).parents[1] / "convert" / "samples"
 _PARTLY = """
@@ -105,3 +106,15 @@ def test_nothing_to_convert(tmp_path: Path, content: str, told: str) -> None:
     assert result.exit_code == 1
     assert told in result.stderr
     assert not result.stdout
+
+
+@pytest.mark.skipif(
+    not {"policy", "quota", "telemetry"} <= set(builtin_names()), reason="modules are not there"
+)
+def test_what_is_written_is_valid(tmp_path: Path) -> None:
+    """`mixer validate` takes it, and each adapter starts with its configuration."""
+    target = tmp_path / "mixer.yaml"
+    assert _convert(_SAMPLES, "-o", target).exit_code == 0
+    result = CliRunner().invoke(app, ["validate", str(target)])
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == "ok: 1 file, 1 rule, 6 adapters, each starts\n"

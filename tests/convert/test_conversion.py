@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mixer.cel import Program
+from mixer.cel import Program, Result, checked_program
+from mixer.config import loads
 from mixer.convert import Conversion, Outcome, as_yaml, convert
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -460,3 +461,15 @@ spec:
     ]
     (output,) = conversion.outputs
     assert [one["name"] for one in output.spec["requestHeaderOperations"]] == ["x-d"]
+
+
+def test_a_rule_is_one_that_the_configuration_takes(samples: Conversion) -> None:
+    """The document of header operations is valid, and its expressions have the right types."""
+    rules = [one for one in samples.outputs if one.kind == "MixerRule"]
+    (rule,) = loads(as_yaml(rules)).rules
+    assert rule.qualified_name == "shop/marks"
+    assert rule.spec.match is not None
+    checked_program(rule.spec.match, Result.BOOL)
+    for template in rule.spec.request_header_operations:
+        for value in template.values:
+            checked_program(value, Result.TEXT)
