@@ -1,41 +1,16 @@
 """Attributes as Mixer's callers send them: names and strings are indices of words."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mixer.attributes import Duration, Timestamp, Value
 from mixer.wire import mixer_v1_pb2 as pb
-from mixer.wire.dictionary import INDICES, WORDS
+from mixer.wire.decompression import DictionaryError, decompress
+from mixer.wire.dictionary import WordList
+
+__all__ = ["DictionaryError", "WordList", "compress", "decompress"]
 
 _NS = 1_000_000_000
-
-
-class DictionaryError(ValueError):
-    """An index names no word."""
-
-
-class WordList:
-    """Gives words their indices, and keeps those that the global dictionary lacks.
-
-    Attributes:
-        words: The words of the message, in the order of their indices -1, -2, ...
-    """
-
-    __slots__ = ("_indices", "words")
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-        self._indices: dict[str, int] = {}
-
-    def index(self, word: str) -> int:
-        """The index of a word, new or not."""
-        known = INDICES.get(word)
-        if known is None:
-            known = self._indices.get(word)
-        if known is None:
-            self.words.append(word)
-            known = self._indices[word] = -len(self.words)
-        return known
 
 
 def compress(
@@ -69,9 +44,9 @@ def _put_of(name: str, value: object) -> "_Put":
 def _put_map(
     message: pb.CompressedAttributes, words: WordList, key: int, value: Mapping[str, str]
 ) -> None:
-    entries = message.string_maps[key].entries
+    string_map = message.string_maps[key]
     for name, text in value.items():
-        entries[words.index(name)] = words.index(text)
+        string_map.entries[words.index(name)] = words.index(text)
 
 
 def _put_string(message: pb.CompressedAttributes, words: WordList, key: int, value: str) -> None:
@@ -85,12 +60,15 @@ def _scalar(field: str) -> "_Put":
     return put
 
 
-def _span(field: str) -> "_Put":
-    def put(message: pb.CompressedAttributes, _words: WordList, key: int, value: int) -> None:
-        span = getattr(message, field)[key]
-        span.seconds, span.nanos = divmod(value, _NS)
+def _put_time(message: pb.CompressedAttributes, _words: WordList, key: int, value: int) -> None:
+    time = message.timestamps[key]
+    time.seconds, time.nanos = divmod(value, _NS)
 
-    return put
+
+def _put_duration(message: pb.CompressedAttributes, _words: WordList, key: int, value: int) -> None:
+    seconds, rest = divmod(abs(value), _NS)
+    span, sign = message.durations[key], 1 if value >= 0 else -1  # one sign for both fields
+    span.seconds, span.nanos = sign * seconds, sign * rest
 
 
 _Put = Callable[[pb.CompressedAttributes, WordList, int, Any], None]
@@ -100,42 +78,6 @@ _PUT: dict[type, _Put] = {
     float: _scalar("doubles"),
     bool: _scalar("bools"),
     bytes: _scalar("bytes"),
-    Timestamp: _span("timestamps"),
-    Duration: _span("durations"),
+    Timestamp: _put_time,
+    Duration: _put_duration,
 }
-
-
-def decompress(
-    message: pb.CompressedAttributes, default_words: Sequence[str] = ()
-) -> dict[str, Value]:
-    """Decode attributes.
-
-    Args:
-        message: What was sent.
-        default_words: Words of the report, for a record that brings none.
-
-    Raises:
-        DictionaryError: An index names no word.
-    """
-    own = message.words or default_words
-    try:
-        return dict(_decoded(message, own))
-    except IndexError:
-        raise DictionaryError("an index is out of the dictionary") from None
-
-
-def _decoded(message: pb.CompressedAttributes, own: Sequence[str]) -> Iterator[tuple[str, Value]]:
-    def word(index: int) -> str:
-        return WORDS[index] if index >= 0 else own[~index]
-
-    for key, index in message.strings.items():
-        yield word(key), word(index)
-    for scalars in (message.int64s, message.doubles, message.bools, message.bytes):
-        for key, value in scalars.items():
-            yield word(key), value
-    for key, time in message.timestamps.items():
-        yield word(key), Timestamp(time.seconds * _NS + time.nanos)
-    for key, span in message.durations.items():
-        yield word(key), Duration(span.seconds * _NS + span.nanos)
-    for key, texts in message.string_maps.items():
-        yield word(key), {word(k): word(v) for k, v in texts.entries.items()}
