@@ -10,12 +10,15 @@ from mixer.attributes.headers import (
     SavedHeaders,
 )
 from mixer.attributes.http import HTTP_RESOLVERS
+from mixer.attributes.istio import ISTIO_VOCABULARY, Manifest, ValueType, WrongType
+from mixer.attributes.istio_names import IstioAttributes
 from mixer.attributes.protobuf import message_value, plain_value
 from mixer.attributes.values import Duration, Kind, Message, Timestamp, Uint, Value
 from mixer.attributes.vocabulary import LEGACY_NAMES, VOCABULARY
 
 __all__ = [
     "HTTP_RESOLVERS",
+    "ISTIO_VOCABULARY",
     "LEGACY_NAMES",
     "VOCABULARY",
     "AttributeBag",
@@ -23,7 +26,9 @@ __all__ = [
     "HeaderChange",
     "HeaderMap",
     "HeaderSource",
+    "IstioAttributes",
     "Kind",
+    "Manifest",
     "Message",
     "Pair",
     "PairSource",
@@ -32,6 +37,8 @@ __all__ = [
     "Timestamp",
     "Uint",
     "Value",
+    "ValueType",
+    "WrongType",
     "message_value",
     "plain_value",
 ]

@@ -21,6 +21,7 @@ from pydantic import (
 
 from mixer.config.address import check_address, is_any_port
 from mixer.config.cluster import Cluster, DynamicUpstream, check_unique
+from mixer.config.manifest import AttributeManifest, no_attributes
 from mixer.config.metadata import ObjectMeta
 from mixer.config.model import Choice, DnsLabel, Items, Model
 from mixer.config.secret import located
@@ -194,6 +195,8 @@ class MixerSpec(Model):
         telemetry: Who is told what the service counts.
         clusters: What callouts may reach; names and aliases are unique.
         dynamic_upstreams: What else they may reach, by host and port; the first that fits counts.
+        attribute_manifest: Attributes that callers of Mixer send beyond those of Istio: name to
+            type, at most 1024.
     """
 
     listeners: Items[Listener] = (Listener(name="grpc", address="127.0.0.1:9000"),)
@@ -206,6 +209,7 @@ class MixerSpec(Model):
     telemetry: Telemetry = Telemetry()
     clusters: Annotated[Items[Cluster], AfterValidator(check_unique)] = ()
     dynamic_upstreams: Items[DynamicUpstream] = ()
+    attribute_manifest: AttributeManifest = Field(default_factory=no_attributes)
 
     @field_validator("listeners")
     @classmethod

@@ -2,6 +2,8 @@
 
 from mixer.engine.adapter import Adapter, AdapterState
 from mixer.engine.decision import Decision, HeaderOperation, Operation, Response, Verdict
+from mixer.engine.admission import Admission
+from mixer.engine.decision import Decision, Response, Verdict
 from mixer.engine.engine import Engine
 from mixer.engine.pending import PendingDecision
 from mixer.engine.record import Record
@@ -11,6 +13,7 @@ from mixer.engine.validity import Validity
 __all__ = [
     "Adapter",
     "AdapterState",
+    "Admission",
     "Decision",
     "Engine",
     "HeaderOperation",

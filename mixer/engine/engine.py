@@ -5,9 +5,11 @@ import logging
 from collections.abc import Callable
 from types import TracebackType
 
+from mixer.attributes import Manifest
 from mixer.callouts.ports import Callouts, NoCallouts
 from mixer.config import Configuration, Problem, WasmPlugin
 from mixer.engine.adapter import Adapter, AdapterState
+from mixer.engine.admission import Admission
 from mixer.engine.cache import DecisionCache, Trace
 from mixer.engine.chain import Chain
 from mixer.engine.decision import Decision, VerdictCounts
@@ -46,6 +48,7 @@ class Engine:
         callouts: Opens callouts in the same thread; unless it is given, there are no clusters.
 
     Attributes:
+        admission: Which attributes callers of Mixer may send.
         adapters: In the order in which they run; services, through which no request goes, too.
         decisions: How many were made or begun.
         decision_timeout: Seconds that a front end waits for a pending decision at the most.
@@ -85,6 +88,7 @@ class Engine:
         self._quotas = QuotaAdapters(self._filters)
         limits = configuration.mixer.decision_cache
         self.cache = DecisionCache(limits, {a.name: a for a in self._filters})
+        self.admission = Admission(Manifest(configuration.mixer.attribute_manifest))
         self.decisions = 0
         self.allocations = 0
         self.reports = 0

@@ -190,3 +190,24 @@ def test_defaults_of_shared_state_are_those_of_the_store(mixer):
     stores = open_stores(mixer("").state, ManualScheduler())
     assert isinstance(stores.data, MemorySharedData)
     assert stores.data._limits == StateLimits()
+
+
+def test_an_attribute_manifest_adds_names(mixer):
+    """Attributes beyond Istio's have a type; to repeat one of Istio's is allowed."""
+    found = mixer("attributeManifest: {own.rank: INT64, request.path: STRING}")
+    assert found.attribute_manifest == {"own.rank": "INT64", "request.path": "STRING"}
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("{own.rank: INT}", "must be one of STRING, INT64"),
+        ("{request.path: INT64}", "request.path is an attribute of Istio, and its type is STRING"),
+        ("{'own rank': INT64}", "'own rank' is no name"),
+        ("{" + ", ".join(f"a{n}: BOOL" for n in range(1025)) + "}", "at most 1024 names, not 1025"),
+    ],
+)
+def test_attribute_manifests_that_are_refused(mixer_refused, written, message):
+    """Unknown types, types that contradict Istio's, and names that are none are told."""
+    [problem] = mixer_refused(f"attributeManifest: {written}")
+    assert message in problem

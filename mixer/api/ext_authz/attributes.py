@@ -5,7 +5,7 @@ be given by the proxy's own configuration: a context extension under its name, s
 ``xds.route_name``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +15,9 @@ from mixer.attributes import (
     HTTP_RESOLVERS,
     LEGACY_NAMES,
     VOCABULARY,
+    AttributeBag,
     HeaderMap,
+    IstioAttributes,
     Kind,
     Resolver,
     Timestamp,
@@ -131,6 +133,10 @@ def _route_metadata(source: CheckSource) -> Value | None:
     return message_value(source.context.route_metadata_context)
 
 
+def _by_istio_names(source: CheckSource) -> Value | None:
+    return IstioAttributes(AttributeBag(RESOLVERS, source).get)
+
+
 def _total_size(source: CheckSource) -> int:
     """The headers, and the part of the body that was sent along."""
     return source.headers.byte_size() + len(source.http.raw_body or source.http.body.encode())
@@ -163,6 +169,7 @@ _FROM_MESSAGE: dict[str, Resolver] = {
     "metadata": _metadata,
     "xds.route_metadata": _route_metadata,
     "context_extensions": lambda s: dict(s.context.context_extensions),
+    "mixer.attribute": _by_istio_names,
 }
 
 _FROM_TEXT: dict[Kind, Callable[[str], Value]] = {
@@ -190,7 +197,7 @@ def _extension(name: str, kind: Kind) -> Resolver:
     return resolve
 
 
-RESOLVERS = MappingProxyType(
+RESOLVERS: Mapping[str, Resolver] = MappingProxyType(
     _FROM_MESSAGE
     | {
         name: _extension(name, kind)
