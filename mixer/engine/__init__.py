@@ -1,9 +1,8 @@
 """From a configuration and a request to a decision."""
 
 from mixer.engine.adapter import Adapter, AdapterState
-from mixer.engine.decision import Decision, HeaderOperation, Operation, Response, Verdict
 from mixer.engine.admission import Admission
-from mixer.engine.decision import Decision, Response, Verdict
+from mixer.engine.decision import Decision, HeaderOperation, Operation, Response, Verdict
 from mixer.engine.engine import Engine
 from mixer.engine.pending import PendingDecision
 from mixer.engine.record import Record

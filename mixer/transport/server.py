@@ -9,10 +9,11 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from mixer.api import ext_authz
+from mixer.api import ext_authz, mixer_v1
 from mixer.config import Listener, MixerSpec
 from mixer.engine import Engine
 from mixer.transport import authorization
+from mixer.transport import mixer_v1 as mixer_service
 from mixer.transport.health import Health
 from mixer.transport.listening import UNIX, ListenError
 
@@ -42,9 +43,11 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ),
         )
-        self._server.add_generic_rpc_handlers((authorization.handler(engine),))
+        self._server.add_generic_rpc_handlers(
+            (authorization.handler(engine), mixer_service.handler(engine))
+        )
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, self._server)
-        names = (ext_authz.SERVICE, health_service(), reflection.SERVICE_NAME)
+        names = (ext_authz.SERVICE, mixer_v1.SERVICE, health_service(), reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.addresses: tuple[str, ...] = ()
         try:
@@ -93,8 +96,8 @@ class Server:
         When the stop begins, gRPC cancels requests that it has received and not yet handed over.
         """
         before = -1
-        while before != self._engine.decisions:
-            before = self._engine.decisions
+        while before != (now := self._engine.decisions + self._engine.reports):
+            before = now
             await asyncio.sleep(_MOMENT)
 
     def _remove_sockets(self) -> None:

@@ -6,7 +6,6 @@ changed header goes out once, with its values joined, which means the same (RFC 
 and what cannot be said at all, a value that is not UTF-8 or a new body, is an error, not a guess.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -17,6 +16,7 @@ from google.rpc import code_pb2
 
 from mixer.api.ext_authz.errors import InexpressibleError
 from mixer.api.ext_authz.response_operations import net_operations
+from mixer.api.safe_headers import is_safe
 from mixer.attributes import HeaderChange, Pair
 from mixer.engine import Decision, Operation, Response, Verdict
 
@@ -43,8 +43,6 @@ _UNUSABLE_STATUS = 500
 _FAILED = 503
 _REMEMBERED = 1024
 _REMEMBERED_BYTES = 1024
-_NAME = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL = re.compile(rb"[\r\n\0]")
 
 
 def encode(decision: Decision) -> bytes:
@@ -142,7 +140,7 @@ def _downstream_headers(pairs: Iterable[Pair]) -> Iterator[Any]:
 
 def _header(name: bytes, value: bytes) -> Any:
     """A header that is safe to hand over: Envoy writes a denied response's as they are."""
-    if not _NAME.fullmatch(name) or _CONTROL.search(value):
+    if not is_safe(name, value):
         raise InexpressibleError("an_adapter_set_a_header_with_forbidden_characters")
     try:
         return base_pb2.HeaderValue(key=name.decode(), value=value.decode())

@@ -1,0 +1,63 @@
+"""From the bytes of a call to its message."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from mixer.api.mixer_v1.errors import CallRefusedError
+from mixer.attributes import Value
+from mixer.engine import Admission
+from mixer.wire import mixer_v1_pb2 as pb
+from mixer.wire.decompression import decompress_what_is_sound
+from mixer.wire.dictionary import WORDS
+from mixer.wire.lenient import parse
+
+_M = TypeVar("_M", bound=Message)
+
+
+def parse_call(kind: type[_M], data: bytes) -> _M:
+    """Parse a message.
+
+    Raises:
+        CallRefusedError: The bytes are no such message.
+    """
+    try:
+        return parse(kind, data)
+    except DecodeError as error:
+        raise malformed(error) from error
+
+
+def malformed(error: Exception) -> CallRefusedError:
+    """What is answered to bytes that are no such message."""
+    return CallRefusedError(f"grpc: error unmarshalling request: {error}")
+
+
+def check_dictionary(known_words: int) -> None:
+    """Refuse a caller whose words nobody here may know.
+
+    Raises:
+        CallRefusedError: Its dictionary is larger than this one.
+    """
+    if known_words > len(WORDS):
+        raise CallRefusedError(
+            "inconsistent global dictionary versions used: "
+            f"mixer knows {len(WORDS)} words, caller knows {known_words}"
+        )
+
+
+def admitted(
+    message: pb.CompressedAttributes, admission: Admission, default_words: Sequence[str] = ()
+) -> tuple[dict[str, Value], list[str]]:
+    """The attributes that may be used, and the names of those that were rejected.
+
+    Args:
+        message: What was sent.
+        admission: Says what may be used, and counts what may not.
+        default_words: Words of the report.
+    """
+    sent, unsound = decompress_what_is_sound(message, default_words)
+    for one in unsound:
+        admission.reject(*one)
+    values, wrong = admission.admit(sent)
+    return values, [*(one.name for one in unsound), *wrong]

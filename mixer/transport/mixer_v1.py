@@ -1,0 +1,91 @@
+"""istio.mixer.v1.Mixer on grpc.aio."""
+
+import asyncio
+import logging
+
+import grpc
+import grpc.aio
+
+from mixer.api import mixer_v1
+from mixer.api.mixer_v1 import Allocation, CallRefusedError, Check, Report
+from mixer.engine import Decision, Engine, PendingDecision, Verdict
+from mixer.transport.caller import caller_of
+from mixer.transport.slices import Slices
+from mixer.transport.waiting import settled
+
+_log = logging.getLogger(__name__)
+
+_Context = grpc.aio.ServicerContext[bytes, bytes]
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def handler(engine: Engine) -> "grpc.GenericRpcHandler[bytes, bytes]":
+    """The service's handler.
+
+    What Mixer refuses by a gRPC status, this does too. A defect of our own denies the request: a
+    proxy that is configured to fail open takes a status for a service that is down.
+    """
+
+    async def check(data: bytes, context: _Context) -> bytes:
+        try:
+            asked = mixer_v1.decode_check(data, engine.admission, caller_of(context.peer()))
+            return await _check(engine, asked)
+        except CallRefusedError as error:
+            return await _abort(context, error)
+        except Exception:
+            _log.exception("a check failed")
+            return mixer_v1.refuse_check("internal error")
+
+    async def report(data: bytes, context: _Context) -> bytes:
+        try:
+            told = mixer_v1.decode_report(data, engine.admission, caller_of(context.peer()))
+            await _report(engine, told)
+        except CallRefusedError as error:
+            return await _abort(context, error)
+        return b""
+
+    methods = {mixer_v1.CHECK: check, mixer_v1.REPORT: report}
+    handlers = {
+        name: grpc.unary_unary_rpc_method_handler(method) for name, method in methods.items()
+    }
+    return grpc.method_handlers_generic_handler(mixer_v1.SERVICE, handlers)
+
+
+async def _abort(context: _Context, error: CallRefusedError) -> bytes:
+    _log.debug("a call is refused: %s", error)
+    await context.abort(_CODES[error.code], error.message)
+
+
+async def _check(engine: Engine, asked: Check) -> bytes:
+    question = asked.question()
+    decision = await _decided(engine, engine.decide(question.request))
+    allowed = decision.verdict is Verdict.ALLOW
+    allocations = [await _allocate(engine, asked, one) for one in asked.quotas] if allowed else []
+    return mixer_v1.encode_check(asked, question, decision, allocations)
+
+
+async def _allocate(engine: Engine, asked: Check, quota: mixer_v1.Quota) -> Allocation:
+    refused = mixer_v1.refused(quota)
+    if refused is not None:
+        return refused
+    question = asked.quota_question(quota)
+    decision = await _decided(engine, engine.allocate(question.request, quota.name))
+    return mixer_v1.allocation(quota, question, decision)
+
+
+async def _decided(engine: Engine, decision: Decision | PendingDecision) -> Decision:
+    if isinstance(decision, PendingDecision):
+        return await settled(decision, engine.decision_timeout)
+    return decision
+
+
+async def _report(engine: Engine, told: Report) -> None:
+    """Tell of each record, with the loop's other work in between."""
+    slices = Slices(asyncio.get_running_loop().time)
+    for _ in told.check():
+        if slices.over():
+            await asyncio.sleep(0)
+    for record in told.records():
+        engine.report(record)
+        if slices.over():
+            await asyncio.sleep(0)
