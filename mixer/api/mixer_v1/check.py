@@ -97,7 +97,7 @@ class Check:
             headers=source.headers,
             attributes=AttributeBag(RESOLVERS, source),
             has_body=self._has_body,
-            headers_are_complete="request.headers" in self._values,
+            headers_are_complete=False,  # as with ext_authz: a removal counts in any case
         )
         return Question(request, references)
 
