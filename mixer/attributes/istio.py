@@ -3,7 +3,7 @@
 Source: the attribute manifests of Istio 1.3.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -74,25 +74,18 @@ ISTIO_VOCABULARY = MappingProxyType(
 """Every attribute's declared type."""
 
 _IP_SIZES = (4, 16)
-
-
-def _of(wanted: type) -> Callable[[Value], bool]:
-    return lambda value: type(value) is wanted
-
-
-_text = _of(str)
-_IS: dict[ValueType, Callable[[Value], bool]] = {
-    ValueType.STRING: _text,
-    ValueType.EMAIL_ADDRESS: _text,
-    ValueType.URI: _text,
-    ValueType.DNS_NAME: _text,
-    ValueType.INT64: _of(int),
-    ValueType.DOUBLE: _of(float),
-    ValueType.BOOL: _of(bool),
-    ValueType.TIMESTAMP: _of(Timestamp),
-    ValueType.DURATION: _of(Duration),
-    ValueType.IP_ADDRESS: lambda value: type(value) is bytes and len(value) in _IP_SIZES,
-    ValueType.STRING_MAP: _of(dict),
+_PYTHON: dict[ValueType, type] = {
+    ValueType.STRING: str,
+    ValueType.EMAIL_ADDRESS: str,
+    ValueType.URI: str,
+    ValueType.DNS_NAME: str,
+    ValueType.INT64: int,
+    ValueType.DOUBLE: float,
+    ValueType.BOOL: bool,
+    ValueType.TIMESTAMP: Timestamp,
+    ValueType.DURATION: Duration,
+    ValueType.IP_ADDRESS: bytes,
+    ValueType.STRING_MAP: dict,
 }
 
 
@@ -121,26 +114,29 @@ class Manifest:
     """
 
     def __init__(self, more: Mapping[str, ValueType] = MappingProxyType({})) -> None:
-        self._types = {**ISTIO_VOCABULARY, **more}
-        self._tests = {name: _IS[kind] for name, kind in self._types.items()}
+        self._kinds = {**ISTIO_VOCABULARY, **more}
+        self._types = {name: _PYTHON[kind] for name, kind in self._kinds.items()}
+        self._addresses = [n for n, kind in self._kinds.items() if kind is ValueType.IP_ADDRESS]
 
     def admit(self, sent: Mapping[str, Value]) -> tuple[dict[str, Value], list[WrongType]]:
         """Leave out what has an unknown name, as Mixer does, and what is not of its type."""
-        admitted: dict[str, Value] = {}
-        wrong: list[WrongType] = []
-        tests = self._tests
-        for name, value in sent.items():
-            is_of_its_type = tests.get(name)
-            if is_of_its_type is None:
-                continue
-            if is_of_its_type(value):
-                admitted[name] = value
-            else:
-                wrong.append(WrongType(name, self._types[name], _described(value)))
-        return admitted, wrong
+        types = self._types
+        admitted = {name: value for name, value in sent.items() if types.get(name) is type(value)}
+        for name in self._addresses:
+            if name in admitted and len(admitted[name]) not in _IP_SIZES:  # type: ignore[arg-type]
+                del admitted[name]
+        if len(admitted) == len(sent):
+            return admitted, []
+        return admitted, list(self._wrong(sent.keys() - admitted.keys(), sent))
+
+    def _wrong(self, names: Iterable[str], sent: Mapping[str, Value]) -> Iterator[WrongType]:
+        for name in sorted(names):
+            wanted = self._kinds.get(name)
+            if wanted is not None:
+                yield WrongType(name, wanted, _described(sent[name]))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._types)
+        return iter(self._kinds)
 
 
 _GIVEN: dict[type, str] = {

@@ -79,13 +79,14 @@ def _decoded(message: pb.CompressedAttributes, own: Sequence[str]) -> dict[str, 
         IndexError: An index names no word, or two keys of one map are the same.
     """
     words = WORDS
+    strings = message.strings  # `items` of such a map takes twice as long
     found: dict[str, Value] = {
-        words[k] if k >= 0 else own[~k]: words[v] if v >= 0 else own[~v]
-        for k, v in message.strings.items()
+        words[k] if k >= 0 else own[~k]: words[v] if (v := strings[k]) >= 0 else own[~v]
+        for k in strings
     }
     for scalars in (message.int64s, message.bools, message.bytes, message.doubles):
-        for k, value in scalars.items():
-            found[words[k] if k >= 0 else own[~k]] = value
+        for k in scalars:
+            found[words[k] if k >= 0 else own[~k]] = scalars[k]
     for k, time in message.timestamps.items():
         found[words[k] if k >= 0 else own[~k]] = Timestamp(time.seconds * _NS + time.nanos)
     for k, span in message.durations.items():
@@ -93,8 +94,8 @@ def _decoded(message: pb.CompressedAttributes, own: Sequence[str]) -> dict[str, 
     for key, string_map in message.string_maps.items():
         entries = string_map.entries
         found[words[key] if key >= 0 else own[~key]] = one = {
-            words[k] if k >= 0 else own[~k]: words[v] if v >= 0 else own[~v]
-            for k, v in entries.items()
+            words[k] if k >= 0 else own[~k]: words[v] if (v := entries[k]) >= 0 else own[~v]
+            for k in entries
         }
         if len(one) != len(entries):
             raise IndexError

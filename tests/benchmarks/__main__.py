@@ -21,6 +21,7 @@ from tests.benchmarks import (
     host_calls,
     latency,
     report,
+    mixer_wire,
     server_cpu,
     start,
     stores,
@@ -168,6 +169,15 @@ def _print_latency(latencies: list[latency.Latency]) -> None:
     )
 
 
+def _print_mixer_wire(costs: list[mixer_wire.WireCost]) -> None:
+    base = costs[0].us
+    _table(
+        "Mixer's messages: CPU to read one, or one record of a report of 100",
+        ("", "us", "ratio"),
+        [(c.name, f"{c.us:.1f}", f"{c.us / base:.1f}") for c in costs],
+    )
+
+
 def _print_stores(figures: list[tuple[str, stores.Figures]]) -> None:
     base = figures[0][1]
     _table(
@@ -198,6 +208,8 @@ def main() -> None:
         _print_cache(decision_cache.measure(compared, options.checks))
         _progress("reports")
         _print_report(report.measure(Path(folder), max(1, options.checks // 200)))
+        _progress("Mixer's messages")
+        _print_mixer_wire(mixer_wire.measure(options.checks * 2))
         _progress("stores")
         _print_stores(stores.measure(max(10, options.checks * 5)))
         _progress("a VM for each stream")
