@@ -14,7 +14,7 @@ from mixer.api.mixer_v1 import (
     refused,
 )
 from mixer.attributes import HeaderChange, Value
-from mixer.engine import Decision, Response, Validity, Verdict
+from mixer.engine import Decision, HeaderOperation, Operation, Response, Validity, Verdict
 from mixer.wire import mixer_v1_pb2 as pb
 from tests.api.mixer_calls import CALLER, admission, check_bytes, references
 
@@ -132,7 +132,7 @@ def test_changes_of_an_allowed_request() -> None:
             HeaderChange(b"x-b", ()),
             HeaderChange(b":path", (b"/new",)),
         ),
-        response_headers=((b"x-r", b"3"),),
+        response_operations=(HeaderOperation(b"x-r", b"3"),),
     )
     directive = answer(decision).precondition.route_directive
     assert [(o.name, o.value, o.operation) for o in directive.request_header_operations] == [
@@ -145,6 +145,52 @@ def test_changes_of_an_allowed_request() -> None:
         ("x-r", "3", pb.HeaderOperation.REPLACE)
     ]
     assert directive.direct_response_code == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "operations"),
+    [
+        ((b"told", b"said"), [("said", "APPEND")]),  # as the rule said it
+        ((b"adapter", b"said"), [("adapter", "REPLACE"), ("said", "APPEND")]),
+        ((b"other",), [("other", "REPLACE")]),
+        ((), [("", "REMOVE")]),
+        (None, []),  # the rule put back what an adapter had taken away
+    ],
+)
+def test_operations_of_rules(
+    change: tuple[bytes, ...] | None, operations: list[tuple[str, str]]
+) -> None:
+    """They go out as they were said, unless adapters have changed the same header."""
+    decision = Decision(
+        Verdict.ALLOW,
+        request_headers=() if change is None else (HeaderChange(b"x-a", change),),
+        request_operations=(HeaderOperation(b"x-a", b"said", Operation.APPEND),),
+    )
+    result = answer(decision, {"request.headers": {"x-a": "told"}}).precondition
+    found = result.route_directive.request_header_operations
+    assert [(o.value, pb.HeaderOperation.Operation.Name(o.operation)) for o in found] == operations
+
+
+def test_all_that_a_rule_can_say() -> None:
+    """Operations on request and response keep their order; REMOVE of what is not there too."""
+    said = (
+        HeaderOperation(b"x-a", b"1"),
+        HeaderOperation(b"x-a", b"2", Operation.APPEND),
+        HeaderOperation(b"x-b", b"", Operation.REMOVE),
+    )
+    decision = Decision(
+        Verdict.ALLOW,
+        request_headers=(HeaderChange(b"x-a", (b"1", b"2")), HeaderChange(b"x-b", ())),
+        request_operations=said,
+        response_operations=said,
+    )
+    directive = answer(decision).precondition.route_directive
+    for found in (directive.request_header_operations, directive.response_header_operations):
+        assert [(o.name, o.value, o.operation) for o in found] == [
+            ("x-a", "1", pb.HeaderOperation.REPLACE),
+            ("x-a", "2", pb.HeaderOperation.APPEND),
+            ("x-b", "", pb.HeaderOperation.REMOVE),
+        ]
 
 
 def test_a_local_response() -> None:

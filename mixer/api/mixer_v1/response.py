@@ -43,7 +43,7 @@ def _precondition(
         note_told(question)
     directive = pb.RouteDirective()
     try:
-        write_directive(directive, decision)
+        write_directive(directive, decision, question.request.headers)
     except InexpressibleError as error:
         decision = Decision(
             Verdict.ERROR,
