@@ -361,3 +361,38 @@ async def test_a_check_that_waits(services: Services, guests: Guests) -> None:
 async def _check(opened: grpc.aio.Channel) -> pb.CheckResponse:
     data = check_bytes({"request.path": "/"})
     return pb.CheckResponse.FromString(await opened.unary_unary(CHECK)(data, timeout=TIMEOUT_S))
+
+
+RULE: Document = {
+    "apiVersion": "mixer.dev/v1alpha1",
+    "kind": "MixerRule",
+    "metadata": {"name": "heads"},
+    "spec": {
+        "match": 'request.path == "/heads"',
+        "requestHeaderOperations": [
+            {"name": "x-a", "values": ['"1"'], "operation": "REPLACE"},
+            {"name": "x-b", "operation": "REMOVE"},
+            {"name": "x-c", "values": ['request.headers["x-d"]'], "operation": "APPEND"},
+        ],
+        "responseHeaderOperations": [{"name": "x-r", "values": ['"1"'], "operation": "REPLACE"}],
+    },
+}
+
+
+async def test_rules_without_adapters(services: Services) -> None:
+    """The operations of a rule go out as a Mixer says them, with the same validity."""
+    told: dict[str, Value] = {"request.path": "/heads", "request.headers": {"x-d": "2"}}
+    async with services.service("rules-v1", [RULE]) as service:
+        result = (await ask(service, told)).precondition
+        other = (await ask(service, {"request.path": "/"})).precondition
+    assert (result.valid_duration.seconds, result.valid_use_count) == (60, 10_000)
+    directive = result.route_directive
+    assert [(o.name, o.value, o.operation) for o in directive.request_header_operations] == [
+        ("x-a", "1", pb.HeaderOperation.REPLACE),
+        ("x-b", "", pb.HeaderOperation.REMOVE),
+        ("x-c", "2", pb.HeaderOperation.APPEND),
+    ]
+    (response,) = directive.response_header_operations
+    assert (response.name, response.value) == ("x-r", "1")
+    assert ("request.headers", "x-d", "EXACT") in references(result.referenced_attributes)
+    assert not other.HasField("route_directive")
