@@ -10,27 +10,17 @@ from typing import Any
 import wasmtime
 import yaml
 
-from mixer.attributes import (
-    HTTP_RESOLVERS,
-    AttributeBag,
-    Duration,
-    HeaderMap,
-    Timestamp,
-    Value,
-)
+from mixer.api.mixer_v1 import decode_report
+from mixer.attributes import Duration, Manifest, Timestamp, Value
 from mixer.config import loads
-from mixer.engine import Engine, Record
+from mixer.engine import Admission, Engine
 from mixer.proxywasm import ManualScheduler
 from mixer.wire import mixer_v1_pb2 as pb
-from mixer.wire.compression import WordList, compress, decompress
+from mixer.wire.compression import WordList, compress
 
 RECORDS = 100
 _ROUNDS = 9
-_RESOLVERS = {
-    **HTTP_RESOLVERS,
-    "mixer.attribute": lambda attributes: attributes,
-    "mixer.operation": lambda _: "report",
-}
+_ADMISSION = Admission(Manifest())
 
 _EMPTY = """
 (module
@@ -109,14 +99,12 @@ def _counter(form: str) -> dict[str, Any]:
 
 
 def _tell(engine: Engine | None, data: bytes) -> None:
-    message = pb.ReportRequest.FromString(data)
-    words = list(message.default_words)
-    for one in message.attributes:
-        attributes = decompress(one, words)
+    told = decode_report(data, engine.admission if engine is not None else _ADMISSION, "caller")
+    for _ in told.check():
+        pass
+    for record in told.records():
         if engine is not None:
-            bag = AttributeBag(_RESOLVERS, attributes)
-            headers = HeaderMap.of((":path", str(attributes["request.path"])))
-            engine.report(Record(headers, bag))
+            engine.report(record)
 
 
 def _report() -> bytes:
