@@ -1,0 +1,1 @@
+"""The client library, with and without a server."""
