@@ -1,6 +1,7 @@
 """What a caller of the Mixer v1 API embeds: caches of answers and quota, and batches of reports."""
 
 from mixer.client.metrics import ClientMetrics
+from mixer.client.reports import ReportBufferFullError
 from mixer.client.results import (
     CheckResult,
     HeaderAction,
@@ -30,6 +31,7 @@ __all__ = [
     "Quota",
     "QuotaCacheSettings",
     "QuotaResult",
+    "ReportBufferFullError",
     "ReportEncoding",
     "ReportSettings",
     "RetrySettings",
