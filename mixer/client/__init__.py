@@ -1,5 +1,6 @@
 """What a caller of the Mixer v1 API embeds: caches of answers and quota, and batches of reports."""
 
+from mixer.client.async_client import AsyncMixerClient
 from mixer.client.metrics import ClientMetrics
 from mixer.client.reports import ReportBufferFullError
 from mixer.client.results import (
@@ -19,14 +20,17 @@ from mixer.client.settings import (
     ReportSettings,
     RetrySettings,
 )
+from mixer.client.sync_client import MixerClient
 
 __all__ = [
+    "AsyncMixerClient",
     "CheckCacheSettings",
     "CheckResult",
     "ClientMetrics",
     "ClientSettings",
     "HeaderAction",
     "HeaderOperation",
+    "MixerClient",
     "NetworkFailPolicy",
     "Quota",
     "QuotaCacheSettings",
