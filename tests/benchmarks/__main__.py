@@ -15,6 +15,7 @@ from mixer.demo.credentials import new_credentials
 from mixer.vm import wasmtime_version
 from tests.benchmarks import (
     callouts,
+    client_cache,
     decision_cache,
     engine_cpu,
     fresh_vms,
@@ -130,6 +131,15 @@ def _print_callouts(cost: callouts.CalloutCost) -> None:
     )
 
 
+def _print_client(costs: list[client_cache.CacheCost]) -> None:
+    base = costs[0].us
+    _table(
+        "A check that the client answers from its cache",
+        ("", "us", "a second", "ratio"),
+        [(c.name, f"{c.us:.2f}", f"{1e6 / c.us:,.0f}", f"{c.us / base:.0f}") for c in costs],
+    )
+
+
 def _print_fresh(costs: list[fresh_vms.FreshCost]) -> None:
     stays = {c.module: c.stream for c in costs if not c.instance}
     _table(
@@ -221,6 +231,8 @@ def main() -> None:
         _print_host_calls(asyncio.run(host_calls.measure(Path(folder))))
     _progress("callouts")
     _print_callouts(asyncio.run(callouts.measure(options.exchanges)))
+    _progress("client")
+    _print_client(client_cache.measure(options.checks * 5))
     _print_latency(asyncio.run(latency.measure(credentials, options.exchanges, _progress)))
 
 
