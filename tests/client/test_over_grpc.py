@@ -359,6 +359,7 @@ def test_bad_attributes_are_refused_by_name(open_client: Open, server: ScriptedS
         with pytest.raises(ValueError, match="1048576 bytes"):
             client.report({"source.name": "x" * (1 << 20)})
         client.report({"source.name": "after"})
+    assert all(request.ByteSize() < 1000 for request in server.reports)
     names = sorted(record["source.name"] for record in server.records())
     assert names == ["after", "before"]
 
