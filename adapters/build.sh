@@ -113,7 +113,7 @@ PATH=${bin:+$bin:}$PATH
 separated=$(compiler_flags)
 export CARGO_ENCODED_RUSTFLAGS="${separated%?}"
 
-for adapter in auth policy telemetry; do
+for adapter in auth policy quota telemetry; do
     build_rust "$root/adapters/$adapter" "mixer_$adapter.wasm" "$root/mixer/modules/$adapter.wasm"
 done
 if [ "${1:-}" = all ]; then

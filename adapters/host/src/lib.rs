@@ -5,6 +5,7 @@ pub mod attributes;
 pub mod config;
 pub mod json;
 pub mod path;
+pub mod shared_data;
 mod time;
 pub mod value;
 
@@ -26,5 +27,3 @@ pub mod request;
 pub mod response;
 #[cfg(target_arch = "wasm32")]
 pub mod root;
-#[cfg(target_arch = "wasm32")]
-pub mod shared_data;

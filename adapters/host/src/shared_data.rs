@@ -1,5 +1,6 @@
 //! Shared data: what all VMs of one `vm_id` see, or all services over one store.
 
+#[cfg(target_arch = "wasm32")]
 use crate::abi::{self, Given};
 
 /// What came of a set.
@@ -17,6 +18,7 @@ pub enum Set {
 pub struct Unavailable;
 
 /// A value, with the number by which a set tells whether another one came in between.
+#[cfg(target_arch = "wasm32")]
 pub fn get(key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
     let mut given = Given::NOTHING;
     let mut cas = 0;
@@ -32,6 +34,7 @@ pub fn get(key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
 }
 
 /// Sets a value if its number is still `cas`; with 0, or where there is none, in any case.
+#[cfg(target_arch = "wasm32")]
 pub fn set(key: &[u8], value: &[u8], cas: u32) -> Set {
     // SAFETY: both pointer and size pairs are live slices, and the host only reads.
     let status = unsafe {

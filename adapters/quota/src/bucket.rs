@@ -1,0 +1,262 @@
+//! One record of shared data: some windows, and answers that may have to be given again.
+//!
+//! Both are in one record so that one compare-and-set takes an amount and remembers the answer.
+//! The record's form: version, counts (u16 each), windows, answers; numbers are little-endian.
+
+use crate::identity::{Identity, RequestId};
+use crate::limit::Limit;
+use crate::window::Window;
+
+/// Beyond these a bucket takes no other window until one of its own is over.
+pub const MAX_CELLS: usize = 64;
+
+const VERSION: u8 = 1;
+const CELL_BYTES: usize = 32 + 3 * 8;
+const ANSWER_BYTES: usize = 16 + 3 * 8;
+
+#[derive(Debug, Default, PartialEq)]
+pub struct Bucket {
+    cells: Vec<Cell>,
+    answers: Vec<Answer>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Cell {
+    identity: Identity,
+    window: Window,
+}
+
+/// What a request was granted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    pub id: RequestId,
+    pub granted: u64,
+    /// Until when the grant holds; the time of the answer where it does not.
+    pub until: u64,
+    /// When it was given.
+    pub at: u64,
+}
+
+impl Bucket {
+    /// None for bytes that are no bucket.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        if reader.take::<1>()? != [VERSION] {
+            return None;
+        }
+        let (cells, answers) = (reader.count()?, reader.count()?);
+        if reader.0.len() != cells * CELL_BYTES + answers * ANSWER_BYTES {
+            return None;
+        }
+        Some(Self {
+            cells: (0..cells).map(|_| reader.cell()).collect::<Option<_>>()?,
+            answers: (0..answers)
+                .map(|_| reader.answer())
+                .collect::<Option<_>>()?,
+        })
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        let size = 5 + self.cells.len() * CELL_BYTES + self.answers.len() * ANSWER_BYTES;
+        let mut bytes = Vec::with_capacity(size);
+        bytes.push(VERSION);
+        for count in [self.cells.len(), self.answers.len()] {
+            bytes.extend((count as u16).to_le_bytes());
+        }
+        for Cell { identity, window } in &self.cells {
+            bytes.extend(identity);
+            for number in [window.start, window.length, window.used] {
+                bytes.extend(number.to_le_bytes());
+            }
+        }
+        for answer in &self.answers {
+            bytes.extend(answer.id);
+            for number in [answer.granted, answer.until, answer.at] {
+                bytes.extend(number.to_le_bytes());
+            }
+        }
+        bytes
+    }
+
+    /// Brings it to a time: what is over is dropped. Returns whether the clock was put back so
+    /// far that the bucket must be kept as it is now.
+    pub fn advance(&mut self, now: u64, remembered_for: u64) -> bool {
+        let mut moved = false;
+        for cell in &mut self.cells {
+            moved |= cell.window.follow(now);
+        }
+        self.cells.retain(|cell| !cell.window.is_over(now));
+        self.answers
+            .retain(|answer| now.abs_diff(answer.at) < remembered_for);
+        moved
+    }
+
+    /// The window of an identity as it is now; a new one where there is none.
+    pub fn window(&self, identity: &Identity, limit: Limit, now: u64) -> Window {
+        let known = self.cells.iter().find(|cell| cell.identity == *identity);
+        let mut window = known.map_or(Window::new(now, limit.window), |cell| cell.window);
+        window.adjust(limit, now);
+        window
+    }
+
+    /// Keeps a window; false where the bucket is full.
+    pub fn keep(&mut self, identity: &Identity, window: Window) -> bool {
+        let known = self.cells.iter_mut().find(|c| c.identity == *identity);
+        if let Some(cell) = known {
+            cell.window = window;
+            return true;
+        }
+        let has_room = self.cells.len() < MAX_CELLS;
+        if has_room {
+            let identity = *identity;
+            self.cells.push(Cell { identity, window });
+        }
+        has_room
+    }
+
+    pub fn answer(&self, id: &RequestId) -> Option<&Answer> {
+        self.answers.iter().find(|answer| answer.id == *id)
+    }
+
+    /// Remembers an answer; beyond `most` the oldest is forgotten.
+    pub fn remember(&mut self, answer: Answer, most: usize) {
+        let over = (self.answers.len() + 1).saturating_sub(most);
+        self.answers.drain(..over.min(self.answers.len()));
+        self.answers.push(answer);
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, tail) = self.0.split_first_chunk::<N>()?;
+        self.0 = tail;
+        Some(*head)
+    }
+
+    fn count(&mut self) -> Option<usize> {
+        self.take().map(u16::from_le_bytes).map(usize::from)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn cell(&mut self) -> Option<Cell> {
+        let identity = self.take()?;
+        let window = Window {
+            start: self.number()?,
+            length: self.number()?,
+            used: self.number()?,
+        };
+        Some(Cell { identity, window })
+    }
+
+    fn answer(&mut self) -> Option<Answer> {
+        Some(Answer {
+            id: self.take()?,
+            granted: self.number()?,
+            until: self.number()?,
+            at: self.number()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Limit = Limit {
+        max: 5,
+        window: 100,
+    };
+
+    fn filled(count: u8) -> Bucket {
+        let mut bucket = Bucket::default();
+        for i in 0..count {
+            let mut window = Window::new(1_000 + u64::from(i), 100);
+            window.used = u64::from(i);
+            assert!(bucket.keep(&[i; 32], window));
+        }
+        bucket
+    }
+
+    fn answered(id: u8, at: u64) -> Answer {
+        Answer {
+            id: [id; 16],
+            granted: 1,
+            until: at + 5,
+            at,
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        let mut bucket = filled(3);
+        bucket.remember(answered(1, 7), 8);
+        for one in [&Bucket::default(), &bucket] {
+            assert_eq!(Bucket::decode(&one.encode()).as_ref(), Some(one));
+        }
+    }
+
+    #[test]
+    fn damaged_bytes_are_no_bucket_and_no_panic() {
+        let mut bucket = filled(2);
+        bucket.remember(answered(1, 7), 8);
+        let bytes = bucket.encode();
+        for end in 0..bytes.len() {
+            assert_eq!(Bucket::decode(&bytes[..end]), None);
+        }
+        let longer = [bytes.as_slice(), b"x"].concat();
+        assert_eq!(Bucket::decode(&longer), None);
+        assert_eq!(Bucket::decode(b"\x02\0\0\0\0"), None);
+        assert_eq!(Bucket::decode(b"\x01\xff\xff\xff\xff"), None);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0xff;
+            if let Some(mut bucket) = Bucket::decode(&damaged) {
+                bucket.advance(1_000, 10);
+                bucket.window(&[0; 32], LIMIT, 1_000);
+            }
+        }
+    }
+
+    #[test]
+    fn is_bounded_and_makes_room_when_windows_are_over() {
+        let mut bucket = filled(MAX_CELLS as u8);
+        assert!(!bucket.keep(&[255; 32], Window::new(1_000, 100)));
+        assert!(
+            bucket.keep(&[3; 32], Window::new(1_000, 100)),
+            "a known one"
+        );
+        bucket.advance(1_110, 10);
+        assert!(bucket.keep(&[255; 32], Window::new(1_110, 100)));
+        assert!(bucket.encode().len() < 64 * CELL_BYTES);
+    }
+
+    #[test]
+    fn forgets_the_oldest_answers_and_those_of_old() {
+        let mut bucket = Bucket::default();
+        for i in 0..5 {
+            bucket.remember(answered(i, u64::from(i)), 3);
+        }
+        assert!(bucket.answer(&[1; 16]).is_none());
+        assert_eq!(bucket.answer(&[2; 16]), Some(&answered(2, 2)));
+        bucket.advance(12, 10);
+        assert!(bucket.answer(&[2; 16]).is_none());
+        assert!(bucket.answer(&[3; 16]).is_some());
+        bucket.remember(answered(9, 9), 0);
+        assert!(bucket.answer(&[3; 16]).is_none());
+    }
+
+    #[test]
+    fn follows_a_clock_that_was_put_back() {
+        let mut bucket = filled(2);
+        assert!(!bucket.advance(1_050, 10));
+        assert!(bucket.advance(5, 10));
+        let window = bucket.window(&[1; 32], LIMIT, 5);
+        assert_eq!((window.start, window.used), (5, 1));
+        assert!(!bucket.advance(6, 10));
+    }
+}

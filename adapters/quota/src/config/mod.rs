@@ -1,0 +1,92 @@
+//! The plugin configuration: parsing, bounds, and one clear message for a mistake.
+
+mod fields;
+mod quotas;
+#[cfg(test)]
+mod tests;
+
+use crate::limit::Quota;
+use mixer_host::config::{parse, Node, Object};
+
+pub use mixer_host::config::ConfigError;
+
+const ROOT: [&str; 5] = [
+    "quotas",
+    "deduplication",
+    "checkValidity",
+    "onError",
+    "rateLimitHeaders",
+];
+const MAX_ENTRIES: u64 = 1024;
+const DAY: &str = "24h";
+
+pub struct Config {
+    pub quotas: Vec<Quota>,
+    pub deduplication: Deduplication,
+    /// Nanoseconds.
+    pub check_validity: u64,
+    pub on_error: OnError,
+    pub rate_limit_headers: bool,
+}
+
+/// How long, and how many answers, are remembered for requests that come again.
+#[derive(Debug, PartialEq)]
+pub struct Deduplication {
+    /// Nanoseconds.
+    pub window: u64,
+    /// Of one bucket.
+    pub entries: usize,
+}
+
+/// What is answered where the store is full or does not answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnError {
+    Deny,
+    Allow,
+}
+
+impl Config {
+    pub fn parse(text: &[u8]) -> Result<Self, ConfigError> {
+        Self::read(parse(text, "at least one of quotas is needed")?)
+    }
+
+    fn read(root: Node) -> Result<Self, ConfigError> {
+        let mut root = root.object(&ROOT)?;
+        Ok(Self {
+            quotas: quotas::quotas(root.required("quotas")?)?,
+            deduplication: deduplication(&mut root)?,
+            check_validity: fields::duration_or(&mut root, "checkValidity", "60s", "0s", DAY)?,
+            on_error: on_error(&mut root)?,
+            rate_limit_headers: root.bool_or("rateLimitHeaders", false)?,
+        })
+    }
+}
+
+fn deduplication(root: &mut Object) -> Result<Deduplication, ConfigError> {
+    let Some(node) = root.optional("deduplication") else {
+        return Ok(Deduplication {
+            window: 10_000_000_000,
+            entries: 256,
+        });
+    };
+    let mut object = node.object(&["window", "entries"])?;
+    Ok(Deduplication {
+        window: fields::duration_or(&mut object, "window", "10s", "1ms", DAY)?,
+        entries: match object.optional("entries") {
+            Some(node) => node.whole(1..=MAX_ENTRIES)? as usize,
+            None => 256,
+        },
+    })
+}
+
+fn on_error(root: &mut Object) -> Result<OnError, ConfigError> {
+    let Some(node) = root.optional("onError") else {
+        return Ok(OnError::Deny);
+    };
+    let error = node.error("must be deny or allow");
+    match node.string()?.as_str() {
+        "deny" => Ok(OnError::Deny),
+        "allow" => Ok(OnError::Allow),
+        _ => Err(error),
+    }
+}

@@ -1,0 +1,141 @@
+use super::{Config, OnError};
+use crate::limit::Limit;
+use serde_json::{json, Value};
+
+const S: u64 = 1_000_000_000;
+
+fn parse(config: &Value) -> Result<Config, super::ConfigError> {
+    Config::parse(config.to_string().as_bytes())
+}
+
+fn error(config: &Value) -> String {
+    match parse(config) {
+        Ok(_) => panic!("accepted: {config}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn with(extra: Value) -> Value {
+    let mut config = json!({"quotas": [{"name": "q", "max": 5, "window": "1s"}]});
+    for (name, value) in extra.as_object().unwrap() {
+        config[name] = value.clone();
+    }
+    config
+}
+
+fn quota(extra: Value) -> Value {
+    let mut quota = json!({"name": "q", "max": 5, "window": "1s"});
+    for (name, value) in extra.as_object().unwrap() {
+        quota[name] = value.clone();
+    }
+    json!({"quotas": [quota]})
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let config = parse(&with(json!({}))).unwrap();
+    assert_eq!(config.quotas[0].limit, Limit { max: 5, window: S });
+    assert_eq!(config.quotas[0].buckets, 1);
+    assert_eq!(config.deduplication.window, 10 * S);
+    assert_eq!(config.deduplication.entries, 256);
+    assert_eq!(config.check_validity, 60 * S);
+    assert_eq!(config.on_error, OnError::Deny);
+    assert!(!config.rate_limit_headers);
+    let config = parse(&with(json!({"deduplication": {}, "onError": "allow"}))).unwrap();
+    assert_eq!(config.deduplication.entries, 256);
+    assert_eq!(config.on_error, OnError::Allow);
+}
+
+#[test]
+fn the_first_override_that_fits_holds() {
+    let config = parse(&quota(json!({
+        "dimensions": {"source": "a", "destination": "b"},
+        "overrides": [
+            {"dimensions": {"destination": "ratings", "source": "reviews"}, "max": 1},
+            {"dimensions": {"destination": "ratings"}, "max": 100, "window": "1m"},
+        ],
+    })))
+    .unwrap();
+    let limit = |destination: &str, source: &str| {
+        let values = [destination.as_bytes().to_vec(), source.as_bytes().to_vec()];
+        config.quotas[0].limit_for(&values)
+    };
+    assert_eq!(limit("ratings", "reviews"), Limit { max: 1, window: S });
+    let minute = Limit {
+        max: 100,
+        window: 60 * S,
+    };
+    assert_eq!(limit("ratings", "x"), minute);
+    assert_eq!(limit("reviews", "ratings"), Limit { max: 5, window: S });
+    assert_eq!(config.quotas[0].buckets, 512);
+}
+
+#[test]
+fn bounds_are_part_of_the_range() {
+    for good in [
+        quota(json!({"name": "x".repeat(253), "max": 9_007_199_254_740_991_u64})),
+        quota(json!({"window": "1ms", "max": 1.0})),
+        quota(json!({"window": "8760h", "match": "true"})),
+        quota(json!({"dimensions": {"a": "1"}, "maxKeys": 1})),
+        quota(json!({"dimensions": {"a": "1"}, "maxKeys": 1 << 20})),
+        with(json!({"checkValidity": "0s", "deduplication": {"window": "1ms", "entries": 1024}})),
+    ] {
+        if let Err(error) = parse(&good) {
+            panic!("{good}: {error}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_are_named_with_their_path() {
+    let dimension = |d: Value| quota(json!({"dimensions": d}));
+    let over = |o: Value| quota(json!({"dimensions": {"a": "1"}, "overrides": [o]}));
+    let range = "must be a duration such as 100ms, 1s or 1m30s, from ";
+    let amount = "must be a whole number from 1 to 9007199254740991";
+    let twice = json!({"name": "q", "max": 5, "window": "1s"});
+    for (config, message) in [
+        (json!([]), "the configuration must be an object".to_owned()),
+        (json!({}), "quotas is missing".to_owned()),
+        (with(json!({"quotas": []})), "quotas must be a list of 1 to 256 entries".to_owned()),
+        (with(json!({"quotas": [twice, twice]})), "quotas[1].name is the name of another quota too".to_owned()),
+        (with(json!({"onEror": "allow"})), "onEror is not a known field; known here: quotas, deduplication, checkValidity, onError, rateLimitHeaders".to_owned()),
+        (with(json!({"onError": "open"})), "onError must be deny or allow".to_owned()),
+        (with(json!({"checkValidity": "25h"})), format!("checkValidity {range}0s to 24h")),
+        (with(json!({"deduplication": {"window": 1}})), "deduplication.window must be a string".to_owned()),
+        (with(json!({"deduplication": {"window": "0s"}})), format!("deduplication.window {range}1ms to 24h")),
+        (with(json!({"deduplication": {"entries": 1025}})), "deduplication.entries must be a whole number from 1 to 1024".to_owned()),
+        (quota(json!({"max": 0})), format!("quotas[0].max {amount}")),
+        (quota(json!({"max": -1})), format!("quotas[0].max {amount}")),
+        (quota(json!({"max": 1.5})), format!("quotas[0].max {amount}")),
+        (quota(json!({"max": 9_007_199_254_740_992_u64})), format!("quotas[0].max {amount}")),
+        (quota(json!({"max": "5"})), "quotas[0].max must be a number".to_owned()),
+        (quota(json!({"window": "999us"})), format!("quotas[0].window {range}1ms to 8760h")),
+        (quota(json!({"window": "8761h"})), format!("quotas[0].window {range}1ms to 8760h")),
+        (quota(json!({"window": "1"})), format!("quotas[0].window {range}1ms to 8760h")),
+        (quota(json!({"name": ""})), "quotas[0].name must be 1 to 253 visible ASCII characters without \" and \\ and ,".to_owned()),
+        (quota(json!({"name": "x".repeat(254)})), "quotas[0].name must be 1 to 253 visible ASCII characters without \" and \\ and ,".to_owned()),
+        (quota(json!({"name": "a,b"})), "quotas[0].name must be 1 to 253 visible ASCII characters without \" and \\ and ,".to_owned()),
+        (quota(json!({"match": " "})), "quotas[0].match must be a CEL expression of 1 to 1024 bytes".to_owned()),
+        (quota(json!({"maxKeys": 5})), "quotas[0] needs dimensions, or no maxKeys".to_owned()),
+        (dimension(json!(["a"])), "quotas[0].dimensions must be an object of 0 to 16 members".to_owned()),
+        (dimension(json!({"a": 1})), "quotas[0].dimensions.a must be a string".to_owned()),
+        (dimension(json!({"a": "x".repeat(1025)})), "quotas[0].dimensions.a must be a CEL expression of 1 to 1024 bytes".to_owned()),
+        (over(json!({"max": 1})), "quotas[0].overrides[0].dimensions is missing".to_owned()),
+        (over(json!({"dimensions": {}, "max": 1})), "quotas[0].overrides[0].dimensions must be an object of 1 to 16 members".to_owned()),
+        (over(json!({"dimensions": {"b": "x"}, "max": 1})), "quotas[0].overrides[0].dimensions.b is not one of the quota's dimensions".to_owned()),
+        (over(json!({"dimensions": {"a": 1}, "max": 1})), "quotas[0].overrides[0].dimensions.a must be a string".to_owned()),
+        (over(json!({"dimensions": {"a": "x"}})), "quotas[0].overrides[0].max is missing".to_owned()),
+    ] {
+        assert_eq!(error(&config), message, "{config}");
+    }
+}
+
+#[test]
+fn an_absent_configuration_is_called_absent() {
+    for text in ["", "  \n"] {
+        let message = Config::parse(text.as_bytes()).err().unwrap().to_string();
+        let expected =
+            "the configuration is empty: none was given, and at least one of quotas is needed";
+        assert_eq!(message, expected);
+    }
+}

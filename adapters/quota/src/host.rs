@@ -1,0 +1,119 @@
+//! The host side: expressions, shared data, the clock, properties.
+
+use crate::allocation::Asked;
+use crate::config::{Config, ConfigError};
+use crate::limit::Quota;
+use crate::refusal::Refusal;
+use crate::request::Request;
+use crate::store::Store;
+use crate::value::{kind_expression, text_expression, text_form};
+use mixer_host::expression::Expression;
+use mixer_host::response::{send, LocalResponse};
+use mixer_host::shared_data::{self, Set, Unavailable};
+use mixer_host::{properties, request};
+
+/// The expressions of a configuration, as the host knows them.
+pub struct Expressions(Vec<OfQuota>);
+
+struct OfQuota {
+    matches: Option<Expression>,
+    dimensions: Vec<OfDimension>,
+}
+
+struct OfDimension {
+    value: Expression,
+    kind: Expression,
+    text: Expression,
+}
+
+impl Expressions {
+    pub fn create(config: &Config) -> Result<Self, ConfigError> {
+        let mut all = Vec::with_capacity(config.quotas.len());
+        for (at, quota) in config.quotas.iter().enumerate() {
+            all.push(of_quota(&format!("quotas[{at}]"), quota)?);
+        }
+        Ok(Self(all))
+    }
+}
+
+fn of_quota(path: &str, quota: &Quota) -> Result<OfQuota, ConfigError> {
+    let mut dimensions = Vec::with_capacity(quota.dimensions.len());
+    for dimension in &quota.dimensions {
+        let path = format!("{path}.dimensions.{}", dimension.name);
+        let text = &dimension.expression;
+        dimensions.push(OfDimension {
+            value: create(&path, text)?,
+            kind: create(&path, &kind_expression(text))?,
+            text: create(&path, &text_expression(text))?,
+        });
+    }
+    let path = format!("{path}.match");
+    let matches = quota.matches.as_ref().map(|text| create(&path, text));
+    Ok(OfQuota {
+        matches: matches.transpose()?,
+        dimensions,
+    })
+}
+
+fn create(path: &str, text: &str) -> Result<Expression, ConfigError> {
+    let message = "is no CEL expression that the host takes";
+    Expression::create(text).ok_or_else(|| ConfigError::new(path, message))
+}
+
+impl Request for Expressions {
+    fn holds(&self, quota: usize) -> bool {
+        let matches = self.0.get(quota).and_then(|q| q.matches.as_ref());
+        matches.is_none_or(Expression::holds)
+    }
+
+    fn dimensions(&self, quota: usize) -> Vec<Vec<u8>> {
+        let dimensions = self.0.get(quota).map(|q| q.dimensions.as_slice());
+        let value = |d: &OfDimension| match d.value.evaluate() {
+            Some(value) => text_form(value, || d.kind.evaluate(), || d.text.evaluate()),
+            None => Vec::new(),
+        };
+        dimensions.unwrap_or_default().iter().map(value).collect()
+    }
+}
+
+pub struct SharedData;
+
+impl Store for SharedData {
+    fn now(&self) -> Option<u64> {
+        request::now()
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
+        shared_data::get(key)
+    }
+
+    fn set(&self, key: &[u8], value: &[u8], cas: u32) -> Set {
+        shared_data::set(key, value, cas)
+    }
+}
+
+/// What this request is for; None in a plain proxy.
+pub fn operation() -> Option<String> {
+    properties::text(&["mixer", "operation"])
+}
+
+pub fn asked() -> Asked {
+    let text = |path: &[&str]| properties::text(path).unwrap_or_default();
+    Asked {
+        quota: text(&["mixer", "quota", "name"]),
+        amount: properties::int(&["mixer", "quota", "amount"]).unwrap_or(0),
+        best_effort: properties::bool(&["mixer", "quota", "best_effort"]).unwrap_or(false),
+        dedup_id: text(&["mixer", "dedup_id"]),
+        caller: text(&["mixer", "caller"]),
+    }
+}
+
+pub fn refuse(refusal: &Refusal) {
+    properties::set("mixer.deny.code", &refusal.code.to_string());
+    send(&LocalResponse {
+        status: refusal.status,
+        details: &refusal.details,
+        headers: &refusal.headers,
+        body: &refusal.body,
+    });
+}
