@@ -520,47 +520,129 @@ fn a_request_takes_one_of_each_quota_or_none_of_any() {
     assert_eq!(pass(&config, &store, "e"), Ok((4, 1)));
 }
 
-/// The second quota is exhausted after it was looked at.
-struct Late<'a> {
+/// Another service comes in between: before a get or a set of this one, counted from 1.
+struct Between<'a> {
     local: Local<'a>,
     config: &'a Config,
-    sets: Cell<usize>,
+    calls: Cell<usize>,
+    /// Before which call, at which second, how much of which quota.
+    others: Vec<(usize, f64, i64, &'a str)>,
 }
 
-impl Store for Late<'_> {
+impl<'a> Between<'a> {
+    fn new(memory: &'a Memory, config: &'a Config, others: &[(usize, f64, i64, &'a str)]) -> Self {
+        Self {
+            local: Local::new(memory),
+            config,
+            calls: Cell::new(0),
+            others: others.to_vec(),
+        }
+    }
+
+    fn let_others_in(&self) {
+        self.calls.set(self.calls.get() + 1);
+        for (call, second, amount, quota) in &self.others {
+            if *call == self.calls.get() {
+                self.local.at(*second);
+                let other = Local::new(self.local.memory);
+                other.at(*second);
+                let asked = Asked {
+                    quota: (*quota).to_owned(),
+                    ..asked(*amount)
+                };
+                let found = take(self.config, &other, "a", &asked);
+                assert!(matches!(found, Allocation::Granted { amount: 1.., .. }));
+            }
+        }
+    }
+}
+
+impl Store for Between<'_> {
     fn now(&self) -> Option<u64> {
         self.local.now()
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
+        self.let_others_in();
         self.local.get(key)
     }
 
     fn set(&self, key: &[u8], value: &[u8], cas: u32) -> Set {
-        if self.sets.get() == 0 {
-            let all = Asked {
-                quota: "each".to_owned(),
-                ..asked(2)
-            };
-            take(self.config, &Local::new(self.local.memory), "a", &all);
-        }
-        self.sets.set(self.sets.get() + 1);
+        self.let_others_in();
         self.local.set(key, value, cas)
     }
 }
 
 #[test]
+fn what_another_service_takes_in_between_is_counted() {
+    let config = five();
+    let attributes = attributes(&config, &[("source", "a")]);
+    for taken_before in [0, 1] {
+        let memory = Memory::default();
+        take(&config, &Local::new(&memory), "a", &asked(taken_before));
+        let store = Between::new(&memory, &config, &[(2, 0.0, 3, "q")]);
+        let allocation = allocate(&config, &attributes, &store, &best_effort(5));
+        assert_eq!(allocation, granted(5 - 3 - taken_before as u64, S));
+        assert_eq!(store.calls.get(), 4, "get and set, twice");
+    }
+}
+
+#[test]
+fn a_request_that_is_there_twice_at_once_takes_once() {
+    let (config, memory) = (five(), Memory::default());
+    let attributes = attributes(&config, &[("source", "a")]);
+    let first = Local::new(&memory);
+    take(&config, &first, "a", &asked(1));
+    let asked = once(3, "c", "1");
+    // The same request, sent again, is answered while the first one is on its way.
+    struct Twice<'a>(Local<'a>, &'a Config, &'a Asked, Cell<bool>);
+    impl Store for Twice<'_> {
+        fn now(&self) -> Option<u64> {
+            self.0.now()
+        }
+        fn get(&self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
+            self.0.get(key)
+        }
+        fn set(&self, key: &[u8], value: &[u8], cas: u32) -> Set {
+            if !self.3.replace(true) {
+                let again = take(self.1, &Local::new(self.0.memory), "a", self.2);
+                assert_eq!(again, granted(3, S));
+            }
+            self.0.set(key, value, cas)
+        }
+    }
+    let store = Twice(Local::new(&memory), &config, &asked, Cell::new(false));
+    assert_eq!(
+        allocate(&config, &attributes, &store, &asked),
+        granted(3, S)
+    );
+    assert_eq!(take(&config, &first, "a", &best_effort(5)), granted(1, S));
+}
+
+// A charge of `two` looks at both quotas (calls 1 and 2), takes of the first (3 and 4), asks for
+// the second (5), and gives the first one back (6 and 7).
+
+#[test]
 fn what_was_taken_is_given_back_when_a_later_quota_refuses() {
     let (config, memory) = (two(), Memory::default());
-    let late = Late {
-        local: Local::new(&memory),
-        config: &config,
-        sets: Cell::new(0),
-    };
-    let refused = charge(&config, &attributes(&config, &[("source", "a")]), &late);
+    let store = Between::new(&memory, &config, &[(5, 0.0, 2, "each")]);
+    let refused = charge(&config, &attributes(&config, &[("source", "a")]), &store);
     assert!(matches!(refused, Charge::Exhausted(s) if s.quota == "each"));
-    assert_eq!(late.sets.get(), 2, "one taken, one given back");
-    assert_eq!(pass(&config, &late.local, "b"), Ok((4, 1)));
+    assert_eq!(store.calls.get(), 7);
+    assert_eq!(pass(&config, &store.local, "b"), Ok((4, 1)));
+}
+
+#[test]
+fn nothing_is_given_back_to_another_window() {
+    let (config, memory) = (two(), Memory::default());
+    let others = [(5, 0.0, 2, "each"), (6, 60.0, 5, "all")];
+    let store = Between::new(&memory, &config, &others);
+    let refused = charge(&config, &attributes(&config, &[("source", "a")]), &store);
+    assert!(matches!(refused, Charge::Exhausted(s) if s.quota == "each"));
+    assert_eq!(
+        pass(&config, &store.local, "b"),
+        Err(("all".to_owned(), 60 * S))
+    );
 }
 
 #[test]
