@@ -99,12 +99,17 @@ pub fn operation() -> Option<String> {
 
 pub fn asked() -> Asked {
     let text = |path: &[&str]| properties::text(path).unwrap_or_default();
+    let dedup_id = text(&["mixer", "dedup_id"]);
     Asked {
         quota: text(&["mixer", "quota", "name"]),
         amount: properties::int(&["mixer", "quota", "amount"]).unwrap_or(0),
         best_effort: properties::bool(&["mixer", "quota", "best_effort"]).unwrap_or(false),
-        dedup_id: text(&["mixer", "dedup_id"]),
-        caller: text(&["mixer", "caller"]),
+        // Whoever asks matters only where the request may come again.
+        caller: match dedup_id.as_str() {
+            "" => String::new(),
+            _ => text(&["mixer", "caller"]),
+        },
+        dedup_id,
     }
 }
 
