@@ -188,7 +188,7 @@ DIMENSIONS: dict[str, tuple[Value, str]] = {
     "double": (1.5, "1.5"),
     "address": (bytes([10, 0, 0, 1]), "10.0.0.1"),
     "address of version 6": (bytes(15) + b"\x01", "::1"),
-    "duration": (Duration(1_500_000_000), "1.500s"),
+    "duration": (Duration(1_500_000_000), "1.5s"),
     "time": (Timestamp(0), "1970-01-01T00:00:00Z"),
 }
 

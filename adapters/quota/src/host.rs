@@ -6,10 +6,11 @@ use crate::limit::Quota;
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::store::Store;
-use crate::value::{kind_expression, text_expression, text_form};
+use crate::value::text_form;
 use mixer_host::expression::Expression;
 use mixer_host::response::{send, LocalResponse};
 use mixer_host::shared_data::{self, Set, Unavailable};
+use mixer_host::value::{tagged, Value};
 use mixer_host::{properties, request};
 
 /// The expressions of a configuration, as the host knows them.
@@ -22,8 +23,7 @@ struct OfQuota {
 
 struct OfDimension {
     value: Expression,
-    kind: Expression,
-    text: Expression,
+    typed: Expression,
 }
 
 impl Expressions {
@@ -43,8 +43,7 @@ fn of_quota(path: &str, quota: &Quota) -> Result<OfQuota, ConfigError> {
         let text = &dimension.expression;
         dimensions.push(OfDimension {
             value: create(&path, text)?,
-            kind: create(&path, &kind_expression(text))?,
-            text: create(&path, &text_expression(text))?,
+            typed: create(&path, &tagged(text))?,
         });
     }
     let path = format!("{path}.match");
@@ -68,8 +67,9 @@ impl Request for Expressions {
 
     fn dimensions(&self, quota: usize) -> Vec<Vec<u8>> {
         let dimensions = self.0.get(quota).map(|q| q.dimensions.as_slice());
+        let typed = |d: &OfDimension| d.typed.evaluate().and_then(Value::untag);
         let value = |d: &OfDimension| match d.value.evaluate() {
-            Some(value) => text_form(value, || d.kind.evaluate(), || d.text.evaluate()),
+            Some(value) => text_form(value, || typed(d)),
             None => Vec::new(),
         };
         dimensions.unwrap_or_default().iter().map(value).collect()
