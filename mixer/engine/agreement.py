@@ -32,14 +32,14 @@ def validity_of(contexts: Contexts) -> Validity | None:
     return shortest(found)
 
 
-def heed_time(contexts: Contexts, asked: Collection[Adapter]) -> bool:
-    """Whether all adapters that asked for the time said themselves how long their answer holds.
+def said_themselves(contexts: Contexts, adapters: Collection[Adapter]) -> bool:
+    """Whether all of these adapters said themselves how long their answer holds.
 
     One that looks for the end of a token knows how long that is; its configuration does not.
     """
     return all(
         adapter in contexts and said_by(adapter, contexts[adapter]).duration is not None
-        for adapter in asked
+        for adapter in adapters
     )
 
 

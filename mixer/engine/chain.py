@@ -8,7 +8,7 @@ adapter pauses the request for a callout, the chain waits as well; see `mixer.en
 from collections.abc import Callable, Generator, Iterable, Iterator
 
 from mixer.engine.adapter import Adapter
-from mixer.engine.agreement import granted_by, heed_time, said_by, validity_of
+from mixer.engine.agreement import granted_by, said_by, said_themselves, validity_of
 from mixer.engine.answer_path import AnswerPath
 from mixer.engine.cache.trace import Trace
 from mixer.engine.decision import Decision, Response, Verdict
@@ -218,9 +218,14 @@ class Chain:
     def _validity(self) -> Validity | None:
         validity = None if self._failed_open else validity_of(self._open)
         trace = self._trace
-        if trace is not None and validity is not None:
-            trace.volatile |= not heed_time(self._open, trace.asked_time)
-        return validity
+        if trace is None or validity is None:
+            return validity
+        trace.is_valid = True
+        if not said_themselves(self._open, trace.asked_time):
+            trace.volatile = True
+        # What the configuration says is not told to callers either where it cannot hold.
+        told = not trace.volatile or said_themselves(self._open, self._open)
+        return validity if told else None
 
     def _finish_answer(self, adapter: Adapter) -> Steps:
         """Let the answer pass the response callbacks of the adapters that have any, as in Envoy."""

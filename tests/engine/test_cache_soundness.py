@@ -146,6 +146,7 @@ def test_the_same_answers(texts: list[str], requests: list[Asked]) -> None:
         with Engine(configuration) as cached, Engine(configuration) as plain:
             cached.cache.in_use = True
             plain.cache.note = lambda _: None  # type: ignore[method-assign]
+            plain.cache.in_use = False
             stream = requests * 2
             assert _decisions(cached, stream) == _decisions(plain, stream)
             assert _metrics(cached) == _metrics(plain)

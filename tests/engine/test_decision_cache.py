@@ -212,6 +212,26 @@ def test_what_changes_by_itself_is_never_kept(
     assert engine.cache.stats.uncacheable == 3
 
 
+def test_callers_are_not_told_what_cannot_hold(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """A validity of the configuration is withheld from callers too; a module may say it."""
+    configured = make_engine(plugins.plugin("one", adapter(do.read_random), ALWAYS))
+    assert decide(configured, request()).validity is None
+    saying = make_engine(plugins.plugin("two", adapter(do.read_random, MINUTE)))
+    for _ in range(2):
+        validity = decide(saying, request()).validity
+        assert validity is not None
+        assert validity.duration == 60_000_000_000
+    assert len(saying.cache) == 0
+
+
+def test_a_cache_of_no_entries(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """With 0 entries nothing is kept, and callers are told what holds all the same."""
+    engine = make_engine(plugins.plugin("one", adapter(), ALWAYS))
+    timed(engine, DecisionCacheLimits(max_entries=0))
+    assert hits(engine, request(), request()) == 0
+    assert decide(engine, request()).validity is not None
+
+
 def test_a_module_that_heeds_the_time_may_say_how_long(
     make_engine: MakeEngine, plugins: Plugins
 ) -> None:

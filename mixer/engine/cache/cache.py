@@ -14,6 +14,7 @@ from mixer.engine.cache.tree import Node
 from mixer.engine.cache.values import UnkeyableError
 from mixer.engine.decision import Decision
 from mixer.engine.request import Request
+from mixer.engine.said import NOTHING
 
 _Shape = tuple[bool, bool, bool, bool]
 _Keys = list[tuple[Read, Hashable]]
@@ -42,8 +43,8 @@ class CacheStats:
 class DecisionCache:
     """Keeps decisions, and finds those for requests alike.
 
-    It comes into use with the first decision that has a validity: until then nothing is noted of
-    what modules read.
+    It comes into use where a configuration gives a validity, or with the first module that does:
+    otherwise nothing is noted of what modules read.
 
     Args:
         limits: How much it may keep.
@@ -67,7 +68,7 @@ class DecisionCache:
         self._clock = clock
         self._roots: dict[_Shape, Node[Entry]] = {}
         self._entries: OrderedDict[Entry, None] = OrderedDict()
-        self.in_use = False
+        self.in_use = any(a.says is not NOTHING for a in adapters.values())
         self.stats = CacheStats()
         self.bytes = 0
 
@@ -76,7 +77,7 @@ class DecisionCache:
 
     def note(self, decision: Decision) -> None:
         """Look at a decision that was made without trace, whether the next ones are to have one."""
-        if decision.validity is not None and self._limits.max_entries:
+        if decision.validity is not None:
             self.in_use = True
 
     def find(self, request: Request) -> Decision | None:
@@ -115,11 +116,11 @@ class DecisionCache:
             trace: Noted while it was made.
             decision: As it was made.
         """
-        validity = decision.validity
-        if validity is None or not validity.is_of_use:
-            return
         if trace.volatile:
-            self.stats.uncacheable += 1
+            self.stats.uncacheable += trace.is_valid
+            return
+        validity = decision.validity
+        if validity is None or not validity.is_of_use or not self._limits.max_entries:
             return
         try:
             keys = _keys(request, trace)

@@ -42,10 +42,11 @@ class Trace:
         volatile: Whether it follows from more than the request.
         by: The adapter that acts; None where it is not known.
         asked_time: Those that asked for the time: what they say of the duration heeds it.
+        is_valid: Whether the adapters gave it a validity.
         decided: Whether what is noted from now on only concerns the effects.
     """
 
-    __slots__ = ("asked_time", "by", "decided", "effects", "reads", "volatile")
+    __slots__ = ("asked_time", "by", "decided", "effects", "is_valid", "reads", "volatile")
 
     def __init__(self) -> None:
         self.reads: dict[Read, None] = {}
@@ -53,6 +54,7 @@ class Trace:
         self.volatile = False
         self.by: Adapter | None = None
         self.asked_time: set[Adapter] = set()
+        self.is_valid = False
         self.decided = False
 
     def bag(self, attributes: AttributeBag) -> AttributeBag:
