@@ -14,6 +14,12 @@ from mixer.config.cluster import (
     DynamicUpstream,
 )
 from mixer.config.configuration import Configuration, load, loads
+from mixer.config.load_shedding import (
+    LatencyShedding,
+    LoadShedding,
+    RateShedding,
+    SheddingMode,
+)
 from mixer.config.metadata import AdapterAnnotations, AdapterMeta, LogLevel
 from mixer.config.plugin import AdapterLimits, WasmPlugin
 from mixer.config.problem import ConfigError, Problem
@@ -56,8 +62,10 @@ __all__ = [
     "FailStrategy",
     "HeaderAction",
     "HeaderOperationTemplate",
+    "LatencyShedding",
     "Listener",
     "LmdbStore",
+    "LoadShedding",
     "LogLevel",
     "MemoryStore",
     "MetricsEndpoint",
@@ -68,9 +76,11 @@ __all__ = [
     "Phase",
     "Problem",
     "Protocol",
+    "RateShedding",
     "RedisStore",
     "ServiceLimits",
     "SharedState",
+    "SheddingMode",
     "Shutdown",
     "StateStore",
     "Telemetry",

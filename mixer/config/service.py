@@ -21,6 +21,7 @@ from pydantic import (
 
 from mixer.config.address import check_address, is_any_port
 from mixer.config.cluster import Cluster, DynamicUpstream, check_unique
+from mixer.config.load_shedding import LoadShedding
 from mixer.config.manifest import AttributeManifest, no_attributes
 from mixer.config.metadata import ObjectMeta
 from mixer.config.model import Choice, DnsLabel, Items, Model
@@ -187,6 +188,7 @@ class MixerSpec(Model):
     Attributes:
         listeners: At least one; names and addresses are unique.
         limits: Of the service.
+        load_shedding: What is refused when there is too much to do.
         shutdown: How it ends.
         adapter_defaults: Limits of an adapter that has no annotation for them.
         compile_cache: Where compiled modules are kept.
@@ -201,6 +203,7 @@ class MixerSpec(Model):
 
     listeners: Items[Listener] = (Listener(name="grpc", address="127.0.0.1:9000"),)
     limits: ServiceLimits = ServiceLimits()
+    load_shedding: LoadShedding = LoadShedding()
     shutdown: Shutdown = Shutdown()
     adapter_defaults: AdapterDefaults = AdapterDefaults()
     compile_cache: CompileCache = Field(default_factory=CompileCache)
