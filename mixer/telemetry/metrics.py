@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from mixer.engine import Engine
+from mixer.shedding import Shedder
 from mixer.telemetry.family import Family
 from mixer.telemetry.modules import ModuleMetrics
 from mixer.telemetry.own import OWN, Observed
@@ -18,11 +19,12 @@ class Metrics:
 
     Args:
         engine: Counts.
+        shedder: Counts what is refused; None where nothing is.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, shedder: Shedder | None = None) -> None:
         self._modules = ModuleMetrics(engine.services.metrics, (one.name for one in OWN))
-        self._observed = Observed(engine, self._modules)
+        self._observed = Observed(engine, self._modules, shedder)
 
     def pieces(self) -> Iterator[list[Family]]:
         """Every family once, some at a time, at most a few milliseconds' work for each step.

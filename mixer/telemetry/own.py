@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from mixer.engine import AdapterState, Verdict
 from mixer.state import StoreUnavailableError
+from mixer.telemetry import load
 from mixer.telemetry.family import Family, Kind, Sample
 from mixer.vm import wasmtime_version
 
 if TYPE_CHECKING:
     from mixer.engine import Adapter, Engine
+    from mixer.shedding import Shedder
     from mixer.state import DataUsage, QueueUsage
     from mixer.telemetry.modules import ModuleMetrics
 
@@ -26,10 +28,12 @@ class Observed:
     Attributes:
         engine: Adapters, decisions, and what is shared.
         modules: What became of the metrics of modules.
+        shedder: What is refused; None where nothing is.
     """
 
     engine: Engine
     modules: ModuleMetrics
+    shedder: Shedder | None = None
 
 
 Read = Callable[[Observed], Iterable[Sample]]
@@ -129,6 +133,10 @@ def _hidden(observed: Observed) -> Iterator[Sample]:
         yield Sample((("reason", reason.value),), count)
 
 
+def _load(read: Callable[[Shedder], Iterable[Sample]]) -> Read:
+    return lambda observed: () if observed.shedder is None else read(observed.shedder)
+
+
 def _build(_observed: Observed) -> Iterator[Sample]:
     versions = (("version", version("wasm-mixer")), ("wasmtime", wasmtime_version()))
     yield Sample(versions, 1)
@@ -200,6 +208,19 @@ OWN = (
               "Bytes of the messages in a shared queue.", _queues(lambda u: u.size)),
     OwnMetric("mixer_shared_queue_refused_total", "mixer.shared_queue.refused", _C, "{message}",
               "Messages that a bound of a shared queue refused.", _queues(lambda u: u.refused)),
+    OwnMetric("mixer_load_admitted_total", "mixer.load.admitted", _C, "{request}",
+              "Requests that load shedding let in.", _load(load.admitted)),
+    OwnMetric("mixer_load_shed_total", "mixer.load.shed", _C, "{request}",
+              "Requests that load shedding refused, by bound.", _load(load.shed)),
+    OwnMetric("mixer_load_would_shed_total", "mixer.load.would_shed", _C, "{request}",
+              "Requests that LOG_ONLY let in although they exceeded a bound.",
+              _load(load.would_shed)),
+    OwnMetric("mixer_load_in_progress", "mixer.load.in_progress", _G, "{request}",
+              "Checks, and records of reports, that are in progress.", _load(load.in_progress)),
+    OwnMetric("mixer_load_latency_microseconds", "mixer.load.latency", _G, "us",
+              "How long callers wait, as measured last.", _load(load.latency)),
+    OwnMetric("mixer_load_shed_percent", "mixer.load.shed_share", _G, "%",
+              "Which share is refused for it.", _load(load.share)),
     OwnMetric("mixer_module_metrics_families", "mixer.module_metrics.families", _G, "{family}",
               "Names under which the metrics of modules are told.",
               _one(lambda o: len(o.modules))),

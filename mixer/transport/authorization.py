@@ -8,12 +8,16 @@ import grpc.aio
 
 from mixer.api import ext_authz
 from mixer.engine import Decision, Engine, PendingDecision, Request
+from mixer.shedding import Kind, Shedder
+from mixer.transport.overload import deny_overloaded, shedding
 from mixer.transport.waiting import settled
 
 _log = logging.getLogger(__name__)
 
 
-def handler(engine: Engine) -> "grpc.GenericRpcHandler[bytes, bytes]":
+def handler(
+    engine: Engine, shedder: Shedder | None = None
+) -> "grpc.GenericRpcHandler[bytes, bytes]":
     """The service's handler: bytes in, bytes out, and a plain function call between them.
 
     Nothing is answered by a gRPC status, not even a defect of our own: a proxy that is configured
@@ -37,7 +41,8 @@ def handler(engine: Engine) -> "grpc.GenericRpcHandler[bytes, bytes]":
             _log.exception("a check failed")
             return ext_authz.refuse("internal error", status=503)
 
-    method = grpc.unary_unary_rpc_method_handler(check)
+    gate = None if shedder is None else shedder.gate("ext_authz", Kind.CHECK)
+    method = grpc.unary_unary_rpc_method_handler(shedding(gate, check, deny_overloaded))
     return grpc.method_handlers_generic_handler(ext_authz.SERVICE, {ext_authz.METHOD: method})
 
 

@@ -15,6 +15,7 @@ from mixer.telemetry import Metrics
 from mixer.transport.health import Health
 from mixer.transport.listening import check_free, check_listeners
 from mixer.transport.metrics_push import push_settings
+from mixer.transport.overload import shedder_for
 from mixer.transport.server import Server
 
 if TYPE_CHECKING:
@@ -73,8 +74,9 @@ async def serve(
 
 
 async def _answer(engine: Engine, spec: MixerSpec, health: Health, announce: Announce) -> None:
-    async with _telling(Metrics(engine), spec.telemetry) as metrics_address:
-        async with Server(engine, spec, health) as server:
+    shedder = shedder_for(spec.load_shedding)
+    async with _telling(Metrics(engine, shedder), spec.telemetry) as metrics_address:
+        async with Server(engine, spec, health, shedder) as server:
             stop = _stop_signal()
             announce(engine, server.addresses, metrics_address)
             await stop.wait()

@@ -1,7 +1,7 @@
 """The gRPC server: listeners, limits, health, reflection, and a graceful stop."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -12,7 +12,8 @@ from grpc_reflection.v1alpha import reflection
 from mixer.api import ext_authz, mixer_v1
 from mixer.config import Listener, MixerSpec
 from mixer.engine import Engine
-from mixer.transport import authorization
+from mixer.shedding import Shedder
+from mixer.transport import authorization, wait_probe
 from mixer.transport import mixer_v1 as mixer_service
 from mixer.transport.health import Health
 from mixer.transport.listening import UNIX, ListenError
@@ -27,13 +28,18 @@ class Server:
         engine: Decides.
         spec: Listeners and limits.
         health: What is reported of the service and its adapters.
+        shedder: Refuses what is too much; None refuses nothing.
 
     Raises:
         ListenError: An address is in use, or not allowed.
     """
 
-    def __init__(self, engine: Engine, spec: MixerSpec, health: Health) -> None:
+    def __init__(
+        self, engine: Engine, spec: MixerSpec, health: Health, shedder: Shedder | None = None
+    ) -> None:
         self._engine = engine
+        self._shedder = shedder
+        self._probing = AsyncExitStack()
         self._spec = spec
         self._health = health
         self._server = grpc.aio.server(
@@ -43,9 +49,12 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ),
         )
-        self._server.add_generic_rpc_handlers(
-            (authorization.handler(engine), mixer_service.handler(engine))
+        handlers = (
+            authorization.handler(engine, shedder),
+            mixer_service.handler(engine),
+            wait_probe.handler(),
         )
+        self._server.add_generic_rpc_handlers(handlers)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, self._server)
         names = (ext_authz.SERVICE, mixer_v1.SERVICE, health_service(), reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
@@ -72,6 +81,9 @@ class Server:
     async def __aenter__(self) -> "Server":
         await self._server.start()
         await self._health.serving()
+        if self._shedder is not None and self._shedder.wait is not None:
+            probe = wait_probe.WaitProbe(self._shedder, self._shedder.wait, self.addresses[0])
+            await self._probing.enter_async_context(probe)
         return self
 
     async def __aexit__(
@@ -82,6 +94,7 @@ class Server:
     ) -> None:
         """Report NOT_SERVING, finish what is in flight, cut what outlasts the grace period."""
         await self._health.stopping()
+        await self._probing.aclose()
         grace, clock = self._spec.shutdown.grace, asyncio.get_running_loop().time
         end = clock() + grace
         with suppress(TimeoutError):

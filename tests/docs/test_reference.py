@@ -9,9 +9,12 @@ import yaml
 from mixer.config import (
     AdapterAnnotations,
     HeaderOperationTemplate,
+    LatencyShedding,
     LmdbStore,
+    LoadShedding,
     MixerRuleSpec,
     MixerSpec,
+    RateShedding,
     RedisStore,
     SharedState,
     WasmPluginSpec,
@@ -78,6 +81,16 @@ def test_every_field_of_shared_state_is_documented(group: str, model: type) -> N
     for name in _fields(model):
         path = f"store.{group}.{name}" if group else name
         assert f"`spec.state.{path}`" in page
+
+
+@pytest.mark.parametrize(
+    ("group", "model"), [("", LoadShedding), (".latency", LatencyShedding), (".rate", RateShedding)]
+)
+def test_every_field_of_load_shedding_is_documented(group: str, model: type) -> None:
+    """The configuration page tells every field of load shedding."""
+    page = (_DOCS / "configuration.md").read_text()
+    for name in _fields(model):
+        assert f"`spec.loadShedding{group}.{name}" in page
 
 
 def test_the_example_of_a_store_is_valid() -> None:

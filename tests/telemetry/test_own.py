@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixer import shedding
 from mixer.engine import AdapterState, Engine, Verdict
 from mixer.proxywasm import ManualScheduler
+from mixer.shedding import Bounds, RateBound, Shedder, WaitBound
 from mixer.state import StoreUnavailableError
 from mixer.telemetry import OWN, OpenMetrics, PrometheusText, negotiate
 from mixer.telemetry.family import Family, Kind, Sample
@@ -84,6 +86,49 @@ def test_the_life_of_a_vm(make_engine: MakeEngine, plugins: Plugins) -> None:
         assert value(up, "mixer_adapter_vm_failed_starts_total", adapter=name) == failed
 
 
+def shedder(*, enforced: bool = True) -> Shedder:
+    """One with every bound, that had to do with a check and two reports of three records."""
+    made = Shedder(Bounds(enforced, 3, WaitBound(0.1, 0.1), RateBound(9, 9)), clock=lambda: 0.0)
+    made.gate("front", shedding.Kind.CHECK).admit()
+    reports = made.gate("other", shedding.Kind.REPORT)
+    reports.admit(3), reports.admit(3)
+    assert made.wait is not None
+    made.wait.tell(0.25, 1.0)
+    made.wait.tell(0.25, 2.0)
+    return made
+
+
+def test_load_shedding(make_engine: MakeEngine) -> None:
+    """What was let in and refused is told by front end, kind and bound; with the latency."""
+    found = scrape(make_engine(), shedder())
+    front, other = {"front_end": "front", "kind": "check"}, {"front_end": "other", "kind": "report"}
+    assert value(found, "mixer_load_admitted_total", **front) == 1
+    assert value(found, "mixer_load_admitted_total", **other) == 1
+    for name, refused in (("mixer_load_shed_total", 1), ("mixer_load_would_shed_total", 0)):
+        assert value(found, name, **other, reason="concurrency") == refused
+        assert value(found, name, **front, reason="concurrency") == 0
+        assert value(found, name, **other, reason="rate") == 0
+    assert value(found, "mixer_load_in_progress", kind="report") == 3
+    assert value(found, "mixer_load_in_progress", kind="check") == 1
+    assert value(found, "mixer_load_latency_microseconds") == 250_000
+    assert 0 < value(found, "mixer_load_shed_percent") < 100
+
+
+def test_load_shedding_that_only_logs(make_engine: MakeEngine) -> None:
+    """What would have been refused is told apart, and was let in."""
+    found = scrape(make_engine(), shedder(enforced=False))
+    other = {"front_end": "other", "kind": "report"}
+    assert value(found, "mixer_load_admitted_total", **other) == 2
+    assert value(found, "mixer_load_shed_total", **other, reason="concurrency") == 0
+    assert value(found, "mixer_load_would_shed_total", **other, reason="concurrency") == 1
+    assert value(found, "mixer_load_in_progress", kind="report") == 6
+
+
+def test_without_load_shedding(make_engine: MakeEngine) -> None:
+    """Where it is off, it tells nothing."""
+    assert not any(name.startswith("mixer_load_") for name, _ in scrape(make_engine()))
+
+
 def documented_labels() -> dict[str, set[str]]:
     """The labels in the table of the telemetry page; what they may be is told after a colon."""
     page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text()
@@ -100,7 +145,7 @@ def test_what_is_shared(make_engine: MakeEngine, plugins: Plugins) -> None:
         plugins.plugin("b", adapter(configure=[do.set_shared("k", "v")]), {"vm-id": "two"}),
         scheduler=ManualScheduler(),
     )
-    found = scrape(engine)
+    found = scrape(engine, shedder())
     assert documented_labels() == {
         name: set(dict(labels)) for name, labels in found if name.startswith("mixer_")
     }

@@ -75,14 +75,15 @@ def _is_small(decision: Decision) -> bool:
     return size <= _REMEMBERED_BYTES
 
 
-def refuse(reason: str, *, status: int = 400) -> bytes:
+def refuse(reason: str, *, status: int = 400, headers: tuple[Pair, ...] = ()) -> bytes:
     """The answer to a check that no adapter was asked about: deny.
 
     Args:
         reason: Why, for the log of whoever asked.
         status: HTTP status for the downstream.
+        headers: Of the response for the downstream.
     """
-    return _denied(Decision(Verdict.ERROR), Verdict.ERROR, reason, Response(status))
+    return _denied(Decision(Verdict.ERROR), Verdict.ERROR, reason, Response(status, headers))
 
 
 def _allowed(decision: Decision) -> bytes:
