@@ -24,6 +24,7 @@ from tests.benchmarks import (
     mixer_wire,
     report,
     server_cpu,
+    shedding,
     start,
     stores,
 )
@@ -109,6 +110,25 @@ def _print_report(costs: list[report.RecordCost]) -> None:
         f"A record of a report, {report.RECORDS} in a batch: bytes to what adapters counted",
         ("", "us", "over decoding", "ratio to decoding", "ratio to empty module"),
         report.rows(costs),
+    )
+
+
+def _print_shedding(costs: list[shedding.SheddingCost]) -> None:
+    _table(
+        "CPU of a check that load shedding refuses, and of one that is served",
+        ("", "served us", "refused us", "ratio", "without gRPC us", "refused us", "ratio"),
+        [
+            (
+                c.name,
+                f"{c.served:.0f}",
+                f"{c.refused:.0f}",
+                f"{c.refused / c.served:.2f}",
+                f"{c.served_alone:.1f}",
+                f"{c.refused_alone:.1f}",
+                f"{c.refused_alone / c.served_alone:.3f}",
+            )
+            for c in costs
+        ],
     )
 
 
@@ -220,6 +240,10 @@ def main() -> None:
         _print_report(report.measure(Path(folder), max(1, options.checks // 200)))
         _progress("Mixer's messages")
         _print_mixer_wire(mixer_wire.measure(options.checks * 2))
+        _progress("load shedding")
+        _print_shedding(asyncio.run(shedding.measure(compared, options.checks)))
+        admitting = shedding.admitting(100_000)
+        _console.print(f"A check that load shedding lets in costs {admitting:.1f} us more\n")
         _progress("stores")
         _print_stores(stores.measure(max(10, options.checks * 5)))
         _progress("a VM for each stream")

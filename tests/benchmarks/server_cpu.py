@@ -57,7 +57,7 @@ async def measure(variants: Sequence[Variant], checks: int) -> list[ServerCost]:
         costs = [ServerCost("constant answer (baseline)"), *(ServerCost(v.name) for v in variants)]
         for number in range(_ROUNDS + 1):
             for server, asked, cost in zip(servers, requests, costs, strict=True):
-                spent = await _ask(server, asked, checks)
+                spent = await ask(server, asked, checks)
                 if number:  # the first round warms up
                     cost.cpu_us.append(spent / checks * 1e6)
         for server, cost in zip(servers, costs, strict=True):
@@ -82,7 +82,7 @@ async def _service(
     return await running.enter_async_context(server)
 
 
-async def _ask(server: ServiceProcess, requests: list[bytes], checks: int) -> float:
+async def ask(server: ServiceProcess, requests: list[bytes], checks: int) -> float:
     process = psutil.Process(server.pid)
     async with grpc.aio.insecure_channel(server.address) as channel:
         check = channel.unary_unary(f"/{ext_authz.SERVICE}/{ext_authz.METHOD}")
