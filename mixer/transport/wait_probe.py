@@ -25,6 +25,9 @@ _SERVICE, _METHOD = "mixer.transport.WaitProbe", "Ask"
 _PATIENCE_S = 10.0
 _SHORTEST_S, _LONGEST_S = 0.01, 1.0
 _OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
+_FULL = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED)
+"""What gRPC answers by itself when too many calls are in progress, or in its queue."""
+
 _MEASURED = (grpc.StatusCode.OK, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
@@ -106,7 +109,7 @@ class WaitProbe:
         if status in _MEASURED:
             now = time.monotonic()
             self._control.tell(now - began, now)
-        elif status is grpc.StatusCode.RESOURCE_EXHAUSTED:  # gRPC's own queue is full
+        elif status in _FULL:
             self._tell_at_least(began)
         elif not self._has_failed:
             self._has_failed = True

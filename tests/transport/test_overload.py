@@ -218,6 +218,23 @@ async def test_nobody_asks() -> None:
     assert set(control.told) == {0.0}
 
 
+@pytest.mark.parametrize("status", [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED])
+async def test_a_queue_that_is_full(status: grpc.StatusCode) -> None:
+    """That gRPC refuses the question at once is no sign that nobody waits."""
+
+    async def refuse_it(_data: bytes, context: Any) -> bytes:
+        await context.abort(status)
+
+    method = grpc.unary_unary_rpc_method_handler(refuse_it)
+    full = grpc.method_handlers_generic_handler("mixer.transport.WaitProbe", {"Ask": method})
+    async with serving(full) as address, probing(Asked(), address) as control:
+        control.told = [5.0]
+        async with asyncio.timeout(60):
+            while len(control.told) < 5:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert min(control.told) >= 5.0
+
+
 async def test_a_wait_that_cannot_be_measured(caplog: pytest.LogCaptureFixture) -> None:
     """It is said once, and no wait is told: what is not known must not have anything refused."""
     asked = Asked()
