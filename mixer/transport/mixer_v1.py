@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import nullcontext
 
 import grpc
 import grpc.aio
@@ -9,7 +10,9 @@ import grpc.aio
 from mixer.api import mixer_v1
 from mixer.api.mixer_v1 import Allocation, CallRefusedError, Check, Report
 from mixer.engine import Decision, Engine, PendingDecision, Verdict
+from mixer.shedding import Gate, Kind, Refusal, Shedder
 from mixer.transport.caller import caller_of
+from mixer.transport.overload import abort_overloaded, shedding
 from mixer.transport.slices import Slices
 from mixer.transport.waiting import settled
 
@@ -19,12 +22,16 @@ _Context = grpc.aio.ServicerContext[bytes, bytes]
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def handler(engine: Engine) -> "grpc.GenericRpcHandler[bytes, bytes]":
+def handler(
+    engine: Engine, shedder: Shedder | None = None
+) -> "grpc.GenericRpcHandler[bytes, bytes]":
     """The service's handler.
 
     What Mixer refuses by a gRPC status, this does too. A defect of our own denies the request: a
     proxy that is configured to fail open takes a status for a service that is down.
     """
+
+    checks, reports = _gate(shedder, Kind.CHECK), _gate(shedder, Kind.REPORT)
 
     async def check(data: bytes, context: _Context) -> bytes:
         try:
@@ -39,16 +46,27 @@ def handler(engine: Engine) -> "grpc.GenericRpcHandler[bytes, bytes]":
     async def report(data: bytes, context: _Context) -> bytes:
         try:
             told = mixer_v1.decode_report(data, engine.admission, caller_of(context.peer()))
-            await _report(engine, told)
+            ticket = nullcontext() if reports is None else reports.admit(max(1, len(told.frames)))
+            if isinstance(ticket, Refusal):
+                return await abort_overloaded(context, ticket)
+            with ticket:
+                await _report(engine, told)
         except CallRefusedError as error:
             return await _abort(context, error)
         return b""
 
-    methods = {mixer_v1.CHECK: check, mixer_v1.REPORT: report}
+    methods = {
+        mixer_v1.CHECK: shedding(checks, check, abort_overloaded),
+        mixer_v1.REPORT: report,
+    }
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(method) for name, method in methods.items()
     }
     return grpc.method_handlers_generic_handler(mixer_v1.SERVICE, handlers)
+
+
+def _gate(shedder: Shedder | None, kind: Kind) -> Gate | None:
+    return None if shedder is None else shedder.gate("mixer_v1", kind)
 
 
 async def _abort(context: _Context, error: CallRefusedError) -> bytes:

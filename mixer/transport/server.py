@@ -51,7 +51,7 @@ class Server:
         )
         handlers = (
             authorization.handler(engine, shedder),
-            mixer_service.handler(engine),
+            mixer_service.handler(engine, shedder),
             wait_probe.handler(),
         )
         self._server.add_generic_rpc_handlers(handlers)

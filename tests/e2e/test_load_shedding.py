@@ -14,10 +14,13 @@ from google.rpc import code_pb2
 from mixer.demo.configuration import DETAILS_HEADER
 from mixer.study import bootstrap as build
 from mixer.study.service import ServiceProcess
-from tests.e2e.calls import channel, check, check_request, health
+from mixer.transport.overload import PUSHBACK
+from tests.api.mixer_calls import check_bytes, report_bytes
+from tests.e2e.calls import call, channel, check, check_request, health
 from tests.e2e.guests import Guests
 from tests.e2e.stack import Document, Listener, Services, adapter, asks, running_envoy
 from tests.e2e.test_metrics import scrape, telemetry
+from tests.e2e.test_mixer_v1 import CHECK, REPORT
 from tests.e2e.test_waiting import Auth, clusters, documents
 from tests.telemetry.reading import Series
 
@@ -211,6 +214,61 @@ async def test_a_proxy_that_fails_open(services: Services, guests: Guests) -> No
     for name in range(2):
         assert 503 in {one.status for one in seen[name::2]}
     assert 200 in {one.status for one in seen}
+
+
+async def overloaded(opened: grpc.aio.Channel, method: str, data: bytes) -> bool:
+    """Whether the answer is the status that a client tries again on, with when."""
+    calling = call(opened, data, method)
+    code = await calling.code()
+    if code is not grpc.StatusCode.OK:
+        assert code is grpc.StatusCode.UNAVAILABLE
+        assert (await calling.details()).startswith("overloaded (")
+        assert int(dict(await calling.trailing_metadata())[PUSHBACK]) > 0
+    return code is not grpc.StatusCode.OK
+
+
+async def test_mixer_v1(services: Services, guests: Guests, auth: Auth) -> None:
+    """Checks of either front end share a bound; Mixer's clients get a status to try again on."""
+    shedding = {"mode": "ENFORCE", "maxConcurrent": 2}
+    service = services.service(
+        "mixer-v1", documents(guests), clusters=clusters(auth), loadShedding=shedding
+    )
+    async with service, channel(service.address) as opened:
+        waiting = [
+            asyncio.create_task(check(opened, check_request())),
+            asyncio.create_task(overloaded(opened, CHECK, check_bytes({}))),
+        ]
+        await auth.until_asked(2)
+        assert await overloaded(opened, CHECK, check_bytes({}))
+        assert is_refusal(await check(opened, check_request()))
+        assert not await overloaded(opened, REPORT, report_bytes([{}] * 3))
+        auth.gate.set()
+        served, refused = await asyncio.gather(*waiting)
+        assert not is_refusal(served)
+        assert not refused
+        assert not await overloaded(opened, CHECK, check_bytes({}))
+
+
+async def test_a_report_is_not_refused_for_ever(services: Services, guests: Guests) -> None:
+    """One of far more records than the burst is taken on; then the next has to wait for it."""
+    limits = {"mode": "ENFORCE", "rate": {"requestsPerSecond": 20, "burst": 10}}
+    records = 60
+    async with (
+        services.service("batch", [], loadShedding=limits, telemetry=telemetry()) as service,
+        channel(service.address) as opened,
+        asyncio.timeout(60),
+    ):
+        large = report_bytes([{"response.code": 200}] * records)
+        assert not await overloaded(opened, REPORT, large)
+        assert not is_refusal(await check(opened, check_request()))
+        refusals = 0
+        while await overloaded(opened, REPORT, large):
+            refusals += 1
+        found = await scrape(service)
+    assert refusals
+    reports = (("front_end", "mixer_v1"), ("kind", "report"))
+    assert found["mixer_load_admitted_total", reports] == 2
+    assert found["mixer_load_shed_total", (*reports, ("reason", "rate"))] == refusals
 
 
 async def test_max_concurrent_rpcs_is_another_bound(
