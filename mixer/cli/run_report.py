@@ -31,6 +31,7 @@ def render(report: RunReport) -> Text:
         ("response body changed", _body(_sent_body(report.sent))),
         ("response trailers changed", _changes(_trailer_changes(report.sent))),
         ("properties set", (f"{k} = {text(v)}" for k, v in report.properties_set.items())),
+        ("callouts", _callouts(report)),
         ("trap", report.trap.splitlines()),
         ("read", _reads(report)),
         ("cost", _cost(report)),
@@ -56,6 +57,12 @@ def _logs(lines: Text, report: RunReport) -> None:
         lines.append("logs\n", style="bold")
     for level, message in report.logs:
         lines.append(f"  {level.name.lower():8} {message}\n", style=_LEVEL_COLOURS.get(level, ""))
+
+
+def _callouts(report: RunReport) -> Iterator[str]:
+    for one in report.callouts:
+        time = "" if one.seconds is None else f"  [{one.seconds * 1000:.2f} ms]"
+        yield f"{one.kind} {one.target}: {one.call} = {one.result}{time}"
 
 
 def _response(report: RunReport) -> Iterator[str]:

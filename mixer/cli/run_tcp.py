@@ -1,5 +1,6 @@
 """``mixer run-tcp``: one TCP connection through one module, without a server."""
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,7 @@ def run_tcp(
     trace: options.Trace = False,
     compat: options.Compat = None,
     allow: options.Allow = None,
+    json_output: options.Json = False,
 ) -> None:
     """Run one TCP connection through a module, as Envoy's network filter does, and print it.
 
@@ -73,7 +75,11 @@ def run_tcp(
     except TrapError as error:
         _print(calls.lines)
         fail(f"mixer run-tcp: {module}: trapped while it started: {error}", USAGE)
-    _print((*calls.lines, *_lines(report)))
+    if json_output:
+        lines = {"trace": [line.as_json() for line in calls.lines]} if trace else {}
+        print(json.dumps(report.as_json() | lines, indent=2, ensure_ascii=False))
+    else:
+        _print((*calls.lines, *_lines(report)))
     raise typer.Exit(0 if report.verdict == "carried" else _STOPPED)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from mixer.attributes import LEGACY_NAMES, VOCABULARY, HeaderChange, HeaderMap, Kind
 from mixer.proxywasm import HttpMessage, LocalResponse, LogLevel, ReadSet
+from mixer.runner.callout_notes import CalloutNote
 
 _FLAGS = {b"\0": "false", b"\1": "true"}
 _NUMBERS = {Kind.INT, Kind.UINT, Kind.TIMESTAMP, Kind.DURATION}
@@ -32,6 +33,7 @@ class RunReport:
         start_seconds: Time for start and configuration.
         request_seconds: Time for the request's callbacks.
         memory_bytes: Linear memory at the end.
+        callouts: What it asked of the network.
     """
 
     verdict: str
@@ -48,6 +50,7 @@ class RunReport:
     request_seconds: float
     memory_bytes: int
     waits_for: str = ""
+    callouts: tuple[CalloutNote, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain data."""
@@ -59,10 +62,11 @@ class RunReport:
             "trailer_changes": _changes(self.trailer_changes),
             "sent": None if self.sent is None else _message(self.sent),
             "properties_set": {k: text(v) for k, v in self.properties_set.items()},
-            "logs": [{"level": level.name.lower(), "message": line} for level, line in self.logs],
-            "reads": _reads(self.reads),
+            "logs": logs_json(self.logs),
+            "reads": reads_json(self.reads),
             "trap": self.trap or None,
             "waits_for": self.waits_for or None,
+            "callouts": [note.as_json() for note in self.callouts],
             "start_ms": round(self.start_seconds * 1000, 3),
             "request_us": round(self.request_seconds * 1_000_000, 1),
             "memory_bytes": self.memory_bytes,
@@ -123,7 +127,13 @@ def _response(response: LocalResponse | None) -> dict[str, Any] | None:
     }
 
 
-def _reads(reads: ReadSet) -> dict[str, Any]:
+def logs_json(logs: tuple[tuple[LogLevel, str], ...]) -> list[dict[str, str]]:
+    """The messages of a run as plain data."""
+    return [{"level": level.name.lower(), "message": line} for level, line in logs]
+
+
+def reads_json(reads: ReadSet) -> dict[str, Any]:
+    """What a module read, as plain data."""
     return {
         "headers": {
             text(name): None if value is None else text(value)

@@ -24,6 +24,7 @@ from mixer.proxywasm import (
     restricted,
 )
 from mixer.runner.attributes import attribute_bag
+from mixer.runner.callout_notes import NotedCallouts
 from mixer.runner.exchange import Exchange, Pieces, RunResponse, TextPairs
 from mixer.runner.messages import TypedSource
 from mixer.runner.report import RunReport, path_text
@@ -154,6 +155,7 @@ class _Run:
         self._trapped: list[TrapError] = []
         self._logs: list[tuple[LogLevel, str]] = []
         self._reads = ReadSet()
+        self._callouts = NotedCallouts(waiter.callouts)
         self._waits_for = ""
         headers = HeaderMap.of(*request.headers)
         self._source = TypedSource(HttpMessage(headers), request.properties)
@@ -165,7 +167,7 @@ class _Run:
             log=lambda level, line: self._logs.append((level, line)),
             log_level=plugin.log_level,
             scheduler=self._waiter.scheduler,
-            callouts=self._waiter.callouts,
+            callouts=self._callouts,
             failed=self._trapped.append,
         )
         began = time.perf_counter()
@@ -253,6 +255,7 @@ class _Run:
             reads=self._reads,
             trap=trap,
             waits_for=self._waits_for,
+            callouts=self._callouts.so_far(),
             start_seconds=start,
             request_seconds=request,
             memory_bytes=memory,

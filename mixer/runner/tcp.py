@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from mixer.attributes import AttributeBag, Value
 from mixer.proxywasm import (
@@ -20,6 +21,7 @@ from mixer.proxywasm import (
     restricted,
 )
 from mixer.runner.inputs import content
+from mixer.runner.report import logs_json, reads_json, text
 from mixer.runner.run import RunPlugin
 from mixer.runner.trace import Trace
 from mixer.vm import CompileCache, TrapError, WasmEngine, make_linker
@@ -85,6 +87,20 @@ class ConnectionReport:
     trap: str
     start_seconds: float
     connection_seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            "verdict": self.verdict,
+            "to_upstream": text(self.to_upstream),
+            "to_downstream": text(self.to_downstream),
+            "held_back": self.held_back,
+            "logs": logs_json(self.logs),
+            "reads": reads_json(self.reads),
+            "trap": self.trap or None,
+            "start_ms": round(self.start_seconds * 1000, 3),
+            "connection_us": round(self.connection_seconds * 1_000_000, 1),
+        }
 
 
 def pieces(downstream: Sequence[str], upstream: Sequence[str]) -> tuple[Piece, ...]:

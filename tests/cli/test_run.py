@@ -416,6 +416,11 @@ def test_a_tcp_connection(tmp_path: Path) -> None:
     held = _written(
         tmp_path, '(func (export "proxy_on_new_connection") (param i32) (result i32) (i32.const 1))'
     )
+    as_json = _mixer("run-tcp", held, "--downstream", "a", "--json", "--trace")
+    assert as_json.exit_code == 1
+    document = json.loads(as_json.stdout)
+    assert (document["verdict"], document["held_back"], document["to_upstream"]) == ("held", 0, "")
+    assert document["trace"][0]["name"].startswith("proxy_on_")
     assert _mixer("run-tcp", held, "--downstream", "a").exit_code == 1
     result = _mixer("run-tcp", held, "--downstream", "a", "--trace")
     lines = result.output.splitlines()

@@ -66,6 +66,7 @@ def test_a_cluster_that_is_named(
     result = _mixer(module, "--cluster", f"auth=127.0.0.1:{auth.server_port}", "--trace")
     assert result.output.splitlines().count(verdict) == 1, result.output
     assert "proxy_on_http_call_response(1, 4, " in result.output
+    assert f"callouts\n  http auth: POST /check = {status}, 0 bytes  [" in result.output
     assert result.exit_code == (0 if verdict == "allow" else 1)
 
 
@@ -75,6 +76,7 @@ def test_a_cluster_that_does_not_answer(module: str) -> None:
         cluster = f"auth=127.0.0.1:{silent.getsockname()[1]}"
         result = _mixer(module, "--cluster", cluster, "--wait", "0.05")
     assert result.output.startswith("pause\nwaits\n  1 callout is under way: not answered within")
+    assert "callouts\n  http auth: POST /check = not answered\n" in result.output
     assert result.exit_code == 1
 
 
