@@ -5,6 +5,7 @@ import typer
 from mixer.cli.convert import convert
 from mixer.cli.demo import demo
 from mixer.cli.inspect import inspect
+from mixer.cli.mixer_v1.commands import check, quota, report
 from mixer.cli.run import run
 from mixer.cli.run_tcp import run_tcp
 from mixer.cli.serve import serve
@@ -20,5 +21,5 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(show_version)
-for command in (serve, validate, run, run_tcp, inspect, convert, demo):
+for command in (serve, validate, run, run_tcp, inspect, check, quota, report, convert, demo):
     app.command(command.__name__.replace("_", "-"))(command)

@@ -46,7 +46,8 @@ def _put_map(
 ) -> None:
     string_map = message.string_maps[key]
     for name, text in value.items():
-        string_map.entries[words.index(name)] = words.index(text)
+        index = words.index(name)  # before that of the text, as `mixc` numbers them
+        string_map.entries[index] = words.index(text)
 
 
 def _put_string(message: pb.CompressedAttributes, words: WordList, key: int, value: str) -> None:

@@ -1,0 +1,115 @@
+"""What the three commands do alike."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+import typer
+
+from mixer.attributes import Value
+from mixer.cli.failure import USAGE, fail
+from mixer.cli.mixer_v1.attributes import ATTRIBUTES, InputError, parse_attributes, type_notes
+from mixer.cli.mixer_v1.calls import Calls, Pace
+from mixer.cli.mixer_v1.failures import advice
+from mixer.cli.mixer_v1.options import Asking
+from mixer.cli.mixer_v1.requests import Subject
+from mixer.cli.mixer_v1.summary import summarize
+from mixer.cli.mixer_v1.syntax import BOOL, format_value, kind_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_REFUSED = 1
+_NOT_ANSWERED = 3
+_INTERRUPTED = 130
+
+
+@contextmanager
+def usable(command: str) -> Iterator[None]:
+    """End the command where its options cannot be used."""
+    try:
+        yield
+    except InputError as error:
+        fail(f"{command}: {error}", USAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One run of one of the commands.
+
+    Attributes:
+        command: That was given.
+        ask: Its options.
+        subject: What is asked or told about.
+        shows_answer: Whether the first answer is printed.
+    """
+
+    command: str
+    ask: Asking
+    subject: Subject
+    shows_answer: bool
+
+    @classmethod
+    def of(cls, command: str, ask: Asking) -> Self:
+        """Read the options. Raises InputError."""
+        try:
+            shows_answer = bool(BOOL.read(ask.print_response))
+        except ValueError as error:
+            raise InputError(f"--print_response: {error}") from None
+        if not ask.mixer:
+            raise InputError("--mixer: write HOST:PORT")
+        attributes = _attributes(ask)
+        for note in type_notes(attributes):
+            print(f"{command}: note: {note}", file=sys.stderr)
+        subject = Subject(attributes, ask.global_dictionary)
+        return cls(command, ask, subject, shows_answer)
+
+    @property
+    def pace(self) -> Pace:
+        """How calls follow one another."""
+        return Pace(self.ask.timeout, self.ask.rate if self.ask.rate > 0 else None)
+
+    def print_json(self, done: Calls, answer: Mapping[str, Any] | None) -> None:
+        """Print everything as one document."""
+        document = {
+            "mixer": self.ask.mixer,
+            "attributes": {
+                name: {"type": kind_of(value), "value": format_value(value)}
+                for name, value in self.subject.attributes.items()
+            },
+            "answer": answer if self.shows_answer else None,
+            "summary": summarize(done).as_json(),
+        }
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+
+    def print_tables(self, done: Calls, answer: "Sequence[Table]") -> None:
+        """Print the tables of the first answer, and what many calls came to."""
+        from mixer.cli.mixer_v1.tables import show, summary_table
+
+        summary = summarize(done)
+        summed_up = summary.calls > 1 or (summary.answered and not answer)
+        show([*answer, *([summary_table(summary)] if summed_up else ())])
+
+    def end(self, done: Calls) -> NoReturn:
+        """Say on standard error what failed, and end the command with its status."""
+        tally = done.tally
+        for failure, _ in tally.failures.values():
+            said = advice(failure, self.ask.mixer, self.ask.timeout)
+            print(f"{self.command}: {said}", file=sys.stderr)
+        if done.interrupted:
+            raise typer.Exit(_INTERRUPTED)
+        if tally.failures:
+            raise typer.Exit(_NOT_ANSWERED)
+        raise typer.Exit(_REFUSED if tally.refused else 0)
+
+
+def _attributes(ask: Asking) -> dict[str, Value]:
+    given = parse_attributes({name: getattr(ask, name) or () for name in ATTRIBUTES})
+    if ask.file is None:
+        return given
+    from mixer.cli.mixer_v1.attribute_file import read_attributes
+
+    return read_attributes(ask.file) | given
