@@ -8,6 +8,7 @@ from mixer.attributes.headers import (
     Pair,
     PairSource,
     SavedHeaders,
+    canonical_name,
 )
 from mixer.attributes.http import HTTP_RESOLVERS
 from mixer.attributes.istio import ISTIO_VOCABULARY, Manifest, ValueType, WrongType
@@ -39,6 +40,7 @@ __all__ = [
     "Value",
     "ValueType",
     "WrongType",
+    "canonical_name",
     "message_value",
     "plain_value",
 ]

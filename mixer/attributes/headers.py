@@ -30,7 +30,7 @@ class PairSource:
     """A source that holds its headers as pairs."""
 
     def __init__(self, pairs: list[Pair]) -> None:
-        self._pairs = [(_canonical(name), value) for name, value in pairs]
+        self._pairs = [(canonical_name(name), value) for name, value in pairs]
 
     def first(self, name: bytes) -> bytes | None:
         """See `HeaderSource.first`."""
@@ -97,7 +97,7 @@ class HeaderMap(Mapping[str, str]):
 
     def first(self, name: bytes) -> bytes | None:
         """The first value of a header, or None."""
-        name = _canonical(name)
+        name = canonical_name(name)
         if self._pairs is not None:
             return next((v for n, v in self._pairs if n == name), None)
         if name in self._noted:
@@ -106,10 +106,14 @@ class HeaderMap(Mapping[str, str]):
 
     def all(self, name: bytes) -> tuple[bytes, ...]:
         """Every value of a header, in order."""
-        name = _canonical(name)
+        name = canonical_name(name)
         if self._pairs is not None:
             return tuple(v for n, v in self._pairs if n == name)
         return self._noted[name] if name in self._noted else self._source.all(name)
+
+    def original(self, name: bytes) -> tuple[bytes, ...]:
+        """Every value that a header had before any change, in order; by its canonical name."""
+        return self._source.all(name)
 
     def pairs(self) -> list[Pair]:
         """Every header in order. The list must not be changed."""
@@ -129,7 +133,7 @@ class HeaderMap(Mapping[str, str]):
 
     def add(self, name: bytes, value: bytes) -> None:
         """Append a header, keeping those of the same name."""
-        name = _canonical(name)
+        name = canonical_name(name)
         if self._pairs is None and name not in self._noted and not self._source.all(name):
             self._noted[name] = (value,)
         else:
@@ -137,7 +141,7 @@ class HeaderMap(Mapping[str, str]):
 
     def replace(self, name: bytes, value: bytes) -> None:
         """Make this the only value of a header, in the place of the first one."""
-        name = _canonical(name)
+        name = canonical_name(name)
         if self._pairs is None and self._noted.get(name) != ():
             self._noted[name] = (value,)
             return
@@ -147,7 +151,7 @@ class HeaderMap(Mapping[str, str]):
 
     def remove(self, name: bytes) -> None:
         """Remove every value of a header; none is fine."""
-        name = _canonical(name)
+        name = canonical_name(name)
         self._removed[name] = None
         if self._pairs is None:
             self._noted[name] = ()
@@ -156,7 +160,7 @@ class HeaderMap(Mapping[str, str]):
 
     def set_all(self, pairs: list[Pair]) -> None:
         """Replace the whole map."""
-        self._pairs = [(_canonical(name), value) for name, value in pairs]
+        self._pairs = [(canonical_name(name), value) for name, value in pairs]
 
     def _decoded(self) -> list[Pair]:
         """The pairs, with what was noted worked in; later changes are made there."""
@@ -212,7 +216,8 @@ class HeaderMap(Mapping[str, str]):
         return len({n for n, _ in self.pairs()})
 
 
-def _canonical(name: bytes) -> bytes:
+def canonical_name(name: bytes) -> bytes:
+    """A header's name as header maps have it: in lower case, ``host`` as ``:authority``."""
     name = name.lower()
     return _ALIASES.get(name, name)
 

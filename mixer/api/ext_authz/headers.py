@@ -12,6 +12,7 @@ The request itself does not have it, so no module sees it.
 
 _PARTIAL = PARTIAL_BODY.encode()
 _PSEUDO = {b":method": "method", b":path": "path", b":authority": "host", b":scheme": "scheme"}
+_PSEUDO_FIELDS = [(name.decode(), field) for name, field in _PSEUDO.items()]
 
 
 class MapHeaders:
@@ -50,11 +51,12 @@ class MapHeaders:
 
     def count(self) -> int:
         """See `mixer.attributes.HeaderSource.count`."""
-        absent = sum(
-            name.decode() not in self._headers and bool(getattr(self._http, field))
-            for name, field in _PSEUDO.items()
-        )
-        return len(self._headers) + absent - (PARTIAL_BODY in self._headers)
+        headers, http = self._headers, self._http
+        found = len(headers) - (PARTIAL_BODY in headers)
+        for name, field in _PSEUDO_FIELDS:
+            if name not in headers and getattr(http, field):
+                found += 1
+        return found
 
 
 class RawHeaders:

@@ -99,7 +99,7 @@ class DecisionCache:
         if root is None:
             return None
         try:
-            found = next(root.find(request), None)
+            found = root.find(request)
         except UnkeyableError:
             return None
         if found is not None and found.expires <= self._clock():

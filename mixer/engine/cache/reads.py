@@ -26,13 +26,13 @@ class Read(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HeaderRead:
-    """All values of one header, in order; `name` in lower case."""
+    """All values of one header, in order; `name` as the header map has it."""
 
     name: bytes
 
     def of(self, request: Request) -> Hashable:
         """See `Read`."""
-        return key_of_headers(request.headers.all(self.name))
+        return key_of_headers(request.headers.original(self.name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mixer.attributes import AttributeBag
+from mixer.attributes import AttributeBag, canonical_name
 from mixer.engine.cache.reads import (
     BodyRead,
     BodySizeRead,
@@ -77,7 +77,7 @@ class Trace:
     def saw_header(self, map_type: MapType, name: bytes, found: bytes | None) -> None:
         """See `Reads`."""
         del found
-        self._map(map_type, HeaderRead(name))
+        self._map(map_type, HeaderRead(canonical_name(name)))
 
     def saw_map(self, map_type: MapType) -> None:
         """See `Reads`."""
@@ -85,7 +85,7 @@ class Trace:
 
     def changed_header(self, map_type: MapType, name: bytes | None) -> None:
         """See `Reads`."""
-        self._map(map_type, _HEADERS if name is None else HeaderRead(name))
+        self._map(map_type, _HEADERS if name is None else HeaderRead(canonical_name(name)))
 
     def _map(self, map_type: MapType, read: Read) -> None:
         """Those of the answer follow from the rest; of all others nothing is known here."""

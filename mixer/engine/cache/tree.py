@@ -6,7 +6,7 @@ once. A module whose memory makes it read something else gets a further branch a
 whichever leaf is reached, everything that its decision followed from is equal.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
 from mixer.engine.cache.reads import Read
@@ -34,18 +34,25 @@ class Node(Generic[_Leaf]):
         self.leaf: _Leaf | None = None
         self.branches: list[_Branch[_Leaf]] = []
 
-    def find(self, request: Request) -> Iterator[_Leaf]:
-        """Every leaf that a request leads to: one, unless modules read now this, now that."""
+    def find(self, request: Request) -> _Leaf | None:
+        """The leaf that a request leads to, or None."""
         node: Node[_Leaf] | None = self
-        while node is not None:
-            if node.leaf is not None:
-                yield node.leaf
+        while node is not None and node.leaf is None:
             branches = node.branches
-            for further in branches[1:]:
-                twig = further.twigs.get(further.read.of(request))
-                if twig is not None:
-                    yield from twig.find(request)
-            node = branches[0].twigs.get(branches[0].read.of(request)) if branches else None
+            if len(branches) != 1:
+                return node._find_in_any(request)
+            [branch] = branches
+            node = branch.twigs.get(branch.read.of(request))
+        return None if node is None else node.leaf
+
+    def _find_in_any(self, request: Request) -> _Leaf | None:
+        """Go on where modules read now this, now that."""
+        for branch in self.branches:
+            twig = branch.twigs.get(branch.read.of(request))
+            found = None if twig is None else twig.find(request)
+            if found is not None:
+                return found
+        return None
 
     def place(self, reads: Sequence[tuple[Read, Hashable]]) -> "Node[_Leaf] | None":
         """The node for these reads and values, made if need be; None where there is no room."""

@@ -24,8 +24,8 @@ def key_of_bytes(content: bytes) -> Hashable:
 
 def key_of_headers(values: tuple[bytes, ...]) -> Hashable:
     """What stands for the values of one header, in order."""
-    if len(values) == 1 and len(values[0]) <= LARGEST:
-        return values[0]
+    if len(values) == 1:
+        return key_of_bytes(values[0])
     return values if sum(map(len, values)) <= LARGEST else _digest(repr(values).encode())
 
 
