@@ -13,6 +13,7 @@ from mixer.attributes.headers import (
 from mixer.attributes.http import HTTP_RESOLVERS
 from mixer.attributes.istio import ISTIO_VOCABULARY, Manifest, ValueType, WrongType
 from mixer.attributes.istio_names import IstioAttributes
+from mixer.attributes.numbers import whole_number
 from mixer.attributes.protobuf import message_value, plain_value
 from mixer.attributes.values import Duration, Kind, Message, Timestamp, Uint, Value
 from mixer.attributes.vocabulary import LEGACY_NAMES, VOCABULARY
@@ -43,4 +44,5 @@ __all__ = [
     "canonical_name",
     "message_value",
     "plain_value",
+    "whole_number",
 ]

@@ -20,6 +20,7 @@ INVALID = 0xFFFF_FFFF
 VIA_UPSTREAM = "via_upstream"
 
 _HIGHEST = 16
+_HTTP_DIGITS = 3
 _OF_HTTP = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
 
 
@@ -94,7 +95,8 @@ def not_connected(error: Exception) -> LocalAnswer:
 
 def status_of_http(status: bytes) -> int:
     """The gRPC status for an HTTP status that is not 200."""
-    return _OF_HTTP.get(int(status), UNKNOWN) if status.isdigit() else UNKNOWN
+    known = status.isdigit() and len(status) <= _HTTP_DIGITS
+    return _OF_HTTP.get(int(status), UNKNOWN) if known else UNKNOWN
 
 
 def status_of(trailers: Pairs) -> tuple[int, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mixer.attributes import whole_number
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,8 +19,8 @@ _GRPC_UNKNOWN = 2
 
 
 def _code(stream: HttpStream) -> int | None:
-    status = None if stream.response is None else stream.response.headers.first(b":status")
-    return int(status) if status and status.isdigit() else None
+    response = stream.response
+    return None if response is None else whole_number(response.headers.first(b":status"))
 
 
 def _code_details(stream: HttpStream) -> str | None:
@@ -31,9 +33,9 @@ def _code_details(stream: HttpStream) -> str | None:
 def grpc_status(stream: HttpStream, *readable: HeaderMap | None) -> int | None:
     """What the trailers or headers say that can be read now, or what the HTTP status means."""
     for headers in readable:
-        status = None if headers is None else headers.first(b"grpc-status")
-        if status is not None and status.isdigit():
-            return int(status)
+        status = None if headers is None else whole_number(headers.first(b"grpc-status"))
+        if status is not None:
+            return status
     code = _code(stream)
     return None if code is None else _GRPC_OF_HTTP.get(code, _GRPC_UNKNOWN)
 

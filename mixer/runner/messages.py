@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from mixer.attributes import Duration, HeaderMap, Message, Resolver, Timestamp, Value
+from mixer.attributes import Duration, HeaderMap, Message, Resolver, Timestamp, Value, whole_number
 from mixer.proxywasm import HttpMessage
 
 _NO_METADATA = Message(b"", {"filter_metadata": {}})
@@ -40,8 +40,8 @@ def _duration(source: TypedSource) -> Value | None:
 
 
 def _request_size(source: TypedSource) -> int:
-    length = source.headers.first(b"content-length") or b""
-    return int(length) if length.isdigit() else source.request.received
+    length = whole_number(source.headers.first(b"content-length"))
+    return source.request.received if length is None else length
 
 
 MESSAGE_RESOLVERS = MappingProxyType[str, Resolver](

@@ -4,8 +4,10 @@ import time
 
 import pytest
 
-from mixer.attributes import HeaderMap
+from mixer.api.mixer_v1 import decode_report
+from mixer.attributes import HeaderMap, Value
 from mixer.engine import AdapterState, Decision, Engine, PendingDecision, Record, Verdict
+from tests.api.mixer_calls import report_bytes
 from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.support import adapters as do
 from tests.support.adapters import adapter
@@ -141,3 +143,32 @@ def test_a_record_is_for_those_whose_requests_match(
     for port in (80, 81, 80):
         engine.report(_record(**{"destination.port": port}))
     assert engine.adapters[0].stats.reports == 2
+
+
+_LONG = "9" * 5000
+"""More digits than Python reads a number of."""
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("request.size", {"request.headers": {"content-length": _LONG}}),
+        ("connection.id", {"connection.id": _LONG}),
+        ("response.code", {"response.headers": {":status": _LONG}}),
+        ("response.grpc_status", {"response.headers": {"grpc-status": _LONG}}),
+        ("response.grpc_status", {"response.grpc_status": _LONG}),
+    ],
+)
+@pytest.mark.parametrize("by", ["property", "match"])
+def test_a_number_of_thousands_of_digits(
+    make_engine: MakeEngine, plugins: Plugins, name: str, sent: dict[str, Value], by: str
+) -> None:
+    """It is no number: it ends neither the adapter's VM nor the report that it comes in."""
+    reads = do.where_property(name.replace(".", "\0"), "never", do.trap)
+    annotations = {"match": f"{name} == {name}"} if by == "match" else {}
+    engine = make_engine(plugins.plugin("logs", adapter(log=(reads,)), annotations))
+    told = decode_report(report_bytes([sent, {}]), engine.admission, "caller")
+    for record in told.records():
+        engine.report(record)
+    (logs,) = engine.adapters
+    assert (logs.state, logs.stats.reports, logs.stats.failures) == (AdapterState.READY, 2, 0)

@@ -23,6 +23,7 @@ from mixer.attributes import (
     Timestamp,
     Value,
     message_value,
+    whole_number,
 )
 
 _NS = 1_000_000_000
@@ -55,9 +56,9 @@ def _time(source: CheckSource) -> Value | None:
 
 def _size(source: CheckSource) -> Value | None:
     """The content length; Envoy's own field counts only the bytes that it sent along."""
-    length = source.headers.first(b"content-length") or b""
-    if length.isdigit():
-        return int(length)
+    length = whole_number(source.headers.first(b"content-length"))
+    if length is not None:
+        return length
     return int(source.http.size) if source.http.size > 0 else None
 
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from mixer.api.mixer_v1.headers import response_headers
 from mixer.api.mixer_v1.source import MixerSource
-from mixer.attributes import HTTP_RESOLVERS, Resolver, Value
+from mixer.attributes import HTTP_RESOLVERS, Resolver, Value, whole_number
 
 _SPIFFE = "spiffe://"
 _DIRECTIONS = {"inbound": 1, "outbound": 2}
@@ -66,8 +66,8 @@ def _host(packed: bytes) -> str:
 
 
 def _size(source: MixerSource) -> Value | None:
-    length = source.headers.first(b"content-length") or b""
-    return int(length) if length.isdigit() else source.get("request.size")
+    length = whole_number(source.headers.first(b"content-length"))
+    return source.get("request.size") if length is None else length
 
 
 def _uri_san(name: str) -> Read:
@@ -85,11 +85,7 @@ def _uri_san(name: str) -> Read:
 def _number(name: str) -> Read:
     """A number that is told as text."""
 
-    def read(source: MixerSource) -> Value | None:
-        text = source.text(name) or ""
-        return int(text) if text.isascii() and text.isdigit() else None
-
-    return read
+    return lambda source: whole_number(source.text(name))
 
 
 def _direction(source: MixerSource) -> Value | None:
