@@ -84,9 +84,12 @@ def _index(_charge: Charge, collection: Any, key: Any) -> Any:
         raise _no_overload("_[_]", collection, key)
     if not isinstance(key, bool | int | float | str):
         raise EvaluationError("a key of a map must be a bool, an int, a uint or a string")
-    if not can_be_key(entries, key) or key not in entries:
-        raise EvaluationError(f"no such key: {key}")
-    return entries[key]
+    try:
+        if can_be_key(entries, key):
+            return entries[key]  # without `in` before, which asks more of who notes look-ups
+    except KeyError:
+        pass
+    raise EvaluationError(f"no such key: {key}")
 
 
 def _position(key: Any, length: int) -> int:

@@ -10,6 +10,7 @@ from mixer.api.mixer_v1 import CallRefusedError, Question, Quota, decode_check
 from mixer.api.mixer_v1.check import MOST_QUOTAS, note_told
 from mixer.api.mixer_v1.references import MOST_REFERENCES
 from mixer.attributes import Duration, Timestamp, Value
+from mixer.cel import AttributeActivation, Result, checked_program
 from mixer.proxywasm.property_codec import NotALeaf, encode, look_up, split
 from mixer.wire import mixer_v1_pb2 as pb
 from tests.api.mixer_calls import CALLER, Reference, admission, check_bytes, references
@@ -196,6 +197,36 @@ def test_a_map_that_is_read_as_a_whole(path: bytes) -> None:
     question = ask({"request.headers": {"x-a": "1"}})
     encode(look_up(question.request.attributes.get, split(path)))
     assert ("request.headers", None, "REGEX") in noted(question)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('"source.labels" in mixer.attribute', "source.labels"),
+        ("has(response.headers)", "response.headers"),
+    ],
+)
+def test_whether_a_map_is_there(text: str, name: str) -> None:
+    """An answer that follows from it is none for a request without; one key's value implies it."""
+    asks = checked_program(text, Result.BOOL)
+
+    def answer(attributes: dict[str, Value]) -> tuple[bool, set[Reference]]:
+        question = ask(attributes)
+        activation = AttributeActivation(question.request.attributes.get)
+        return asks.evaluate(activation), noted(question)
+
+    assert answer({name: {"b": "2", "a": "1"}}) == (True, {(name, "a", "EXACT")})
+    assert answer({name: {}}) == (True, {(name, None, "REGEX")})
+    assert answer({name: {"": ""}}) == (True, {(name, None, "REGEX")})
+    assert answer({}) == (False, {(name, None, "ABSENCE")})
+
+
+def test_an_entry_of_a_map_is_all_that_is_noted() -> None:
+    """Reading it asks for no more than the entry, in expressions too."""
+    question = ask({"source.labels": {"app": "shop", "a": "b"}})
+    reads = checked_program('mixer.attribute["source.labels"]["app"] == "shop"', Result.BOOL)
+    assert reads.evaluate(AttributeActivation(question.request.attributes.get)) is True
+    assert noted(question) == {("source.labels", "app", "EXACT")}
 
 
 def test_what_a_change_follows_from_is_noted() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mixer.api.mixer_v1 import decode_check
 from mixer.attributes import Value
+from mixer.cel import AttributeActivation, EvaluationError, Result, checked_program
 from mixer.engine import Request
 from mixer.proxywasm.property_codec import NotALeaf, encode_known, look_up
 from mixer.wire import mixer_v1_pb2 as pb
@@ -20,6 +21,7 @@ _attributes: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     optional={
         "request.headers": _map,
         "source.labels": _map,
+        "response.headers": _map,
         "request.path": _text,
         "request.host": _text,
         "request.referer": _text,
@@ -42,16 +44,27 @@ _PATHS = (
     ("xds", "listener_direction"), ("mixer", "attribute", "request.path"),
     ("mixer", "attribute", "request.headers", "x-b"), ("mixer", "attribute", "source.labels"),
 )  # fmt: skip
+_EXPRESSIONS = tuple(
+    checked_program(text, Result.BOOL)
+    for text in (
+        '"source.labels" in mixer.attribute', 'has(response.headers)', '"x-a" in source.labels',
+        '"request.headers" in mixer.attribute', '"source.principal" in mixer.attribute',
+        'mixer.attribute["source.labels"]["x-a"] == "a"', 'request.headers["x-a"] == "a"',
+        'has(source.labels.host)', 'size(source.labels) > 1', 'source.labels == {"x-a": "a"}',
+        'source.labels.exists(name, name == "x-b")', 'mixer.attribute["source.labels"] != {}',
+    )
+)  # fmt: skip
 _read = (
     st.tuples(st.just("header"), st.sampled_from(_HEADERS))
     | st.tuples(st.just("property"), st.sampled_from(_PATHS))
     | st.tuples(st.sampled_from(["replace", "remove", "add"]), st.sampled_from(_HEADERS))
+    | st.tuples(st.just("expression"), st.sampled_from(_EXPRESSIONS))
     | st.just(("pairs", None))
 )
 
 
 def act(request: Request, reads: list[tuple[str, Any]]) -> list[Any]:
-    """All that a module gets to see, and what becomes of the headers."""
+    """All that a module or an expression gets to see, and what becomes of the headers."""
     headers, seen = request.headers, list[Any]()
     for kind, what in reads:
         if kind == "header":
@@ -63,6 +76,11 @@ def act(request: Request, reads: list[tuple[str, Any]]) -> list[Any]:
                 seen.append(encode_known(look_up(request.attributes.get, what)))
             except NotALeaf:
                 seen.append(NotALeaf)
+        elif kind == "expression":
+            try:
+                seen.append(what.evaluate(AttributeActivation(request.attributes.get)))
+            except EvaluationError:
+                seen.append(EvaluationError)
         else:
             arguments = (what,) if kind == "remove" else (what, b"a")
             getattr(headers, kind)(*arguments)

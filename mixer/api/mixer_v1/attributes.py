@@ -97,7 +97,7 @@ def _labels(name: str) -> Read:
 
 
 def _response_headers(source: MixerSource) -> Value | None:
-    return None if source.get("response.headers") is None else response_headers(source)
+    return response_headers(source) if source.has("response.headers") else None
 
 
 _SAME = (

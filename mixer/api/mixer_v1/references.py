@@ -1,5 +1,7 @@
 """What a Mixer's answer depends on: the attributes, and keys of maps, that were looked up."""
 
+from collections.abc import Mapping
+
 from mixer.wire import mixer_v1_pb2 as pb
 from mixer.wire.dictionary import WordList
 
@@ -34,6 +36,17 @@ class References:
             self.whole(name)
         else:
             self._note(name, key, _EXACT if found else _ABSENCE)
+
+    def presence(self, name: str, texts: Mapping[str, str]) -> None:
+        """Whether a map is there was asked, and it is.
+
+        No condition says so of a map as such; that one of its keys has its value implies it.
+        """
+        key = min(filter(_is_utf8, texts), default="")
+        if key:
+            self.entry(name, key, found=True)
+        else:
+            self.whole(name)
 
     def whole(self, name: str) -> None:
         """A map that is there was read as a whole: callers do not keep such an answer."""

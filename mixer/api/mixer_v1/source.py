@@ -55,6 +55,13 @@ class MixerSource:
         self._references.attribute(name, found=value is not None)
         return value
 
+    def has(self, name: str) -> bool:
+        """Whether an attribute is there."""
+        value = self.get(name)
+        if isinstance(value, TracedMap):
+            value.note_presence()
+        return value is not None
+
     def untraced(self, name: str) -> Value | None:
         """An attribute that the answer does not follow from."""
         return self._values.get(name)
@@ -124,6 +131,10 @@ class TracedMap(Mapping[str, str]):
             raise KeyError(key)
         return text
 
+    def note_presence(self) -> None:
+        """Note that the answer follows from the map being there."""
+        self._references.presence(self._name, self._texts)
+
     def __iter__(self) -> Iterator[str]:
         self._references.whole(self._name)
         return iter(self._texts)
@@ -152,6 +163,9 @@ class _Attributes(Mapping[str, Value]):
         if value is None:
             raise KeyError(name)
         return value
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._source.has(name)
 
     def __iter__(self) -> Iterator[str]:
         self._source.is_volatile()
