@@ -4,7 +4,7 @@ import asyncio
 
 from grpc_health.v1 import health, health_pb2
 
-from mixer.api import ext_authz
+from mixer.api import ext_authz, mixer_v1
 from mixer.engine import Adapter, AdapterState
 
 _STATUS = health_pb2.HealthCheckResponse
@@ -25,7 +25,7 @@ class Health:
 
     async def serving(self) -> None:
         """The service has started."""
-        for name in ("", ext_authz.SERVICE):
+        for name in ("", ext_authz.SERVICE, mixer_v1.SERVICE):
             await self.servicer.set(name, SERVING)
 
     def adapter_changed(self, adapter: Adapter) -> None:

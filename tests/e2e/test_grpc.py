@@ -46,6 +46,7 @@ async def status_of(service: ServiceProcess, request: bytes, **options: str) -> 
     [
         ("", "SERVING"),
         (AUTHORIZATION, "SERVING"),
+        ("istio.mixer.v1.Mixer", "SERVING"),
         ("mixer.adapter.adds", "SERVING"),
         ("mixer.adapter.broken", "NOT_SERVING"),
     ],
