@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 import grpc
@@ -19,6 +20,7 @@ from mixer.transport.waiting import settled
 _log = logging.getLogger(__name__)
 
 _Context = grpc.aio.ServicerContext[bytes, bytes]
+_QUOTAS_AT_ONCE = 4
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -31,6 +33,7 @@ def handler(
     proxy that is configured to fail open takes a status for a service that is down.
     """
 
+    slices = Slices()
     checks, reports = _gate(shedder, Kind.CHECK), _gate(shedder, Kind.REPORT)
 
     async def check(data: bytes, context: _Context) -> bytes:
@@ -50,7 +53,7 @@ def handler(
             if isinstance(ticket, Refusal):
                 return await abort_overloaded(context, ticket)
             with ticket:
-                await _report(engine, told)
+                await _report(engine, told, slices)
         except CallRefusedError as error:
             return await _abort(context, error)
         return b""
@@ -78,8 +81,18 @@ async def _check(engine: Engine, asked: Check) -> bytes:
     question = asked.question()
     decision = await _decided(engine, engine.decide(question.request))
     allowed = decision.verdict is Verdict.ALLOW
-    allocations = [await _allocate(engine, asked, one) for one in asked.quotas] if allowed else []
+    allocations = await _allocate_all(engine, asked) if allowed else []
     return mixer_v1.encode_check(asked, question, decision, allocations)
+
+
+async def _allocate_all(engine: Engine, asked: Check) -> list[Allocation]:
+    """Ask for each quota, with the loop's other work in between where there are many."""
+    found = list[Allocation]()
+    for quota in asked.quotas:
+        found.append(await _allocate(engine, asked, quota))
+        if len(found) % _QUOTAS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return found
 
 
 async def _allocate(engine: Engine, asked: Check, quota: mixer_v1.Quota) -> Allocation:
@@ -97,13 +110,27 @@ async def _decided(engine: Engine, decision: Decision | PendingDecision) -> Deci
     return decision
 
 
-async def _report(engine: Engine, told: Report) -> None:
-    """Tell of each record, with the loop's other work in between."""
-    slices = Slices(asyncio.get_running_loop().time)
-    for _ in told.check():
-        if slices.over():
-            await asyncio.sleep(0)
+async def _report(engine: Engine, told: Report, slices: Slices) -> None:
+    """Tell of each record, with the loop's other work in between.
+
+    Raises:
+        CallRefusedError: A record is malformed, and nothing was told; or a defect of our own kept
+            some from being told.
+    """
+    await slices.work(told.check())
+    failures: list[Exception] = []
+    await slices.work(_telling(engine, told, failures))
+    if failures:
+        _log.error("records of a report were not told", exc_info=failures[0])
+        untold = f"{len(failures)} of {len(told.frames)} records"
+        raise CallRefusedError(f"internal error: {untold} were not told")
+
+
+def _telling(engine: Engine, told: Report, failures: list[Exception]) -> Iterator[None]:
+    """Tell of one record after the other; a defect harms no other."""
     for record in told.records():
-        engine.report(record)
-        if slices.over():
-            await asyncio.sleep(0)
+        try:
+            engine.report(record)
+        except Exception as error:
+            failures.append(error)
+        yield

@@ -62,7 +62,7 @@ def decompress_what_is_sound(
         found = _decoded(message, own)
     except IndexError:
         return _decoded_singly(message, own)
-    return (found, []) if len(found) == _count(message) else _decoded_singly(message, own)
+    return (found, []) if len(found) == count(message) else _decoded_singly(message, own)
 
 
 def texts(words: Sequence[str | bytes]) -> list[str]:
@@ -102,7 +102,8 @@ def _decoded(message: pb.CompressedAttributes, own: Sequence[str]) -> dict[str, 
     return found
 
 
-def _count(message: pb.CompressedAttributes) -> int:
+def count(message: pb.CompressedAttributes) -> int:
+    """How many attributes were sent."""
     return (
         len(message.strings) + len(message.int64s) + len(message.bools) + len(message.bytes)
         + len(message.doubles) + len(message.timestamps) + len(message.durations)

@@ -11,6 +11,11 @@ from mixer.wire.dictionary import WORDS
 
 CALLER = "10.0.0.9"
 
+TOO_MANY = pb.CompressedAttributes(
+    int64s=dict.fromkeys(range(2048), 1), bools=dict.fromkeys(range(2049), True)
+)
+"""One attribute more than there may be."""
+
 Reference = tuple[str, str | None, str]
 """Name, key of a map, and condition."""
 

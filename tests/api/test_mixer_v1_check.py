@@ -13,7 +13,7 @@ from mixer.attributes import Duration, Timestamp, Value
 from mixer.cel import AttributeActivation, Result, checked_program
 from mixer.proxywasm.property_codec import NotALeaf, encode, look_up, split
 from mixer.wire import mixer_v1_pb2 as pb
-from tests.api.mixer_calls import CALLER, Reference, admission, check_bytes, references
+from tests.api.mixer_calls import CALLER, TOO_MANY, Reference, admission, check_bytes, references
 
 ATTRIBUTES: dict[str, Value] = {
     "request.headers": {
@@ -324,12 +324,16 @@ def test_an_attribute_of_the_wrong_type() -> None:
         ),
         (
             check_bytes({}, quotas={f"q{n}": (1, True) for n in range(MOST_QUOTAS + 1)}),
-            "257 quotas are asked for: at most 256 are answered",
+            "257 quotas in one request: at most 256 are taken",
+        ),
+        (
+            pb.CheckRequest(attributes=TOO_MANY).SerializeToString(),
+            "4097 attributes in one request: at most 4096 are taken",
         ),
     ],
 )
 def test_calls_that_are_refused(data: bytes, message: str) -> None:
-    """Malformed bytes, a larger dictionary and too many quotas are errors of the call."""
+    """Malformed bytes, a larger dictionary, too many quotas or attributes end the call."""
     with pytest.raises(CallRefusedError) as caught:
         decode_check(data, admission(), CALLER)
     assert caught.value.message.startswith(message)

@@ -11,7 +11,7 @@ from mixer.attributes import Value
 from mixer.engine import Admission, Record
 from mixer.wire import mixer_v1_pb2 as pb
 from mixer.wire.compression import compress
-from tests.api.mixer_calls import CALLER, admission, report_bytes
+from tests.api.mixer_calls import CALLER, TOO_MANY, admission, report_bytes
 
 DELTA = pb.ReportRequest.DELTA_ENCODING
 INDEPENDENT = pb.ReportRequest.INDEPENDENT_ENCODING
@@ -126,22 +126,30 @@ def test_ten_thousand_records_one_at_a_time() -> None:
             pb.ReportRequest(global_word_count=300).SerializeToString(),
             "inconsistent global dictionary versions used: mixer knows 222 words, caller knows 300",
         ),
+        (b"\x0a\x00" * 100_001, "100001 records in one request: at most 100000 are taken"),
     ],
 )
 def test_calls_that_are_refused(data: bytes, message: str) -> None:
-    """Malformed bytes and a larger dictionary are errors of the call."""
+    """Malformed bytes, a larger dictionary and too many records are errors of the call."""
     with pytest.raises(CallRefusedError) as caught:
         decode_report(data, admission(), CALLER)
     assert caught.value.message.startswith(message)
 
 
-def test_a_malformed_record_is_found_before_any_is_told() -> None:
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (b"\x0a\x02\xff\xff", "error unmarshalling request"),
+        (pb.ReportRequest(attributes=[TOO_MANY]).SerializeToString(), "4097 attributes"),
+    ],
+)
+def test_a_bad_record_is_found_before_any_is_told(bad: bytes, message: str) -> None:
     """The check of the whole report fails at that record."""
     good = compress({"request.path": "/a"}).SerializeToString()
-    data = bytes([0x0A, len(good)]) + good + b"\x0a\x02\xff\xff"
+    data = bytes([0x0A, len(good)]) + good + bad
     looked_at = decode_report(data, admission(), CALLER).check()
     next(looked_at)
-    with pytest.raises(CallRefusedError, match="error unmarshalling request"):
+    with pytest.raises(CallRefusedError, match=message):
         next(looked_at)
 
 

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from google.rpc import code_pb2
-
 from mixer.api.mixer_v1.attributes import RESOLVERS
-from mixer.api.mixer_v1.errors import CallRefusedError
-from mixer.api.mixer_v1.parsing import admitted, check_dictionary, malformed, parse_call
+from mixer.api.mixer_v1.parsing import (
+    admitted,
+    check_attributes,
+    check_dictionary,
+    check_number,
+    malformed,
+    parse_call,
+)
 from mixer.api.mixer_v1.references import References
 from mixer.api.mixer_v1.source import Asked, MixerSource
 from mixer.attributes import AttributeBag, Value
@@ -123,21 +127,18 @@ def decode_check(data: bytes, admission: Admission, caller: str) -> Check:
 
     Raises:
         CallRefusedError: The bytes are no CheckRequest, their dictionary is a larger one, or they
-            ask for too many quotas.
+            have too many attributes or quotas.
     """
     message = parse_call(pb.CheckRequest, data)
     check_dictionary(message.global_word_count)
+    check_attributes(message.attributes)
     values, _ = admitted(message.attributes, admission)
     (dedup_id,) = texts([message.deduplication_id])
     return Check(values, caller, dedup_id, message.global_word_count, _quotas(message))
 
 
 def _quotas(message: pb.CheckRequest) -> tuple[Quota, ...]:
-    if len(message.quotas) > MOST_QUOTAS:
-        raise CallRefusedError(
-            f"{len(message.quotas)} quotas are asked for: at most {MOST_QUOTAS} are answered",
-            code_pb2.INVALID_ARGUMENT,
-        )
+    check_number(len(message.quotas), "quotas", MOST_QUOTAS)
     try:
         asked = list(message.quotas.items())
     except UnicodeDecodeError as error:

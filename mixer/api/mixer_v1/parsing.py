@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
+from google.rpc import code_pb2
 
 from mixer.api.mixer_v1.errors import CallRefusedError
 from mixer.attributes import Value
 from mixer.engine import Admission
 from mixer.wire import mixer_v1_pb2 as pb
-from mixer.wire.decompression import decompress_what_is_sound
+from mixer.wire.decompression import count, decompress_what_is_sound
 from mixer.wire.dictionary import WORDS
 from mixer.wire.lenient import parse
+
+MOST_ATTRIBUTES = 4096
+"""Of one request or record; proxies have some 40."""
 
 _M = TypeVar("_M", bound=Message)
 
@@ -26,6 +30,38 @@ def parse_call(kind: type[_M], data: bytes) -> _M:
         return parse(kind, data)
     except DecodeError as error:
         raise malformed(error) from error
+
+
+def parse_attributes(data: bytes) -> pb.CompressedAttributes:
+    """Parse the attributes of a record.
+
+    Raises:
+        CallRefusedError: The bytes are no such message, or it has too many of them.
+    """
+    message = parse_call(pb.CompressedAttributes, data)
+    check_attributes(message)
+    return message
+
+
+def check_attributes(message: pb.CompressedAttributes) -> None:
+    """Refuse what would take long to look through.
+
+    Raises:
+        CallRefusedError: There are too many attributes.
+    """
+    check_number(count(message), "attributes", MOST_ATTRIBUTES)
+
+
+def check_number(number: int, what: str, most: int) -> None:
+    """Refuse more than there may be.
+
+    Raises:
+        CallRefusedError: There are more.
+    """
+    if number > most:
+        raise CallRefusedError(
+            f"{number} {what} in one request: at most {most} are taken", code_pb2.INVALID_ARGUMENT
+        )
 
 
 def malformed(error: Exception) -> CallRefusedError:

@@ -7,13 +7,22 @@ from google.protobuf.message import DecodeError
 
 from mixer.api.mixer_v1.attributes import RESOLVERS
 from mixer.api.mixer_v1.headers import response_headers
-from mixer.api.mixer_v1.parsing import admitted, check_dictionary, malformed, parse_call
+from mixer.api.mixer_v1.parsing import (
+    admitted,
+    check_dictionary,
+    check_number,
+    malformed,
+    parse_attributes,
+)
 from mixer.api.mixer_v1.source import Asked, MixerSource
 from mixer.attributes import AttributeBag, Value
 from mixer.engine import Admission, Record
 from mixer.wire import mixer_v1_pb2 as pb
 from mixer.wire.decompression import texts
 from mixer.wire.lenient import parse_frames
+
+MOST_RECORDS = 100_000
+"""Of one report: a record that repeats the one before takes two bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ class Report:
             CallRefusedError: One is.
         """
         for frame in self.frames:
-            _parse(frame)
+            parse_attributes(frame)
             yield
 
     def records(self) -> Iterator[Record]:
@@ -49,7 +58,7 @@ class Report:
         asked = Asked("report", self.caller)
         inherited: dict[str, Value] = {}
         for frame in self.frames:
-            values, rejected = admitted(_parse(frame), self.admission, self.words)
+            values, rejected = admitted(parse_attributes(frame), self.admission, self.words)
             if self.inherits:
                 values = inherited = {**inherited, **values}
                 for name in rejected:
@@ -66,10 +75,6 @@ def _record(source: MixerSource, values: dict[str, Value]) -> Record:
     )
 
 
-def _parse(frame: bytes) -> pb.CompressedAttributes:
-    return parse_call(pb.CompressedAttributes, frame)
-
-
 def decode_report(data: bytes, admission: Admission, caller: str) -> Report:
     """Read a ReportRequest.
 
@@ -79,13 +84,15 @@ def decode_report(data: bytes, admission: Admission, caller: str) -> Report:
         caller: Who tells.
 
     Raises:
-        CallRefusedError: The bytes are no ReportRequest, or their dictionary is a larger one.
+        CallRefusedError: The bytes are no ReportRequest, their dictionary is a larger one, or they
+            have too many records.
     """
     try:
         message = parse_frames(data)
     except DecodeError as error:
         raise malformed(error) from error
     check_dictionary(message.global_word_count)
+    check_number(len(message.attributes), "records", MOST_RECORDS)
     inherits = message.repeated_attributes_semantics == pb.ReportRequest.DELTA_ENCODING
     frames, words = tuple(message.attributes), texts(message.default_words)
     return Report(frames, words, inherits, admission, caller)
