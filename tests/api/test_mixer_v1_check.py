@@ -157,6 +157,26 @@ def test_all_headers() -> None:
     assert headers.count() == 4
 
 
+def test_headers_in_other_spellings() -> None:
+    """They are found as in any message, one by one and all together."""
+    told = {"X-A": "2", "x-a": "1", "Host": "shop", "X-B": "3", "\u00c9": "4"}
+    question = ask({"request.headers": told})
+    headers = question.request.headers
+    names = (b"x-a", b":authority", b"x-b", "\u00c9".encode(), "\u00e9".encode())
+    values = [headers.all(name) for name in names]
+    assert values == [(b"1", b"2"), (b"shop",), (b"3",), (b"4",), ()]
+    assert ("request.headers", "X-B", "EXACT") in noted(question)
+    headers.add(b"x-b", b"5")  # from now on the map is decoded
+    assert [headers.all(name) for name in names[:2]] == values[:2]
+    assert headers.count() == 6
+    assert headers.pairs()[0] == (b":authority", b"shop")
+
+
+def test_a_body_is_announced_in_any_spelling() -> None:
+    """An adapter that wants the body is not told that there is none."""
+    assert ask({"request.headers": {"Content-Length": "5"}}).request.has_body
+
+
 @pytest.mark.parametrize(
     ("length", "has_body"), [(None, False), ("0", False), ("5", True), ("x", True)]
 )

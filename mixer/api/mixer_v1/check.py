@@ -113,7 +113,12 @@ def note_told(question: Question) -> None:
 
 def _announces_body(values: Mapping[str, Value]) -> bool:
     headers = values.get("request.headers")
-    length = headers.get(_BODY_SIZE.decode()) if isinstance(headers, dict) else None
+    if not isinstance(headers, dict):
+        return False
+    name = _BODY_SIZE.decode()
+    length = headers.get(name)
+    if length is None:
+        length = next((text for key, text in headers.items() if key.lower() == name), None)
     return length not in (None, "0")
 
 

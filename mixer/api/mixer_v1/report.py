@@ -13,6 +13,7 @@ from mixer.api.mixer_v1.parsing import (
     check_number,
     malformed,
     parse_attributes,
+    parse_call,
 )
 from mixer.api.mixer_v1.source import Asked, MixerSource
 from mixer.attributes import AttributeBag, Value
@@ -58,7 +59,8 @@ class Report:
         asked = Asked("report", self.caller)
         inherited: dict[str, Value] = {}
         for frame in self.frames:
-            values, rejected = admitted(parse_attributes(frame), self.admission, self.words)
+            told = parse_call(pb.CompressedAttributes, frame)
+            values, rejected = admitted(told, self.admission, self.words)
             if self.inherits:
                 values = inherited = {**inherited, **values}
                 for name in rejected:
