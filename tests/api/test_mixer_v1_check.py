@@ -70,7 +70,7 @@ def noted(question: Question, known: int = 222) -> set[Reference]:
         ("source.port", None),
         ("destination.address", "[::1]:8080"),
         ("destination.port", 8080),
-        ("source.principal", "cluster.local/ns/a/sa/b"),
+        ("source.principal", "spiffe://cluster.local/ns/a/sa/b"),
         ("connection.uri_san_peer_certificate", "spiffe://cluster.local/ns/a/sa/b"),
         ("source.labels", {"app": "shop"}),
         ("destination.labels", {}),
@@ -93,6 +93,20 @@ def noted(question: Question, known: int = 222) -> set[Reference]:
 def test_envoy_names_of_what_istio_tells(name: str, value: object) -> None:
     """What a caller tells by Istio's names is found by Envoy's; what it does not is absent."""
     assert ask(ATTRIBUTES).request.attributes.get(name) == value
+
+
+@pytest.mark.parametrize(
+    ("attributes", "value"),
+    [
+        ({"source.user": "cluster.local/ns/a/sa/c"}, "spiffe://cluster.local/ns/a/sa/c"),
+        ({"source.user": "alice"}, "alice"),
+        ({"source.principal": "https://a/b", "source.user": "alice"}, "https://a/b"),
+        ({"source.principal": ""}, None),
+    ],
+)
+def test_principals(attributes: dict[str, Value], value: Value | None) -> None:
+    """A SPIFFE ID has its scheme, as with ext_authz; other names are as they were sent."""
+    assert ask(attributes).request.attributes.get("source.principal") == value
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,9 @@ MODULES = {
         do.where_property("destination\0address", f"{DESTINATION}:{PORT}", do.deny(404))
     ),
     "by-label": module(do.where_property("source\0labels\0app", "shop", do.deny(404))),
+    "by-principal": module(
+        do.where_property("source\0principal", f"spiffe://{PRINCIPAL}", do.deny(404))
+    ),
     "by-san": module(
         do.where_property(
             "connection\0uri_san_peer_certificate", f"spiffe://{PRINCIPAL}", do.deny(404)

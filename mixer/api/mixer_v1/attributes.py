@@ -44,6 +44,17 @@ def _text(name: str) -> Read:
     return lambda source: source.text(name) or None
 
 
+def _principal(name: str) -> Read:
+    """As Envoy tells it: a SPIFFE ID with its scheme. What is a plain name stays one."""
+
+    def read(source: MixerSource) -> Value | None:
+        principal = source.text(name) or None
+        is_id = principal is not None and "/" in principal and "://" not in principal
+        return f"{_SPIFFE}{principal}" if is_id else principal
+
+    return read
+
+
 def _address(port: str | None, *names: str) -> Read:
     """``host:port`` of the first attribute that there is; 0 for a port that is not told."""
 
@@ -114,7 +125,7 @@ RESOLVERS = MappingProxyType[str, Resolver](
         "connection.uri_san_peer_certificate": _uri_san("source.principal"),
         "destination.address": _address("destination.port", "destination.ip"),
         "destination.labels": _labels("destination.labels"),
-        "destination.principal": _text("destination.principal"),
+        "destination.principal": _principal("destination.principal"),
         "destination.service": _text("destination.service.host"),
         "request.duration": _same("response.duration"),
         "request.path": _of_path("request.path"),
@@ -128,7 +139,7 @@ RESOLVERS = MappingProxyType[str, Resolver](
         "response.headers": _response_headers,
         "source.address": _address(None, "source.ip", "origin.ip"),
         "source.labels": _labels("source.labels"),
-        "source.principal": _first_of(_text("source.principal"), _text("source.user")),
+        "source.principal": _first_of(_principal("source.principal"), _principal("source.user")),
         "xds.listener_direction": _direction,
         "mixer.attribute": lambda source: source.all,
         "mixer.caller": lambda source: source.caller,
