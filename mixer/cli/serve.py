@@ -29,7 +29,7 @@ def serve(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every decision.")] = False,
 ) -> None:
-    """Serve Envoy's external authorization until SIGTERM or Ctrl-C.
+    """Serve Envoy's external authorization and Istio's Mixer until SIGTERM or Ctrl-C.
 
     Exit status: 0 after a stop, 1 if it could not start.
 
