@@ -7,8 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from mixer.attributes import ISTIO_VOCABULARY, ValueType
 from mixer.config.document import Document
-from mixer.convert.cexl import ISTIO_VOCABULARY, Translator, ValueType
+from mixer.convert.cexl import Translator
 from mixer.convert.findings import Finding, Findings, Outcome
 from mixer.convert.handlers import HANDLERS
 from mixer.convert.manifests import read_manifests

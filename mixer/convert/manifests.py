@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from mixer.convert.cexl import ValueType
+from mixer.attributes import ValueType
 from mixer.convert.fields import Fields
 from mixer.convert.findings import Findings
 from mixer.convert.resources import Resource

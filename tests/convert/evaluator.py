@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from mixer.attributes import Duration, Timestamp
-from mixer.convert.cexl.nodes import Call, Constant, Node, ValueType, Variable
+from mixer.attributes import Duration, Timestamp, ValueType
+from mixer.convert.cexl.nodes import Call, Constant, Node, Variable
 
 _PREFIX = bytes(10) + b"\xff\xff"
 

@@ -5,8 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from mixer.attributes import Duration, Timestamp
-from mixer.convert.cexl import ValueType
+from mixer.attributes import Duration, Timestamp, ValueType
 
 VOCABULARY = {
     "s": ValueType.STRING, "a.s": ValueType.STRING,

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mixer.attributes import ValueType
 from mixer.config import ConfigError
 from mixer.config.document import Document
 from mixer.convert import Conversion, as_yaml, convert, convert_documents
-from mixer.convert.cexl import CexlError, Translator, ValueType
+from mixer.convert.cexl import CexlError, Translator
 from mixer.convert.cexl.checking import check
 from mixer.convert.cexl.parser import MAX_CHARACTERS, MAX_DEPTH, parse
 from tests.convert.expressions import VOCABULARY

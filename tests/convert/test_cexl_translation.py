@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mixer.attributes import Duration, Timestamp
+from mixer.attributes import Duration, Timestamp, ValueType
 from mixer.cel import ABSENT, EvaluationError, Program
-from mixer.convert.cexl import CexlError, Translator, ValueType
+from mixer.convert.cexl import CexlError, Translator
 from mixer.convert.cexl.checking import check
 from mixer.convert.cexl.parser import parse
 from mixer.convert.cexl.translating import translate

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
 
+from mixer.attributes import ValueType
 from mixer.convert.cexl.errors import CexlError, at
-from mixer.convert.cexl.nodes import Call, Constant, Node, ValueType, Variable
+from mixer.convert.cexl.nodes import Call, Constant, Node, Variable
 
 STRING, BOOL, INT64, DOUBLE = (
     ValueType.STRING, ValueType.BOOL, ValueType.INT64, ValueType.DOUBLE,

@@ -3,10 +3,11 @@
 import ipaddress
 from collections.abc import Callable
 
+from mixer.attributes import ValueType
 from mixer.convert.cexl import patterns
 from mixer.convert.cexl.cel import Cel, added, compared, either, octets
 from mixer.convert.cexl.errors import at
-from mixer.convert.cexl.nodes import Call, Constant, Node, ValueType
+from mixer.convert.cexl.nodes import Call, Constant, Node
 
 Translate = Callable[[Node], Cel]
 

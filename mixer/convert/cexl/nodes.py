@@ -1,23 +1,8 @@
 """What an expression is made of."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class ValueType(StrEnum):
-    """Types of attributes and of expressions, under Istio's names."""
-
-    STRING = "STRING"
-    INT64 = "INT64"
-    DOUBLE = "DOUBLE"
-    BOOL = "BOOL"
-    TIMESTAMP = "TIMESTAMP"
-    DURATION = "DURATION"
-    IP_ADDRESS = "IP_ADDRESS"
-    EMAIL_ADDRESS = "EMAIL_ADDRESS"
-    URI = "URI"
-    DNS_NAME = "DNS_NAME"
-    STRING_MAP = "STRING_MAP"
+from mixer.attributes import ValueType
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 Source: the Go specification, and how Mixer restricts it.
 """
 
+from mixer.attributes import ValueType
 from mixer.convert.cexl.errors import CexlError, at
 from mixer.convert.cexl.literals import parse_duration, parse_float, parse_int, unquote
-from mixer.convert.cexl.nodes import Call, Constant, Node, ValueType, Variable
+from mixer.convert.cexl.nodes import Call, Constant, Node, Variable
 from mixer.convert.cexl.tokens import Token, tokenize
 
 MAX_CHARACTERS = 8192

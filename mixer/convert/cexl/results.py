@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
+from mixer.attributes import ISTIO_VOCABULARY, ValueType
 from mixer.cel import ExpressionError, Program
 from mixer.convert.cexl.cel import Cel, function
 from mixer.convert.cexl.checking import check
 from mixer.convert.cexl.conditions import condition
 from mixer.convert.cexl.errors import CexlError
-from mixer.convert.cexl.nodes import Call, Constant, Node, ValueType
+from mixer.convert.cexl.nodes import Call, Constant, Node
 from mixer.convert.cexl.parser import parse
 from mixer.convert.cexl.translating import translate
-from mixer.convert.cexl.vocabulary import ISTIO_VOCABULARY
 
 _AS_IT_IS = frozenset(
     {

@@ -8,6 +8,7 @@ fails where Mixer's fails.
 from collections.abc import Callable
 from dataclasses import replace
 
+from mixer.attributes import ValueType
 from mixer.cel import EvaluationError, ExpressionError, Program
 from mixer.convert.cexl import patterns
 from mixer.convert.cexl.cel import (
@@ -32,7 +33,7 @@ from mixer.convert.cexl.cel import (
 from mixer.convert.cexl.comparing import address, equal, inside, lowered
 from mixer.convert.cexl.defaults import default
 from mixer.convert.cexl.errors import at
-from mixer.convert.cexl.nodes import Call, Constant, Node, ValueType, Variable
+from mixer.convert.cexl.nodes import Call, Constant, Node, Variable
 
 TRUE, _FALSE, _NOTHING = Cel("true"), Cel("false"), Cel('""')
 

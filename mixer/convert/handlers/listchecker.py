@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from mixer.attributes import ValueType
 from mixer.cel import EvaluationError, ExpressionError, Program
 from mixer.cel.activation import AttributeActivation
-from mixer.convert.cexl import ValueType
 from mixer.convert.cexl.cel import quote
 from mixer.convert.fields import Fields
 from mixer.convert.findings import LostError

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from mixer.convert.cexl import ValueType
+from mixer.attributes import ValueType
 from mixer.convert.fields import Fields
 from mixer.convert.findings import LostError
 from mixer.convert.handlers.reporting import LABELS, finish, read_values, telemetry

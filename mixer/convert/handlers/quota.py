@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from mixer.attributes import ValueType
 from mixer.config.problem import FieldPath
-from mixer.convert.cexl import ValueType
 from mixer.convert.fields import Fields
 from mixer.convert.findings import LostError
 from mixer.convert.output import Output, adapter
