@@ -1,6 +1,6 @@
 """Records encoded together: words that they share are sent once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mixer.attributes import Value
@@ -9,8 +9,14 @@ from mixer.client.settings import ReportEncoding
 from mixer.wire import mixer_v1_pb2 as pb
 from mixer.wire.compression import WordList, compress, decompress
 
-MOST_BYTES = 1 << 20
-"""Of a record; a batch with as much is sent. gRPC servers take 4 MiB unless told otherwise."""
+MOST_BYTES = 1016 << 10
+"""Of a request. Istio's Mixer takes 1 MiB unless told otherwise; the rest is for words of the
+dictionary that it may turn out not to know."""
+
+_FRAME = 4
+"""Bytes before each record and each word in a request."""
+_HEAD = 16
+"""Bytes of all else in it."""
 
 _SEMANTICS = {
     ReportEncoding.INDEPENDENT: pb.ReportRequest.INDEPENDENT_ENCODING,
@@ -43,7 +49,7 @@ class ReportBatch:
             global_word_count=known, repeated_attributes_semantics=_SEMANTICS[encoding]
         )
         self.began = now
-        self.size = 0
+        self.size = _HEAD
         self.tries = 0
 
     def __len__(self) -> int:
@@ -53,13 +59,16 @@ class ReportBatch:
         """Whether this record can be told after the last one: DELTA deletes nothing."""
         return attributes.keys() >= self._last.keys()
 
-    def add(self, attributes: Mapping[str, Value]) -> None:
-        """Add a record; after a failure, this batch takes no more.
+    def add(self, attributes: Mapping[str, Value]) -> bool:
+        """Add a record; after a failure, or where it has no room, this batch takes no more.
+
+        Returns:
+            Whether there was room for it.
 
         Raises:
             TypeError: A value has no type of an attribute.
             ValueError: A number is out of its bounds, a text is not Unicode, or the record takes
-                more than 1 MiB.
+                more than `MOST_BYTES`.
         """
         told = len(self._words.words)
         values = (
@@ -68,15 +77,19 @@ class ReportBatch:
         try:
             record = compress(self._changed(attributes, values), self._words)
             self.request.default_words.extend(self._words.words[told:])
-            size = record.ByteSize() + sum(len(word) + 2 for word in self._words.words[told:])
-            if size > MOST_BYTES:
-                raise ValueError(f"a record may take {MOST_BYTES} bytes, not {size}")
+            size = _size(record, self._words.words[told:])
+            if _HEAD + size > MOST_BYTES:
+                raise ValueError(f"a record may take {MOST_BYTES - _HEAD} bytes, not {size}")
         except (TypeError, ValueError):
             del self.request.default_words[told:]
             raise
+        if self.size + size > MOST_BYTES:
+            del self.request.default_words[told:]
+            return False
         self.request.attributes.append(record)
         self.size += size
         self._last.update(values)
+        return True
 
     def _changed(
         self, attributes: Mapping[str, Value], values: Mapping[str, Any]
@@ -98,3 +111,7 @@ class ReportBatch:
         self.request.attributes.extend(records)
         self.request.default_words.extend(words.words)
         self.request.global_word_count = known
+
+
+def _size(record: pb.CompressedAttributes, words: Sequence[str]) -> int:
+    return record.ByteSize() + _FRAME + sum(len(word.encode()) + _FRAME for word in words)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from mixer.attributes import Value
 from mixer.client.metrics import ClientMetrics
-from mixer.client.report_batch import MOST_BYTES, ReportBatch
+from mixer.client.report_batch import ReportBatch
 from mixer.client.retry import Backoff, Failure
 from mixer.client.settings import ClientSettings
 from mixer.client.words import KnownWords
@@ -79,7 +79,7 @@ class Reports:
             ReportBufferFullError: There is no room.
             TypeError: A value has no type of an attribute.
             ValueError: A number is out of its bounds, a text is not Unicode, or the record takes
-                more than 1 MiB.
+                more than 1016 KiB.
         """
         if not self.has_room():
             self._metrics.report_entries_refused += 1
@@ -90,25 +90,31 @@ class Reports:
             )
         if self._open and not self._open.takes(attributes):
             self.seal()
-        batch = self._open
-        if batch is None:
-            batch = ReportBatch(self._settings.encoding, self._words.count, self._clock())
-        self._add(batch, attributes)
-        if len(batch) >= self._most_entries or batch.size >= MOST_BYTES:
+        batch = self._added(attributes) or self._added(attributes)
+        assert batch
+        if len(batch) >= self._most_entries:
             self.seal()
         return self._open is None or len(batch) == 1
 
-    def _add(self, batch: ReportBatch, attributes: Mapping[str, Value]) -> None:
-        before = batch.size
+    def _added(self, attributes: Mapping[str, Value]) -> ReportBatch | None:
+        """The batch that took a record; None where there was no room: the next one has."""
+        batch = self._open
+        if batch is None:
+            batch = ReportBatch(self._settings.encoding, self._words.count, self._clock())
+        before = batch.size if len(batch) else 0
         try:
-            batch.add(attributes)
+            added = batch.add(attributes)
         except (TypeError, ValueError):
             self.seal()
             raise
+        if not added:
+            self.seal()
+            return None
         self._open = batch
         self._metrics.report_entries += 1
         self._metrics.report_pending += 1
         self._metrics.report_pending_bytes += batch.size - before
+        return batch
 
     def seal(self) -> None:
         """Add nothing more to the records that wait for others."""
@@ -173,14 +179,13 @@ class Reports:
         """Deliver nothing more.
 
         Returns:
-            How many records are given up.
+            How many records were given up in all.
         """
         self.seal()
-        lost = self.pending
         for batch in (*self._in_flight, *self._ready):
             self._give_up(batch, "the client was closed")
         self._ready.clear()
-        return lost
+        return self._metrics.report_entries_dropped
 
     def _give_up(self, batch: ReportBatch, why: str) -> None:
         self._metrics.report_entries_dropped += len(batch)

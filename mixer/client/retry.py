@@ -15,6 +15,9 @@ from mixer.client.settings import RetrySettings
 
 _RETRYABLE = frozenset({UNAVAILABLE, RESOURCE_EXHAUSTED, ABORTED, DEADLINE_EXCEEDED, CANCELLED})
 
+_TOO_LARGE = "eceived message larger than max"
+"""What gRPC itself, in C or in Go, says of a message that it does not take: it never will."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -31,7 +34,7 @@ class Failure:
     @property
     def retryable(self) -> bool:
         """Whether another try can mend it."""
-        return self.code in _RETRYABLE
+        return self.code in _RETRYABLE and _TOO_LARGE not in self.message
 
 
 class Backoff:

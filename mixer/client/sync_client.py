@@ -105,7 +105,7 @@ class MixerClient:
             ReportBufferFullError: There was no room: the record was not accepted.
             TypeError: A value has no type of an attribute.
             ValueError: A number is out of its bounds, a text is not Unicode, or the record takes
-                more than 1 MiB.
+                more than 1016 KiB.
             RuntimeError: The client is closed.
         """
         self._reports.add(attributes, timeout)
@@ -134,7 +134,7 @@ class MixerClient:
             timeout: Seconds for that; unless given, those of a check.
 
         Returns:
-            How many records were given up.
+            How many records were given up since the client began.
         """
         lost = self._reports.close(self._timeout if timeout is None else timeout)
         with self._lock:

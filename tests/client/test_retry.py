@@ -43,3 +43,16 @@ def test_which_failures_are_tried_again(code: int) -> None:
     replies = [Failure(code, "once"), answer()]
     client = Offline(lambda *_: replies.pop(0), retry=RetrySettings(retries=1))
     assert client.check({}).ok == (code in {1, 4, 8, 10, 14})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "grpc: received message larger than max (2097168 vs. 1048576)",
+        "SERVER: Received message larger than max (6291479 vs. 4194304)",
+    ],
+)
+def test_what_is_too_large_stays_so(told: str) -> None:
+    """A refusal of gRPC itself, for the message's size, has the code of an exhausted server."""
+    assert not Failure(8, told).retryable
+    assert Failure(8, "overloaded").retryable
