@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from mixer.client.quota_window import RecentAmounts
+from mixer.client.results import MOST_AMOUNT
 from mixer.client.settings import QuotaCacheSettings
 
 _NS = 1_000_000_000
@@ -83,7 +84,7 @@ class QuotaPool:
         """What to do for a request that wants an amount; it counts, but nothing is taken yet."""
         self.used = now
         self._recent.slide(now)
-        desired = max(self._recent.total, self._least)
+        desired = min(max(self._recent.total, self._least), MOST_AMOUNT)
         self._recent.add(amount)
         available = self.available(now)
         rests = self._fetching or now - self._last < self._close_wait

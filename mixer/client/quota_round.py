@@ -122,7 +122,7 @@ class QuotaRound:
             if ask.plan.fetch:
                 said = response.quotas.get(name)
                 result = self._settled(name, ask, said, asked, now)
-                if fail_open and result.code == UNAVAILABLE:
+                if fail_open and said is None:
                     result = QuotaResult(ask.quota.amount)
                 if ask.plan.source is Source.SERVER:
                     results[name] = result

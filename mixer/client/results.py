@@ -20,6 +20,10 @@ INTERNAL = 13
 UNAVAILABLE = 14
 
 
+MOST_AMOUNT = (1 << 63) - 1
+"""That can be asked of a quota."""
+
+
 class HeaderAction(IntEnum):
     """What is done to a header."""
 
@@ -79,7 +83,7 @@ class Quota:
     best_effort: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.amount < 1 << 63:
+        if not 1 <= self.amount <= MOST_AMOUNT:
             raise ValueError(f"the amount of a quota must be 1 to 2**63 - 1, not {self.amount!r}")
 
 
@@ -141,7 +145,11 @@ def nanoseconds(duration: Duration) -> int:
 
 
 def precondition_result(response: pb.CheckResponse) -> CheckResult:
-    """What the server says of the check itself."""
+    """What the server says of the check itself.
+
+    Raises:
+        ValueError: It allows the request with a change that is of no known kind.
+    """
     if not response.HasField("precondition"):
         return CheckResult(INVALID_ARGUMENT, "the answer to the check has no precondition")
     said = response.precondition
@@ -150,10 +158,19 @@ def precondition_result(response: pb.CheckResponse) -> CheckResult:
         message=said.status.message,
         valid_duration=nanoseconds(said.valid_duration),
         valid_use_count=said.valid_use_count,
-        route_directive=_directive(said.route_directive)
-        if said.HasField("route_directive")
-        else NO_DIRECTIVE,
+        route_directive=_directive_of(said),
     )
+
+
+def _directive_of(said: pb.CheckResponse.PreconditionResult) -> RouteDirective:
+    if not said.HasField("route_directive"):
+        return NO_DIRECTIVE
+    try:
+        return _directive(said.route_directive)
+    except ValueError:
+        if said.status.code == OK:
+            raise
+        return NO_DIRECTIVE  # a refusal is one, whatever else makes no sense
 
 
 def _directive(said: pb.RouteDirective) -> RouteDirective:

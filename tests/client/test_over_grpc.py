@@ -232,6 +232,30 @@ def test_an_answer_that_makes_no_sense_is_a_failure(
     assert "makes no sense" in (result.failure or "")
 
 
+def test_a_denial_is_one_whatever_else_the_answer_has(
+    open_client: Open, server: ScriptedServer
+) -> None:
+    """With fail-open too: a route directive that makes no sense does not turn it into a failure."""
+    response = answer(code=7, message="no")
+    response.precondition.route_directive.request_header_operations.add(name="x", operation=9)
+    server.check = lambda _: response
+    with open_client(server.address, network_fail_policy="FAIL_OPEN") as client:
+        result = client.check(ASKED)
+        assert not client.metrics().fail_open
+    assert (result.code, result.message, result.failure) == (7, "no", None)
+
+
+@pytest.mark.parametrize("code", [5, 7, 13, 14])
+def test_a_quota_that_the_server_refuses_is_refused(
+    open_client: Open, server: ScriptedServer, code: int
+) -> None:
+    """With fail-open too, and also as unavailable: the server did answer."""
+    server.check = lambda _: answer(quotas={"calls": granted(0, code=code)})
+    with open_client(server.address, network_fail_policy="FAIL_OPEN") as client:
+        result = client.check(ASKED, quotas={"calls": 3})
+    assert (result.code, result.quotas["calls"].granted) == (code, 0)
+
+
 @pytest.mark.parametrize(
     ("refusal", "known"),
     [

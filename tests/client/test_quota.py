@@ -16,6 +16,9 @@ from tests.client.offline import Offline
 ONE = {"calls": 1}
 
 
+MOST = (1 << 63) - 1
+
+
 class Granter:
     """Grants of a quota as much as there is, and keeps what it granted."""
 
@@ -40,6 +43,17 @@ class Granter:
             self.granted.append((amount, attributes))
             quotas[name] = granted(amount, self.seconds if amount else 0.0, exact(*self.by))
         return answer(quotas=quotas)
+
+
+def test_the_largest_amounts_are_asked_for() -> None:
+    """What was asked for lately comes to more than a request can tell."""
+    granter = Granter(there=MOST)
+    client = Offline(granter, quota_cache=QuotaCacheSettings(close_wait=0.0))
+    client.check({}, ONE)
+    for _ in range(4):
+        assert client.check({}, {"calls": MOST}).code == 8
+    assert client.check({}, ONE).ok
+    assert max(amount for amount, _ in granter.asked) == MOST
 
 
 def test_the_amount_follows_what_is_asked_for() -> None:
