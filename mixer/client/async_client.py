@@ -14,6 +14,7 @@ from mixer.client.channel import CHECK, CLOSED, OPTIONS, REPORT, failure_of
 from mixer.client.checks import Checks, wanted
 from mixer.client.effects import Effect, Exchange, Reply, Send, Start
 from mixer.client.metrics import ClientMetrics
+from mixer.client.ownership import FORKED, belongs_here
 from mixer.client.reports import Reports
 from mixer.client.results import CANCELLED, CheckResult, Quota
 from mixer.client.retry import Failure
@@ -49,7 +50,8 @@ class AsyncMixerClient:
         reports = Reports(settings, self._metrics, self._checks.words)
         self._reports = AsyncReportSender(reports, report, settings.report.timeout)
         self._meanwhile: set[asyncio.Task[CheckResult]] = set()
-        self._closed = False
+        self._unusable = ""
+        belongs_here(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,10 +83,10 @@ class AsyncMixerClient:
         Raises:
             TypeError: A value has no type of an attribute.
             ValueError: A number is out of its bounds, or a text is not Unicode.
-            RuntimeError: The client is closed.
+            RuntimeError: The client is closed, or of another process.
         """
-        if self._closed:
-            raise RuntimeError(CLOSED)
+        if self._unusable:
+            raise RuntimeError(self._unusable)
         asked = wanted(quotas) if quotas else {}
         kept = self._checks.kept(attributes)
         if kept is not None and (not asked or kept.code):
@@ -106,7 +108,7 @@ class AsyncMixerClient:
             TypeError: A value has no type of an attribute.
             ValueError: A number is out of its bounds, a text is not Unicode, or the record takes
                 more than 1016 KiB.
-            RuntimeError: The client is closed.
+            RuntimeError: The client is closed, or of another process.
         """
         await self._reports.add(attributes, timeout)
 
@@ -135,13 +137,20 @@ class AsyncMixerClient:
         Returns:
             How many records were given up since the client began.
         """
+        if self._unusable == FORKED:
+            return 0
         lost = await self._reports.close(self._timeout if timeout is None else timeout)
-        self._closed = True
+        self._unusable = CLOSED
         for task in tuple(self._meanwhile):
             task.cancel()
         await asyncio.gather(*self._meanwhile, return_exceptions=True)
         await self._channel.close(None)
         return lost
+
+    def disown(self) -> None:
+        """See `Owned`."""
+        self._unusable = FORKED
+        self._reports.disown()
 
     async def _drive(self, exchange: Exchange) -> CheckResult:
         try:
@@ -164,8 +173,8 @@ class AsyncMixerClient:
         return None
 
     async def _sent(self, effect: Send) -> Reply:
-        if self._closed:
-            raise RuntimeError(CLOSED)
+        if self._unusable:
+            raise RuntimeError(self._unusable)
         try:
             response: pb.CheckResponse = await self._check(effect.request, timeout=effect.timeout)
             return response

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from weakref import finalize
 
 import grpc.aio
 
 from mixer.attributes import Value
 from mixer.client.channel import CLOSED, failure_of
+from mixer.client.ownership import FORKED
 from mixer.client.report_batch import ReportBatch
-from mixer.client.reports import Reports
+from mixer.client.reports import NOT_CLOSED, Reports
 
 ReportCall = Callable[..., Awaitable[Any]]
 """Takes the request and, by name, the timeout in seconds."""
@@ -36,14 +38,15 @@ class AsyncReportSender:
         self._changed = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
         self._calls: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._unusable = ""
+        self._end = finalize(self, reports.give_up, NOT_CLOSED)
 
     async def add(self, attributes: Mapping[str, Value], seconds: float) -> None:
         """See `AsyncMixerClient.report`."""
         if not self._reports.has_room():
-            await self._until(lambda: self._closed or self._reports.has_room(), seconds)
-        if self._closed:
-            raise RuntimeError(CLOSED)
+            await self._until(lambda: bool(self._unusable) or self._reports.has_room(), seconds)
+        if self._unusable:
+            raise RuntimeError(self._unusable)
         if self._reports.add(attributes):
             self._notify()
         if self._runner is None:
@@ -58,15 +61,22 @@ class AsyncReportSender:
 
     async def close(self, seconds: float) -> int:
         """See `AsyncMixerClient.close`."""
-        self._closed = True
+        self._unusable = CLOSED
         await self.flush(seconds)
-        lost = self._reports.give_up()
+        self._end.detach()
+        lost = self._reports.give_up(CLOSED)
         self._notify()
         tasks = [*self._calls, *([self._runner] if self._runner else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         return lost
+
+    def disown(self) -> None:
+        """See `Owned`: what waits is delivered by the process that accepted it."""
+        self._unusable = FORKED
+        self._end.detach()
+        self._reports.forget()
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from functools import partial
 from threading import Condition, Thread
 from typing import Any
+from weakref import finalize
 
 from mixer.attributes import Value
 from mixer.client.channel import CLOSED, reply_of
+from mixer.client.ownership import FORKED
 from mixer.client.report_batch import ReportBatch
-from mixer.client.reports import Reports
+from mixer.client.reports import NOT_CLOSED, Reports
 from mixer.client.retry import Failure
 
 
@@ -27,15 +29,16 @@ class ReportSender:
         self._timeout = timeout
         self._changed = Condition()
         self._thread: Thread | None = None
-        self._closed = False
+        self._unusable = ""
         self._stopped = False
+        self._end = finalize(self, _abandon, reports, self._changed)
 
     def add(self, attributes: Mapping[str, Value], timeout: float) -> None:
         """See `MixerClient.report`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._reports.has_room(), timeout)
-            if self._closed:
-                raise RuntimeError(CLOSED)
+            self._changed.wait_for(lambda: self._unusable or self._reports.has_room(), timeout)
+            if self._unusable:
+                raise RuntimeError(self._unusable)
             if self._reports.add(attributes):
                 self._changed.notify_all()
             if self._thread is None:
@@ -53,15 +56,23 @@ class ReportSender:
     def close(self, timeout: float) -> int:
         """See `MixerClient.close`."""
         with self._changed:
-            self._closed = True
+            self._unusable = CLOSED
         self.flush(timeout)
         with self._changed:
             self._stopped = True
-            lost = self._reports.give_up()
+            self._end.detach()
+            lost = self._reports.give_up(CLOSED)
             self._changed.notify_all()
         if self._thread:
             self._thread.join()
         return lost
+
+    def disown(self) -> None:
+        """See `Owned`: what waits is delivered by the process that accepted it."""
+        self._changed = Condition()
+        self._unusable = FORKED
+        self._end.detach()
+        self._reports.forget()
 
     def _run(self) -> None:
         while batch := self._next():
@@ -84,3 +95,8 @@ class ReportSender:
             else:
                 self._reports.delivered(batch)
             self._changed.notify_all()
+
+
+def _abandon(reports: Reports, changed: Condition) -> None:
+    with changed:
+        reports.give_up(NOT_CLOSED)

@@ -18,6 +18,9 @@ _LOG_PERIOD = 10 * _NS
 _log = logging.getLogger(__name__)
 
 
+NOT_CLOSED = "the client was not closed"
+
+
 class ReportBufferFullError(Exception):
     """There is no room for a record: it was not accepted."""
 
@@ -175,26 +178,45 @@ class Reports:
         self._in_flight.discard(batch)
         self._ready.appendleft(batch)
 
-    def give_up(self) -> int:
+    def give_up(self, why: str) -> int:
         """Deliver nothing more.
+
+        Args:
+            why: For the log.
 
         Returns:
             How many records were given up in all.
         """
-        self.seal()
-        for batch in (*self._in_flight, *self._ready):
-            self._give_up(batch, "the client was closed")
-        self._ready.clear()
+        if lost := self.forget():
+            self._dropped(lost, why)
         return self._metrics.report_entries_dropped
 
+    def forget(self) -> int:
+        """Let go of everything, uncounted.
+
+        Returns:
+            How many records that were.
+        """
+        self.seal()
+        records = self.pending
+        for batch in (*self._in_flight, *self._ready):
+            self._gone(batch)
+        self._ready.clear()
+        return records
+
     def _give_up(self, batch: ReportBatch, why: str) -> None:
-        self._metrics.report_entries_dropped += len(batch)
         self._gone(batch)
         now = self._clock()
-        if now - self._logged >= _LOG_PERIOD:
+        tell = now - self._logged >= _LOG_PERIOD
+        if tell:
             self._logged = now
+        self._dropped(len(batch), why, tell=tell)
+
+    def _dropped(self, records: int, why: str, tell: bool = True) -> None:
+        self._metrics.report_entries_dropped += records
+        if tell:
             dropped = self._metrics.report_entries_dropped
-            _log.error("reports given up: %d records, %d in all: %s", len(batch), dropped, why)
+            _log.error("reports given up: %d records, %d in all: %s", records, dropped, why)
 
     def _gone(self, batch: ReportBatch) -> None:
         self._in_flight.discard(batch)

@@ -13,6 +13,7 @@ from mixer.client.channel import CHECK, CLOSED, OPTIONS, REPORT, failure_of, rep
 from mixer.client.checks import Checks, wanted
 from mixer.client.effects import Effect, Exchange, Reply, Send, Start
 from mixer.client.metrics import ClientMetrics
+from mixer.client.ownership import FORKED, belongs_here
 from mixer.client.report_sender import ReportSender
 from mixer.client.reports import Reports
 from mixer.client.results import CheckResult, Quota
@@ -48,7 +49,8 @@ class MixerClient:
         )
         reports = Reports(settings, self._metrics, self._checks.words)
         self._reports = ReportSender(reports, report, settings.report.timeout)
-        self._closed = False
+        self._unusable = ""
+        belongs_here(self)
 
     def __enter__(self) -> Self:
         return self
@@ -80,12 +82,12 @@ class MixerClient:
         Raises:
             TypeError: A value has no type of an attribute.
             ValueError: A number is out of its bounds, or a text is not Unicode.
-            RuntimeError: The client is closed.
+            RuntimeError: The client is closed, or of another process.
         """
         asked = wanted(quotas) if quotas else {}
         with self._lock:
-            if self._closed:
-                raise RuntimeError(CLOSED)
+            if self._unusable:
+                raise RuntimeError(self._unusable)
             kept = self._checks.kept(attributes)
         if kept is not None and (not asked or kept.code):
             return kept
@@ -106,7 +108,7 @@ class MixerClient:
             TypeError: A value has no type of an attribute.
             ValueError: A number is out of its bounds, a text is not Unicode, or the record takes
                 more than 1016 KiB.
-            RuntimeError: The client is closed.
+            RuntimeError: The client is closed, or of another process.
         """
         self._reports.add(attributes, timeout)
 
@@ -136,11 +138,19 @@ class MixerClient:
         Returns:
             How many records were given up since the client began.
         """
+        if self._unusable == FORKED:
+            return 0
         lost = self._reports.close(self._timeout if timeout is None else timeout)
         with self._lock:
-            self._closed = True
+            self._unusable = CLOSED
         self._channel.close()
         return lost
+
+    def disown(self) -> None:
+        """See `Owned`; a lock may have been held by a thread that is not in this process."""
+        self._lock = Lock()
+        self._unusable = FORKED
+        self._reports.disown()
 
     def _drive(self, exchange: Exchange) -> CheckResult:
         try:

@@ -106,7 +106,7 @@ def test_what_comes_back_after_the_end_does_not_count() -> None:
     buffer.reports.add({"n": 1})
     batch = buffer.reports.next()
     assert batch
-    assert buffer.reports.give_up() == 1
+    assert buffer.reports.give_up("closed") == 1
     buffer.reports.delivered(batch)
     buffer.reports.failed(batch, DOWN)
     assert buffer.metrics.report_entries_dropped == 1
