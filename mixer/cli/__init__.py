@@ -6,6 +6,7 @@ from mixer.cli.convert import convert
 from mixer.cli.demo import demo
 from mixer.cli.inspect import inspect
 from mixer.cli.mixer_v1.commands import check, quota, report
+from mixer.cli.mixer_v1.flags import MixcCommand
 from mixer.cli.run import run
 from mixer.cli.run_tcp import run_tcp
 from mixer.cli.serve import serve
@@ -22,4 +23,5 @@ app = typer.Typer(
 )
 app.callback()(show_version)
 for command in (serve, validate, run, run_tcp, inspect, check, quota, report, convert, demo):
-    app.command(command.__name__.replace("_", "-"))(command)
+    as_mixc = MixcCommand if command in {check, quota, report} else None
+    app.command(command.__name__.replace("_", "-"), cls=as_mixc)(command)

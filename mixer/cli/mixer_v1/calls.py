@@ -16,8 +16,11 @@ from google.protobuf.message import Message
 from mixer.wire import mixer_v1_pb2 as pb
 
 _CHECK, _REPORT = "/istio.mixer.v1.Mixer/Check", "/istio.mixer.v1.Mixer/Report"
-# Without its own pool, a channel would wait out the back-off of an earlier one to the same server.
-_CHANNEL_OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
+_CHANNEL_OPTIONS = (
+    # Without its own pool, a channel would wait out the back-off of an earlier one to the server.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),  # whatever http_proxy is for: `mixc` asks localhost itself
+)
 
 
 @dataclass(frozen=True, slots=True)

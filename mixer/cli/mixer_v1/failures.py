@@ -1,6 +1,7 @@
 """What to do about calls that were not answered."""
 
 from mixer.cli.mixer_v1.calls import Failure
+from mixer.cli.mixer_v1.syntax import printable
 
 _NOT_REACHED = ("failed to connect", "resolution failed", "errors resolving")
 _DICTIONARY = "inconsistent global dictionary"
@@ -15,7 +16,7 @@ def advice(failure: Failure, mixer: str, timeout: float) -> str:
         mixer: Where it went.
         timeout: Seconds that it could take.
     """
-    said = failure.details[:_LONGEST]
+    said = printable(failure.details[:_LONGEST])
     if failure.code == "UNAVAILABLE" and any(text in said for text in _NOT_REACHED):
         return (
             f"no Mixer answers at {mixer}: start one, such as `mixer serve -c mixer.yaml`, or say "

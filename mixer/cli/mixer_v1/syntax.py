@@ -60,6 +60,11 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "...")
 
 
+def printable(text: str) -> str:
+    """A text of a server: nothing in it moves the cursor."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def parse_bool(text: str) -> bool:
     """Read a truth value. Raises ValueError."""
     try:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from mixer.cli.mixer_v1.answer import CheckAnswer, Operation, Status
 from mixer.cli.mixer_v1.summary import Summary
+from mixer.cli.mixer_v1.syntax import printable
 from mixer.cli.mixer_v1.times import format_duration
 
 _Row = Sequence[str]
@@ -116,6 +117,5 @@ def _table(columns: _Row, rows: Iterable[_Row]) -> Table:
 
 
 def _plain(text: str, style: str = "") -> Text:
-    """Text of a server: nothing in it is markup, and nothing moves the cursor."""
-    safe = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return Text(safe, style=style, overflow="fold")
+    """Text of a server: nothing in it is markup."""
+    return Text(printable(text), style=style, overflow="fold")

@@ -407,3 +407,36 @@ def test_ctrl_c_ends_many_calls_early(mixer: ScriptedMixer) -> None:
     assert (process.returncode, errors) == (130, b"")
     assert b"Calls " in printed
     assert b"Failed" not in printed
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-s=source.name=a=b", "-r=2", "-q=calls=3", "--print_response"],
+        ["--print_response", "-s", "source.name=a=b", "-r2", "-qcalls=3"],
+        ["--string_attributes=source.name=a=b", "--repeat=2", "--quotas", "calls=3"],
+    ],
+)
+def test_flags_are_written_as_for_mixc(mixer: ScriptedMixer, arguments: list[str]) -> None:
+    """A short one with an equals sign, and one of true or false without a value."""
+    result = CliRunner().invoke(app, ["check", f"-m={mixer.address}", *arguments])
+    assert _lines(result)[0] == "Status  OK"
+    first, second = mixer.checks
+    assert first.attributes == second.attributes
+    assert decompress(first.attributes) == {"source.name": "a=b"}
+    assert first.quotas["calls"].amount == 3
+
+
+def test_no_proxy_stands_between(mixer: ScriptedMixer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever `http_proxy` is for, the Mixer is where `-m` says."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert _run("check", mixer, "-s", "source.name=a").exit_code == 0
+
+
+def test_what_a_server_says_of_a_failure_moves_no_cursor(mixer: ScriptedMixer) -> None:
+    """Escapes in its message are shown as such."""
+    mixer.answer = lambda _, context: context.abort(grpc.StatusCode.ABORTED, "a\x1b[2Jb\nc")
+    result = _run("check", mixer, "-s", "source.name=a")
+    assert result.exit_code == 3
+    assert "ABORTED: a\\x1b[2Jb\\nc" in result.stderr
+    assert "\x1b" not in result.stderr
