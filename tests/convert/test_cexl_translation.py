@@ -175,6 +175,8 @@ def test_a_match_of_everything_is_none() -> None:
         ({"context.reporter.kind": "inbound", "destination.namespace": "shop"}, True),
         ({"context.reporter.kind": "outbound", "destination.namespace": "shop"}, False),
         ({"context.reporter.kind": "outbound", "source.namespace": "shop"}, True),
+        ({"context.reporter.kind": "", "destination.namespace": "shop"}, False),
+        ({"context.reporter.kind": "none", "source.namespace": "shop"}, False),
     ],
 )
 def test_a_rule_of_a_namespace_is_for_its_traffic(request_: dict[str, Any], holds: bool) -> None:

@@ -20,8 +20,8 @@ _AS_IT_IS = frozenset(
     }
 )  # fmt: skip
 _SCOPE = (
-    'conditional((context.reporter.kind | "inbound") == "outbound", source.namespace | "",'
-    ' destination.namespace | "")'
+    'conditional((context.reporter.kind | "inbound") == "inbound", destination.namespace | "",'
+    ' conditional(context.reporter.kind == "outbound", source.namespace | "", ""))'
 )
 _VALUES = frozenset(ValueType) - {ValueType.STRING_MAP}
 
