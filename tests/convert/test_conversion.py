@@ -473,3 +473,18 @@ def test_a_rule_is_one_that_the_configuration_takes(samples: Conversion) -> None
     for template in rule.spec.request_header_operations:
         for value in template.values:
             checked_program(value, Result.TEXT)
+
+
+def test_adapters_of_reports_have_no_say_in_how_long_a_check_holds(samples: Conversion) -> None:
+    """Without a validity of theirs no answer of all adapters could be kept."""
+    telemetry = [
+        one.document()["metadata"]
+        for one in samples.outputs
+        if one.spec.get("url") == "builtin://telemetry"
+    ]
+    assert telemetry
+    for metadata in telemetry:
+        assert metadata["annotations"] == {
+            "mixer.dev/valid-duration": "1m",
+            "mixer.dev/valid-use-count": "10000",
+        }
