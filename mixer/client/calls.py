@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from itertools import count
+from typing import NamedTuple
 
 from mixer.client.effects import Effect, Pause, Reply, Send
 from mixer.client.metrics import ClientMetrics
@@ -14,6 +15,18 @@ from mixer.wire import mixer_v1_pb2 as pb
 _NS = 1_000_000_000
 
 Params = Mapping[str, pb.CheckRequest.QuotaParams]
+
+
+class Sent(NamedTuple):
+    """When a call was sent, in nanoseconds of the monotonic clock.
+
+    Attributes:
+        first: Its first try: quota that an earlier one was granted holds from then.
+        last: The one that brought its answer.
+    """
+
+    first: int
+    last: int
 
 
 class Calls:
@@ -42,7 +55,7 @@ class Calls:
 
     def call(
         self, attributes: Attributes, params: Params, timeout: float, retries: int
-    ) -> Generator[Effect, Reply, tuple[pb.CheckResponse | Failure, int]]:
+    ) -> Generator[Effect, Reply, tuple[pb.CheckResponse | Failure, Sent]]:
         """Call the server, again if need be.
 
         Args:
@@ -52,14 +65,15 @@ class Calls:
             retries: How many there may be after the first.
 
         Returns:
-            What came of it, and when the try that brought it was sent.
+            What came of it, and when it was sent.
 
         Raises:
             TypeError: A value has no type of an attribute.
             ValueError: A number is out of its bounds, or a text is not Unicode.
         """
         request = self._request(attributes, params)
-        deadline = self._clock() + int(timeout * _NS)
+        first = self._clock()
+        deadline = first + int(timeout * _NS)
         failed = 0
         while True:
             sent = self._clock()
@@ -67,7 +81,7 @@ class Calls:
             reply = yield Send(request, max(0.0, (deadline - sent) / _NS))
             assert reply is not None
             if not isinstance(reply, Failure):
-                return reply, sent
+                return reply, Sent(first, sent)
             self._metrics.remote_failures += 1
             if self._words.too_many(reply, request.global_word_count):
                 self._encode(attributes, request)
@@ -76,7 +90,7 @@ class Calls:
             delay = self._backoff.delay(failed)
             late = self._clock() + delay * _NS >= deadline
             if failed > retries or late or not reply.retryable:
-                return reply, sent
+                return reply, Sent(first, sent)
             self._metrics.retries += 1
             yield Pause(delay)
 

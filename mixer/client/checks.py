@@ -168,11 +168,12 @@ class Checks:
             result = _precondition(reply)
             if isinstance(result, Failure):
                 return result
-            self.answers.keep(attributes, reply, result, sent)
+            self.answers.keep(attributes, reply, result, sent.last)
             if result.code != OK:
                 return result
             settled = True
-            return _with_quotas(result, quotas.settle(reply, sent, self._clock(), self._fail_open))
+            now = self._clock()
+            return _with_quotas(result, quotas.settle(reply, sent.first, now, self._fail_open))
         finally:
             if not settled:
                 quotas.fail()

@@ -1,5 +1,6 @@
 """Quota in advance: how much is asked for, and that no more is used than was granted."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from mixer.client import Quota, QuotaCacheSettings
+from mixer.client import Quota, QuotaCacheSettings, RetrySettings
 from mixer.client.retry import Failure
 from mixer.wire import mixer_v1_pb2 as pb
 from tests.client.answers import answer, exact, granted
@@ -43,6 +44,29 @@ class Granter:
             self.granted.append((amount, attributes))
             quotas[name] = granted(amount, self.seconds if amount else 0.0, exact(*self.by))
         return answer(quotas=quotas)
+
+
+def test_a_grant_holds_from_the_first_try() -> None:
+    """Its answer may be lost, and Mixer says of the same deduplication id the same once more."""
+    granter = Granter(seconds=1.0)
+    client = Offline(granter, retry=RetrySettings(retries=1, base=0.8, most=0.8))
+    client.check({}, ONE)
+    client.clock.advance(2.0)
+    exchange = client.checks.ask_quotas(
+        client.checks.kept({}), {}, {"calls": Quota(1)}, timeout=5.0
+    )
+    client.server = _once(Failure(14, "lost"), granter)
+    assert client.drive(exchange).quotas["calls"].granted == 1
+    assert granter.asked[-1] == (10, True)
+    client.clock.advance(0.1)
+    assert client.check({}, ONE).quotas["calls"].from_cache
+    client.clock.advance(0.1)
+    assert not client.check({}, ONE).quotas["calls"].from_cache
+
+
+def _once(first: Failure, then: Granter) -> Callable[..., Any]:
+    replies = [first]
+    return lambda *asked: replies.pop() if replies else then(*asked)
 
 
 def test_the_largest_amounts_are_asked_for() -> None:
