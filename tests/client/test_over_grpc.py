@@ -466,8 +466,9 @@ def test_closing_ends_a_prefetch(open_client: Open) -> None:
 
     with ScriptedServer(check) as server:
         with open_client(server.address, timeout=20) as client:
-            while len(server.checks) < 3:
+            while not client.metrics().quota_prefetches:
                 assert client.check(ASKED, quotas={"calls": 1}).ok
+            server.wait_for(lambda: len(server.checks) == 3)
         gone.set()
 
 
