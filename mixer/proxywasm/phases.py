@@ -9,6 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mixer.proxywasm.abi import BufferType
 from mixer.proxywasm.lifecycle import End
 from mixer.proxywasm.response_attributes import OF_RESPONSE, grpc_status
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 
 def _received(context: StreamAccess) -> Value:
+    if context.reads is not None:
+        context.reads.saw_buffer(BufferType.HTTP_REQUEST_BODY)
     message = context.stream.request
     return message.received or len(message.body)
 

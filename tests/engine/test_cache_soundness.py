@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mixer.attributes import Duration, Timestamp
+from mixer.attributes import AttributeBag, Duration, HeaderMap, Timestamp
 from mixer.engine import Decision, Engine, Request
 from mixer.engine.cache.reads import AttributeRead, PresenceRead
 from mixer.engine.cache.traced_bag import TracedBag
@@ -30,6 +30,7 @@ PROPERTIES = st.sampled_from(
         "request\0useragent", "request\0headers\0a", "request\0headers\0b",
         "source\0address", "context_extensions\0a", "destination\0labels\0b", "plugin_name",
         "request\0headers", "context_extensions", "nothing\0at\0all",
+        "request\0size", "request\0total_size", "request\0headers_bytes", "number",
     ]
 )  # fmt: skip
 EXPRESSIONS = st.sampled_from(
@@ -37,6 +38,8 @@ EXPRESSIONS = st.sampled_from(
         "request.path == '/x?y=1'", "'a' in request.headers", "request.headers['a'] == '1'",
         "request.headers_bytes > 20", "request.url_path.startsWith('/x')",
         "has(context_extensions.a)", "source.address.contains('1')", "size(request.headers) > 2",
+        "number == 0.0", "1.0 / number > 0.0", "request.useragent == '2'", "request.size > 2",
+        "has(maybe.a) || maybe == '1'", "!has(maybe.a)", "maybe.a == null",
         "destination.labels == {'b': '1'}", "context_extensions.exists(k, k == 'b')",
     ]
 )  # fmt: skip
@@ -86,7 +89,11 @@ ANSWER_STEPS = st.lists(
         st.builds(do.add_to_response, NAMES, VALUES),
         st.builds(
             lambda path, value: do.where_property(path, value, do.add_to_response("x", "1")),
-            PROPERTIES, VALUES,
+            PROPERTIES, VALUES | st.sampled_from([(0).to_bytes(8, "little"), None]),
+        ),
+        st.builds(
+            lambda expression: do.where_true(expression, do.add_to_response("y", "1")),
+            EXPRESSIONS,
         ),
     ),
     max_size=2,
@@ -109,6 +116,9 @@ def modules(draw: st.DrawFn) -> str:
 ATTRIBUTES = st.fixed_dictionaries(
     {},
     optional={
+        "number": st.sampled_from([0.0, -0.0, 1.0]),
+        "maybe": st.sampled_from(["1", {}, {"a": "1"}, {"a": None}]),
+        "told.useragent": VALUES,
         "source.address": st.sampled_from(["10.0.0.1:1", "10.0.0.2:1", "x" * 200]),
         "context_extensions": st.dictionaries(st.sampled_from(["a", "b"]), VALUES),
         "destination.labels": st.dictionaries(st.sampled_from(["a", "b"]), VALUES),
@@ -120,9 +130,30 @@ Asked = tuple[list[tuple[str, str]], bytes | None, dict[str, Any]]
 REQUESTS = st.lists(st.tuples(HEADERS, BODIES, ATTRIBUTES), min_size=1, max_size=12)
 
 
+class Resolvers(dict[str, Any]):
+    """Those of a front end that falls back on attributes where a header lacks."""
+
+    def __missing__(self, name: str) -> Any:
+        return lambda source: source[1].get(name)
+
+    def get(self, name: str, _default: Any = None) -> Any:
+        """As the bag asks for them."""
+        return self[name]
+
+
+def _useragent(source: tuple[HeaderMap, AttributeBag]) -> Any:
+    sent = source[0].first(b"user-agent")
+    return source[1].get("told.useragent") if sent is None else sent.decode()
+
+
+RESOLVERS = Resolvers({"request.useragent": _useragent})
+
+
 def _request(asked: Asked) -> Request:
     headers, body, attributes = asked
-    return request(*headers, body=body, attributes=attributes)
+    made = request(*headers, body=body, attributes=attributes)
+    made.attributes = AttributeBag(RESOLVERS, (made.headers, made.attributes))
+    return made
 
 
 def _decisions(engine: Engine, requests: list[Asked]) -> list[Decision]:

@@ -112,7 +112,7 @@ def size_of(
         texts += (change.name, *change.values)
     for _, arguments in effects:
         texts += (a for a in arguments if isinstance(a, str))
-    reads = sum(_READ_BYTES + _length(key) for _, key in keys)
+    reads = sum(_READ_BYTES + read.size + _length(key) for read, key in keys)
     return _ENTRY_BYTES + reads + sum(map(len, texts))
 
 

@@ -11,6 +11,7 @@ from mixer.engine.cache.reads import (
     HeaderRead,
     HeadersRead,
     Read,
+    UnderneathRead,
 )
 from mixer.engine.cache.traced_bag import TracedBag
 from mixer.proxywasm import BufferType, LogLevel, MapType
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_READS = 256
 """Of a decision that is kept."""
+
+MAX_READ_BYTES = 65_536
+"""Of the names in them."""
 
 MAX_EFFECTS = 128
 """Of a decision that is kept: each use of it repeats them."""
@@ -39,14 +43,17 @@ class Trace:
     Attributes:
         reads: What it follows from, in the order of the first reads.
         effects: What it did beside, in order.
-        volatile: Whether it follows from more than the request.
+        volatile: Whether it follows from more than the request; then nothing more is noted.
         by: The adapter that acts; None where it is not known.
         asked_time: Those that asked for the time: what they say of the duration heeds it.
         is_valid: Whether the adapters gave it a validity.
         decided: Whether what is noted from now on only concerns the effects.
     """
 
-    __slots__ = ("asked_time", "by", "decided", "effects", "is_valid", "reads", "volatile")
+    __slots__ = (
+        "_read_bytes", "_with_changes", "asked_time", "by", "decided", "effects", "is_valid",
+        "reads", "volatile",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.reads: dict[Read, None] = {}
@@ -56,15 +63,34 @@ class Trace:
         self.asked_time: set[Adapter] = set()
         self.is_valid = False
         self.decided = False
+        self._read_bytes = 0
+        self._with_changes = False
 
     def bag(self, attributes: AttributeBag) -> AttributeBag:
         """The same attributes, whose reads are noted."""
-        return TracedBag(attributes, self._note)
+        return TracedBag(attributes, self._note_attribute)
+
+    def _note_attribute(self, read: Read) -> None:
+        self._note(read)
+        if self._with_changes:
+            self._note(UnderneathRead(read))
 
     def _note(self, read: Read) -> None:
-        self.reads[read] = None
-        if len(self.reads) > MAX_READS:
-            self.volatile = True
+        if self.volatile:
+            return
+        reads, known = self.reads, len(self.reads)
+        reads[read] = None
+        if len(reads) == known:
+            return
+        self._read_bytes += read.size
+        if len(reads) > MAX_READS or self._read_bytes > MAX_READ_BYTES:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """It cannot be kept: what was noted is of no use."""
+        self.volatile = True
+        self.reads.clear()
+        self.effects.clear()
 
     def told_headers(self) -> None:
         """A module was called for the headers."""
@@ -85,6 +111,7 @@ class Trace:
 
     def changed_header(self, map_type: MapType, name: bytes | None) -> None:
         """See `Reads`."""
+        self._with_changes |= map_type is MapType.HTTP_REQUEST_HEADERS
         self._map(map_type, _HEADERS if name is None else HeaderRead(canonical_name(name)))
 
     def _map(self, map_type: MapType, read: Read) -> None:
@@ -92,7 +119,7 @@ class Trace:
         if map_type is MapType.HTTP_REQUEST_HEADERS:
             self._note(read)
         elif map_type is not MapType.HTTP_RESPONSE_HEADERS:
-            self.volatile = True
+            self._give_up()
 
     def saw_property(self, path: bytes, value: bytes | None) -> None:
         """See `Reads`; the attributes have told."""
@@ -107,17 +134,17 @@ class Trace:
         if self.decided:
             return
         if self.by is None:
-            self.volatile = True
+            self._give_up()
         else:
             self.asked_time.add(self.by)
 
     def saw_random(self) -> None:
         """See `Reads`."""
-        self.volatile = True
+        self._give_up()
 
     def saw_volatile(self) -> None:
         """See `Reads`."""
-        self.volatile = True
+        self._give_up()
 
     def changed_metric(self, change: Callable[[int], None], value: int) -> None:
         """See `Reads`."""
@@ -128,6 +155,8 @@ class Trace:
         self._did(sink, level, message)
 
     def _did(self, effect: Callable[..., None], *arguments: Any) -> None:
+        if self.volatile:
+            return
         self.effects.append((effect, arguments))
         if len(self.effects) > MAX_EFFECTS:
-            self.volatile = True
+            self._give_up()

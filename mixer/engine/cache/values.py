@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import struct
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -30,13 +31,11 @@ def key_of_headers(values: tuple[bytes, ...]) -> Hashable:
 
 
 def key_of_value(value: Any) -> Hashable:
-    """What stands for an attribute's value, or for its absence.
+    """What stands for an attribute's value; null is one.
 
     Raises:
         UnkeyableError: It is nested too deeply.
     """
-    if value is None:
-        return None
     frozen = _frozen(value, _DEEPEST)
     size = len(value) if isinstance(value, str | bytes) else 0
     if size <= LARGEST and not isinstance(frozen[1], tuple):
@@ -46,7 +45,7 @@ def key_of_value(value: Any) -> Hashable:
 
 
 def _frozen(value: Any, depth: int) -> tuple[str, Any]:
-    """The value with its type: Python takes 1, 1.0 and True for the same."""
+    """The value with its type: Python takes 1, 1.0 and True for the same, and 0.0 and -0.0."""
     if depth == 0:
         raise UnkeyableError
     kind = type(value).__name__
@@ -54,7 +53,7 @@ def _frozen(value: Any, depth: int) -> tuple[str, Any]:
         return kind, tuple((k, _frozen(v, depth - 1)) for k, v in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return kind, tuple(_frozen(item, depth - 1) for item in value)
-    return kind, value
+    return kind, struct.pack("<d", value) if isinstance(value, float) else value
 
 
 class _Digest(bytes):
