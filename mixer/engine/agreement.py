@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from mixer.engine.adapter import Adapter
-from mixer.engine.said import NOTHING, Said, SaidError, what_was_said
+from mixer.engine.said import NONSENSE, NOTHING, Said, SaidError, what_was_said
 from mixer.engine.validity import Validity, shortest
 from mixer.proxywasm import StreamContext
 
@@ -11,12 +11,12 @@ Contexts = Mapping[Adapter, StreamContext]
 
 
 def said_by(adapter: Adapter, context: StreamContext) -> Said:
-    """What one adapter said; nothing, and a failure of it, where that makes no sense."""
+    """What one adapter said; `NONSENSE`, and a failure of it, where it is."""
     try:
         return what_was_said(context.said)
     except SaidError as error:
         adapter.note_failure(str(error))
-        return NOTHING
+        return NONSENSE
 
 
 def validity_of(contexts: Contexts) -> Validity | None:
@@ -25,7 +25,8 @@ def validity_of(contexts: Contexts) -> Validity | None:
     for adapter, context in contexts.items():
         if context.said is None and adapter.says is NOTHING:
             return None
-        validity = said_by(adapter, context).validity(adapter.says)
+        said = said_by(adapter, context)
+        validity = None if said is NONSENSE else said.validity(adapter.says)
         if validity is None:
             return None
         found.append(validity)
@@ -44,6 +45,11 @@ def said_themselves(contexts: Contexts, adapters: Collection[Adapter]) -> bool:
 
 
 def granted_by(contexts: Contexts) -> int | None:
-    """What is granted of a quota: the least that an adapter grants; None if none said."""
-    said = (said_by(a, c).granted for a, c in contexts.items() if c.said is not None)
-    return min((amount for amount in said if amount is not None), default=None)
+    """What is granted of a quota: the least that an adapter grants.
+
+    None if none said, or one said what makes no sense.
+    """
+    said = [said_by(a, c) for a, c in contexts.items() if c.said is not None]
+    if any(one is NONSENSE for one in said):
+        return None
+    return min((one.granted for one in said if one.granted is not None), default=None)

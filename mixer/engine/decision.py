@@ -107,7 +107,7 @@ class Decision:
         validity: How long and how often the caller may use it again for requests alike; None where
             an adapter that ran did not say.
         code: gRPC code that the adapter gave its denial; None where it gave none.
-        granted: Amount of a quota; None where none was asked for, or an adapter did not say.
+        granted: Amount of a quota; None where none was asked for, or no adapter said one.
     """
 
     verdict: Verdict

@@ -59,6 +59,9 @@ class Said:
 NOTHING = Said()
 """What most modules say."""
 
+NONSENSE = Said()
+"""What a module said of which a part makes no sense: it holds for nothing, and grants nothing."""
+
 
 def what_was_said(properties: Mapping[bytes, bytes] | None) -> Said:
     """Read the properties that a plugin set.

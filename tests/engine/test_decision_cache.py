@@ -149,6 +149,17 @@ def test_what_makes_no_sense_is_a_failure(
     assert engine.adapters[0].stats.failures >= 1
 
 
+def test_what_makes_no_sense_is_not_what_the_configuration_says(
+    make_engine: MakeEngine, plugins: Plugins
+) -> None:
+    """A module that wanted to say how long its answer holds is not overruled where it failed to."""
+    code = adapter(do.set_property("mixer.valid_duration", "0"))
+    engine = make_engine(plugins.plugin("one", code, ALWAYS))
+    timed(engine)
+    assert hits(engine, request(), request()) == 0
+    assert decide(engine, request()).validity is None
+
+
 def test_mutations_are_kept_with_the_verdict(make_engine: MakeEngine, plugins: Plugins) -> None:
     """A use changes the headers and the body as the decision did."""
     code = adapter(
@@ -197,6 +208,9 @@ VOLATILE: dict[str, tuple[Step, ...]] = {
     "ticks": (do.tick(1000),),
     "its memory": (do.where_property("plugin_vm_memory", None),),
     "its memory, in an expression": (do.where_true("plugin_vm_memory > 1"),),
+    "a message on a stream": (do.grpc_send(3),),
+    "the end of a stream": (do.grpc_close(3),),
+    "more metrics than there may be": (do.count("m" * 4097, 1),),
     "a signature": (do.where_true("true"), do.call_foreign("sign", "")),
 }
 

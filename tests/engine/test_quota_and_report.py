@@ -39,6 +39,15 @@ def test_only_those_that_serve_a_quota_are_asked(make_engine: MakeEngine, plugin
     assert engine.allocation_verdicts.allow == 3
 
 
+def test_a_grant_that_makes_no_sense(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Where one of several adapters says no amount that there is, what the others say is none."""
+    engine = make_engine(
+        plugins.plugin("one", adapter(_grants("-0x1")), {"quotas": "*"}),
+        plugins.plugin("two", adapter(_grants("7")), {"quotas": "*"}),
+    )
+    assert _allocate(engine, "rates").granted is None
+
+
 def test_an_unknown_quota_is_not_granted(make_engine: MakeEngine, plugins: Plugins) -> None:
     """Where no adapter serves a quota, the answer says so, with gRPC's NOT_FOUND."""
     engine = make_engine(plugins.plugin("rates", adapter(_grants("5")), {"quotas": "rates"}))

@@ -41,6 +41,8 @@ _IMPORTS = """
 (import "env" "proxy_increment_metric" (func $increment (param i32 i64) (result i32)))
 (import "env" "proxy_http_call" (func $http_call
   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_grpc_send" (func $grpc_send (param i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_grpc_close" (func $grpc_close (param i32) (result i32)))
 (import "env" "proxy_set_effective_context" (func $effective (param i32) (result i32)))
 (import "env" "proxy_done" (func $done (result i32)))
 (import "env" "proxy_set_tick_period_milliseconds" (func $tick (param i32) (result i32)))"""
@@ -323,6 +325,18 @@ def callout(cluster: str, path: str = "/", body: str = "", timeout_ms: int = 0) 
         f" (i32.const 0) (i32.const 0) (i32.const {timeout_ms}) (i32.const 28)))"
         f"(i32.store (i32.add (i32.const {_STREAMS}) (i32.load (i32.const 28))) (local.get 0))"
     )
+
+
+def grpc_send(stream: int) -> Step:
+    """Send an empty message on a stream of gRPC."""
+    return lambda _: (
+        f"(drop (call $grpc_send (i32.const {stream}) (i32.const 0) (i32.const 0) (i32.const 0)))"
+    )
+
+
+def grpc_close(stream: int) -> Step:
+    """Close a stream of gRPC."""
+    return lambda _: f"(drop (call $grpc_close (i32.const {stream})))"
 
 
 def in_stream(*steps: Step) -> Step:

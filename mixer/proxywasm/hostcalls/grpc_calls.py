@@ -99,6 +99,7 @@ def _unknown(context: Context, call: str, error: UnknownClusterError) -> Status:
 def grpc_send(context: Context, token: int, message: int, size: int, end: int) -> int:
     """``proxy_grpc_send``: a message on a stream."""
     context.require_started()
+    note_volatile(context)
     taken = take(context, message, size)
     if CalloutKind.of(token) is not CalloutKind.GRPC_STREAM:
         return Status.BAD_ARGUMENT
@@ -126,6 +127,7 @@ def grpc_close(context: Context, token: int) -> int:
 
 def _end(context: Context, token: int, end: Callable[[OpenStream], None]) -> Status:
     context.require_started()
+    note_volatile(context)
     callouts = context.vm.callouts
     kind = CalloutKind.of(token)
     if kind is CalloutKind.GRPC_CALL:

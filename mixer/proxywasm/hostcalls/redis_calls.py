@@ -27,6 +27,7 @@ def redis_init(
 ) -> int:
     """``proxy_redis_init``: name a server and the login; the connection is made later."""
     context.require_started()
+    note_volatile(context)
     taken = take(context, service, service_size, username, username_size, password, password_size)
     if taken is None:
         return refuse(context, _INIT, "the stream handed over too much")
