@@ -126,6 +126,18 @@ def test_notes_are_bounded() -> None:
     assert not trace.reads
 
 
+def test_what_is_repeated_takes_room(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Each use counts and logs again: what it takes to do so is kept, and counted."""
+
+    def size(times: int) -> int:
+        counts = [do.count("m", 1)] * times
+        engine = make_engine(plugins.plugin(f"m{times}", adapter(*counts), ALWAYS))
+        _decide(engine, request())
+        return engine.cache.bytes
+
+    assert size(100) > size(0) + 100 * 128
+
+
 def test_names_of_what_was_read_take_room(make_engine: MakeEngine, plugins: Plugins) -> None:
     """What is looked up may be as long as a value, and counts as that."""
     name = "n" * 5000

@@ -20,6 +20,8 @@ _ENTRY_BYTES = 2048
 """Roughly what an entry takes without its contents."""
 _READ_BYTES = 400
 """Roughly what one read takes in the tree."""
+_EFFECT_BYTES = 200
+"""Roughly what one metric or message takes."""
 
 
 class _Rest(Validity):
@@ -99,7 +101,7 @@ class Entry:
 
 
 def size_of(
-    decision: Decision, keys: Iterable[tuple[Read, Hashable]], effects: Iterable[Effect]
+    decision: Decision, keys: Iterable[tuple[Read, Hashable]], effects: Sequence[Effect]
 ) -> int:
     """Bytes that an entry takes, roughly: what comes from outside is counted as it is."""
     response = decision.response
@@ -113,7 +115,7 @@ def size_of(
     for _, arguments in effects:
         texts += (a for a in arguments if isinstance(a, str))
     reads = sum(_READ_BYTES + read.size + _length(key) for read, key in keys)
-    return _ENTRY_BYTES + reads + sum(map(len, texts))
+    return _ENTRY_BYTES + reads + _EFFECT_BYTES * len(effects) + sum(map(len, texts))
 
 
 def _length(key: Hashable) -> int:
