@@ -35,9 +35,13 @@ def report(plugin: Plugin, properties: Mapping[str, Value] | None = None, **head
 
 
 def told(host: Host) -> Told:
-    """Values by name and labels; of a histogram the sum."""
+    """Values by name and labels, of a histogram the sum; but for what is still at 0."""
     found = [(exposed_name(one.name), one) for one in host.metrics.snapshot()]
-    return {(name.prometheus or "", name.labels): one.total or one.value for name, one in found}
+    return {
+        (name.prometheus or "", name.labels): one.total or one.value
+        for name, one in found
+        if one.value
+    }
 
 
 def labelled(name: str = "requests_total", **labels: str) -> tuple[str, Any]:
@@ -172,6 +176,21 @@ def test_there_is_a_bound_of_series(proxy_wasm: Host) -> None:
     }
 
 
+def test_a_host_without_room_for_more(proxy_wasm: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the host takes no more metrics, be it since others fill it, nothing is lost."""
+    monkeypatch.setattr("mixer.proxywasm.metrics.MAX_METRICS_PER_MODULE", 4)
+    by_user = {"user": 'request.headers["x-user"]'}
+    plugin = load(proxy_wasm, counter(dimensions=by_user), counter(name="plain"))
+    for user in ("a", "b", "c", "d", "a"):
+        report(plugin, x_user=user)
+    assert told(proxy_wasm) == {
+        labelled(user="a"): 2,
+        labelled(user="b"): 1,
+        labelled("plain"): 5,
+        labelled(overflow="true"): 2,
+    }
+
+
 def test_a_million_values_cost_no_more(proxy_wasm: Host) -> None:
     """The memory of a module does not grow once the bound is reached."""
     plugin = load(
@@ -206,7 +225,7 @@ def test_values(proxy_wasm: Host, metric: Config, value: int) -> None:
     """Whole numbers are told, and durations in milliseconds."""
     plugin = load(proxy_wasm, counter(**metric))
     report(plugin, {"source.port": 4711, "request.duration": Duration(1_500_999_000)})
-    assert told(proxy_wasm) == {labelled(): value}
+    assert told(proxy_wasm).get(labelled(), 0) == value
 
 
 def test_a_match(proxy_wasm: Host) -> None:

@@ -76,7 +76,7 @@ fn counted(metric: &Metric) -> Result<Counted, ConfigError> {
         let reading = compiled(Reading::create(&one.value), &metric.path, &field)?;
         dimensions.push((one.name.clone(), reading));
     }
-    Ok(Counted {
+    let mut counted = Counted {
         path: metric.path.clone(),
         name: metric.name.clone(),
         kind: metric.kind,
@@ -85,7 +85,9 @@ fn counted(metric: &Metric) -> Result<Counted, ConfigError> {
         dimensions,
         overflow: None,
         broken: Once::default(),
-    })
+    };
+    counted.overflow();
+    Ok(counted)
 }
 
 impl Counted {
@@ -144,11 +146,16 @@ impl Counted {
         define(self.kind.host(), &metric_name(&labels, &self.name)?)
     }
 
-    /// Where everything is counted that is beyond the bound.
+    /// Where everything is counted that is beyond the bound; without labels there is nothing more.
+    ///
+    /// It is there from the start: when it is needed the host may have no room for it any more.
     fn overflow(&mut self) -> Option<u32> {
         if self.overflow.is_none() {
-            let name = metric_name(&[("overflow", b"true")], &self.name)?;
-            self.overflow = define(self.kind.host(), &name);
+            let labels: &[(&str, &[u8])] = match self.dimensions.is_empty() {
+                true => &[],
+                false => &[("overflow", b"true")],
+            };
+            self.overflow = define(self.kind.host(), &metric_name(labels, &self.name)?);
         }
         self.overflow
     }
