@@ -54,6 +54,15 @@ def granted(stream: Stream) -> tuple[str, str]:
     return tuple(properties[b"mixer." + n].decode() for n in (b"quota.granted", b"valid_duration"))
 
 
+def test_a_match_that_fails_is_no_way_around(host: Host) -> None:
+    """What a caller writes must not free it of a quota; what it leaves out may not be meant."""
+    plugin = load(host, QUOTA | {"match": "int(request.headers['x-size']) > 5", "max": 1})
+    wrong = [plugin.request({"x-size": "many"}).outcome for _ in range(2)]
+    assert wrong == [Outcome.CONTINUE, Outcome.RESPOND]
+    for headers in ({"x-size": "5"}, {}):
+        assert plugin.request(headers).outcome is Outcome.CONTINUE
+
+
 def test_each_request_takes_one(host: Host) -> None:
     """In a plain proxy, requests pass until the window's are used up, and again in the next."""
     plugin = load(host)

@@ -18,11 +18,6 @@ impl Expression {
     pub fn evaluate(&self) -> Option<Vec<u8>> {
         call("expr_evaluate", &self.0)
     }
-
-    /// Whether it is true; what has no value or is no bool counts as false.
-    pub fn holds(&self) -> bool {
-        self.evaluate().as_deref() == Some(&[1])
-    }
 }
 
 impl Drop for Expression {

@@ -7,17 +7,18 @@ use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::store::Store;
 use crate::value::text_form;
+use mixer_host::condition::Condition;
 use mixer_host::expression::Expression;
 use mixer_host::response::{send, LocalResponse};
 use mixer_host::shared_data::{self, Set, Unavailable};
-use mixer_host::value::{tagged, Value};
+use mixer_host::value::{tagged, Truth, Value};
 use mixer_host::{properties, request};
 
 /// The expressions of a configuration, as the host knows them.
 pub struct Expressions(Vec<OfQuota>);
 
 struct OfQuota {
-    matches: Option<Expression>,
+    matches: Option<Condition>,
     dimensions: Vec<OfDimension>,
 }
 
@@ -47,7 +48,8 @@ fn of_quota(path: &str, quota: &Quota) -> Result<OfQuota, ConfigError> {
         });
     }
     let path = format!("{path}.match");
-    let matches = quota.matches.as_ref().map(|text| create(&path, text));
+    let matches = quota.matches.as_ref();
+    let matches = matches.map(|text| taken(Condition::create(text), &path));
     Ok(OfQuota {
         matches: matches.transpose()?,
         dimensions,
@@ -55,14 +57,19 @@ fn of_quota(path: &str, quota: &Quota) -> Result<OfQuota, ConfigError> {
 }
 
 fn create(path: &str, text: &str) -> Result<Expression, ConfigError> {
+    taken(Expression::create(text), path)
+}
+
+fn taken<T>(made: Option<T>, path: &str) -> Result<T, ConfigError> {
     let message = "is no CEL expression that the host takes";
-    Expression::create(text).ok_or_else(|| ConfigError::new(path, message))
+    made.ok_or_else(|| ConfigError::new(path, message))
 }
 
 impl Request for Expressions {
     fn holds(&self, quota: usize) -> bool {
         let matches = self.0.get(quota).and_then(|q| q.matches.as_ref());
-        matches.is_none_or(Expression::holds)
+        // What fails for another reason than an absent attribute must be no way around the quota.
+        matches.is_none_or(|one| matches!(one.test(), Truth::True | Truth::Broken))
     }
 
     fn dimensions(&self, quota: usize) -> Vec<Vec<u8>> {
