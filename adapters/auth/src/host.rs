@@ -3,8 +3,8 @@
 use crate::config::Validity;
 use crate::request::{Change, Request};
 use crate::response::Denial;
-use mixer_host::{properties, request};
 use mixer_host::response::{send, LocalResponse};
+use mixer_host::{properties, request};
 use std::cell::Cell;
 
 pub struct HostRequest {

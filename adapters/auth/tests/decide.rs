@@ -358,7 +358,10 @@ fn an_answer_holds_until_a_time_in_the_token() {
     assert_eq!(holds(json!({"exp": NOW - 10})), (false, f64::INFINITY));
     assert_eq!(holds(json!({"nbf": NOW + 30})), (false, 19.0));
     assert_eq!(holds(json!({"nbf": NOW + 10})), (true, 109.0));
-    assert_eq!(holds(json!({"nbf": NOW + 12, "iat": NOW + 11})), (false, 0.0));
+    assert_eq!(
+        holds(json!({"nbf": NOW + 12, "iat": NOW + 11})),
+        (false, 0.0)
+    );
     assert_eq!(holds(json!({"iat": NOW + 500})), (false, 109.0));
     assert_eq!(holds(json!({"exp": 1e300})), (true, 1e300));
     // Who has no token, or a bad one, is not asked for the time.

@@ -66,7 +66,10 @@ impl Config {
             jwt: root.optional("jwt").map(credentials::jwt).transpose()?,
             allow_path_parameters: root.bool_or("allow_path_parameters", false)?,
             default: rules::default(&mut root)?,
-            validity: root.optional("validity").map(fields::validity).transpose()?,
+            validity: root
+                .optional("validity")
+                .map(fields::validity)
+                .transpose()?,
             consumer_header: fields::consumer_header(&mut root)?,
             rules: Vec::new(),
             managed_headers: Vec::new(),
