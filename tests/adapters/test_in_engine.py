@@ -98,6 +98,20 @@ def test_reports_are_counted_and_checks_are_not(
     }
 
 
+def test_who_only_counts_keeps_no_answer_from_being_kept(
+    make_engine: MakeEngine, documents: list[dict[str, Any]]
+) -> None:
+    """What the others decide is used again; alone it says what a Mixer says where nobody does."""
+    engine = make_engine(*documents)
+    assert valid(made(engine, "1")) == (60 * 10**9, 7)
+    made(engine, "1")
+    assert engine.cache.in_use
+    made(engine, "1")
+    assert engine.cache.stats.hits >= 1
+    alone = make_engine(documents[1])
+    assert valid(made(alone, "1")) == (60 * 10**9, 10_000)
+
+
 def test_decisions_alone_are_not_counted(
     make_engine: MakeEngine, documents: list[dict[str, Any]]
 ) -> None:

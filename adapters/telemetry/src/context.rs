@@ -93,6 +93,10 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         self.passed = true;
+        // It decides nothing, and must not keep what others decide from being used again:
+        // as long as a Mixer says where nobody decides.
+        properties::set("mixer.valid_duration", "1m");
+        properties::set("mixer.valid_use_count", "10000");
         Action::Continue
     }
 
