@@ -8,29 +8,22 @@ adapter pauses the request for a callout, the chain waits as well; see `mixer.en
 from collections.abc import Callable, Generator, Iterable, Iterator
 
 from mixer.engine.adapter import Adapter
-from mixer.engine.agreement import granted_by, said_by, said_themselves, validity_of
 from mixer.engine.answer_path import AnswerPath
 from mixer.engine.cache.trace import Trace
-from mixer.engine.decision import Decision, Response, Verdict
+from mixer.engine.conclusion import Conclusion
+from mixer.engine.decision import Decision, Response
 from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.pausing import PAUSED_FOR_EVER, Paused, living, may_resume
 from mixer.engine.request import Request
-from mixer.engine.response_headers import response_headers
-from mixer.engine.rules import NOTHING, Applied, Rules
-from mixer.engine.validity import Validity
+from mixer.engine.rules import Rules
 from mixer.proxywasm import (
     HttpMessage,
     HttpStream,
-    MapType,
     Outcome,
     SavedStream,
     StreamContext,
 )
 from mixer.vm import TrapError
-
-FAILURE_STATUS = 503
-"""What Envoy answers for a Wasm filter that failed closed."""
-
 
 _ENDS = (Outcome.RESPOND, Outcome.RESET)
 
@@ -100,7 +93,7 @@ class Chain:
                     continue
                 if self._begin(self._body, adapter) is Outcome.PAUSE:
                     yield from self._wait(adapter)
-            decision = self._allowed()
+            decision = self._conclusion().allowed()
         except Answer as answer:
             decision = yield from self._finish_answer(answer.adapter)
         except AdapterFailure as failure:
@@ -185,55 +178,13 @@ class Chain:
             living(adapter, context)
         return _settle(adapter, context, outcome)
 
-    def _names(self) -> tuple[str, ...]:
-        return tuple(adapter.name for adapter in self._open)
-
-    def _allowed(self) -> Decision:
-        names, stream = self._names(), self._stream
-        said = response_headers(stream.filter_state) if stream.filter_state else ()
-        applied = NOTHING if self._rules is None else self._apply(self._rules)
-        return Decision(
-            Verdict.ALLOW,
-            adapters=names,
-            adapter=names[-1] if names else "",
-            request_headers=stream.request.headers.changes(
-                source_is_complete=self._request.headers_are_complete
-            ),
-            request_operations=applied.request,
-            response_operations=said + applied.response,
-            body=stream.request.body if stream.request.body_changed else None,
-            failed_open=tuple(self._failed_open),
-            validity=self._validity(),
-            granted=granted_by(self._open) if stream.filter_state else None,
-        )
-
-    def _apply(self, rules: Rules) -> Applied:
-        stream, trace = self._stream, self._trace
-        applied = rules.apply(stream.request.headers, stream.attributes)
-        if trace is not None:  # what is changed follows from what was there
-            for one in applied.request:
-                trace.changed_header(MapType.HTTP_REQUEST_HEADERS, one.name)
-        return applied
-
-    def _validity(self) -> Validity | None:
-        validity = None if self._failed_open else validity_of(self._open)
-        trace = self._trace
-        if trace is None or validity is None:
-            return validity
-        trace.is_valid = True
-        if not said_themselves(self._open, trace.asked_time):
-            trace.volatile = True
-        # What the configuration says is not told to callers either where it cannot hold.
-        told = not trace.volatile or said_themselves(self._open, self._open)
-        return validity if told else None
-
     def _finish_answer(self, adapter: Adapter) -> Steps:
         """Let the answer pass the response callbacks of the adapters that have any, as in Envoy."""
         try:
             response = yield from self._passed_back()
         except AdapterFailure as failure:
             return self.failed(failure)
-        return self._answered(adapter, response)
+        return self._conclusion().answered(adapter, response)
 
     def _passed_back(self) -> Generator[Paused, None, Response]:
         local = self._stream.local_response
@@ -245,32 +196,14 @@ class Chain:
             return Response(local.status, local.headers, local.body)
         return (yield from AnswerPath(self._stream, self._open).run(reversed(interested)))
 
-    def _answered(self, adapter: Adapter, response: Response) -> Decision:
-        local = self._stream.local_response
-        assert local is not None
-        adapter.stats.denied += 1
-        context = self._open.get(adapter)
-        return Decision(
-            Verdict.DENY,
-            adapters=self._names(),
-            adapter=adapter.name,
-            reason=local.details,
-            response=response,
-            failed_open=tuple(self._failed_open),
-            validity=self._validity(),
-            code=None if context is None else said_by(adapter, context).code,
+    def _conclusion(self) -> Conclusion:
+        return Conclusion(
+            self._request, self._stream, self._open, self._failed_open, self._trace, self._rules
         )
 
     def failed(self, failure: AdapterFailure) -> Decision:
         """The decision where an adapter failed that may not be passed over."""
-        return Decision(
-            Verdict.ERROR,
-            adapters=self._names(),
-            adapter=failure.adapter,
-            reason=failure.reason,
-            response=Response(FAILURE_STATUS),
-            failed_open=tuple(self._failed_open),
-        )
+        return self._conclusion().failed(failure)
 
     def _delete_contexts(self) -> None:
         if self._trace is not None:
