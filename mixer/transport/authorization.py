@@ -1,7 +1,7 @@
 """envoy.service.auth.v3.Authorization on grpc.aio."""
 
-import asyncio
 import logging
+from functools import partial
 
 import grpc
 import grpc.aio
@@ -9,6 +9,7 @@ import grpc.aio
 from mixer.api import ext_authz
 from mixer.engine import Decision, Engine, PendingDecision, Request
 from mixer.shedding import Kind, Shedder
+from mixer.transport import decision_log
 from mixer.transport.overload import deny_overloaded, shedding
 from mixer.transport.waiting import settled
 
@@ -31,9 +32,9 @@ def handler(
                 return ext_authz.refuse(ext_authz.NO_HTTP)
             decision = engine.decide(request)
             if isinstance(decision, PendingDecision):
-                decision = await _settled(request, decision, engine.decision_timeout)
-            if _log.isEnabledFor(logging.DEBUG):
-                _log_decision(request, decision)
+                gone = partial(_log_sent, request)
+                decision = await settled(decision, engine.decision_timeout, gone)
+            _log_sent(request, decision)
             return ext_authz.encode(decision)
         except ext_authz.MalformedRequestError as error:
             return ext_authz.refuse(str(error))
@@ -46,22 +47,6 @@ def handler(
     return grpc.method_handlers_generic_handler(ext_authz.SERVICE, {ext_authz.METHOD: method})
 
 
-async def _settled(request: Request, pending: PendingDecision, timeout_s: float) -> Decision:
-    try:
-        return await settled(pending, timeout_s)
-    except asyncio.CancelledError:
-        if pending.decision is not None and _log.isEnabledFor(logging.DEBUG):
-            _log_decision(request, pending.decision)
-        raise
-
-
-def _log_decision(request: Request, decision: Decision) -> None:
-    """Log who decided what and why; no header of the request, since those hold secrets."""
-    _log.debug(
-        "%s %r: %s by %s%s",
-        request.attributes.get("request.method"),
-        request.attributes.get("request.url_path"),
-        decision.verdict,
-        decision.adapter or "no adapter",
-        decision.reason and f": {decision.reason}",
-    )
+def _log_sent(request: Request, decision: Decision) -> None:
+    if decision_log.is_on():
+        decision_log.log_decision(request, ext_authz.as_sent(decision))

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 
 import grpc
 import grpc.aio
@@ -12,6 +14,7 @@ from mixer.api import mixer_v1
 from mixer.api.mixer_v1 import Allocation, CallRefusedError, Check, Report
 from mixer.engine import Decision, Engine, PendingDecision, Verdict
 from mixer.shedding import Gate, Kind, Refusal, Shedder
+from mixer.transport import decision_log
 from mixer.transport.caller import caller_of
 from mixer.transport.overload import abort_overloaded, shedding
 from mixer.transport.slices import Slices
@@ -21,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 _QUOTAS_AT_ONCE = 4
+_CANCELLED: int = grpc.StatusCode.CANCELLED.value[0]
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -79,7 +83,9 @@ async def _abort(context: _Context, error: CallRefusedError) -> bytes:
 
 async def _check(engine: Engine, asked: Check) -> bytes:
     question = asked.question()
-    decision = await _decided(engine, engine.decide(question.request))
+    gone = partial(_log_check, asked)
+    decision = await _decided(engine, engine.decide(question.request), gone)
+    _log_check(asked, decision)
     allowed = decision.verdict is Verdict.ALLOW
     allocations = await _allocate_all(engine, asked) if allowed else []
     return mixer_v1.encode_check(asked, question, decision, allocations)
@@ -98,16 +104,38 @@ async def _allocate_all(engine: Engine, asked: Check) -> list[Allocation]:
 async def _allocate(engine: Engine, asked: Check, quota: mixer_v1.Quota) -> Allocation:
     refused = mixer_v1.refused(quota)
     if refused is not None:
+        _log_quota(asked, refused, Decision(Verdict.ERROR, reason=refused.message))
         return refused
     question = asked.quota_question(quota)
-    decision = await _decided(engine, engine.allocate(question.request, quota.name))
-    return mixer_v1.allocation(quota, question, decision)
+    gone = partial(_log_quota, asked, Allocation(quota, _CANCELLED))
+    decision = await _decided(engine, engine.allocate(question.request, quota.name), gone)
+    found = mixer_v1.allocation(quota, question, decision)
+    _log_quota(asked, found, decision)
+    return found
 
 
-async def _decided(engine: Engine, decision: Decision | PendingDecision) -> Decision:
+async def _decided(
+    engine: Engine, decision: Decision | PendingDecision, gone: Callable[[Decision], None]
+) -> Decision:
     if isinstance(decision, PendingDecision):
-        return await settled(decision, engine.decision_timeout)
+        return await settled(decision, engine.decision_timeout, gone)
     return decision
+
+
+def _log_check(asked: Check, decision: Decision) -> None:
+    if decision_log.is_on():
+        sent = mixer_v1.as_sent(asked, decision)
+        decision_log.log_decision(asked.question().request, sent)
+
+
+def _log_quota(asked: Check, found: Allocation, decision: Decision) -> None:
+    """Log what came of a quota; what is looked up for it is no part of the answer."""
+    if not decision_log.is_on():
+        return
+    outcome = decision_log.quota_outcome(found.quota.name, found.granted, found.quota.amount)
+    if decision.verdict is Verdict.ALLOW:
+        decision = replace(decision, reason=decision.reason or found.message)
+    decision_log.log_decision(asked.question().request, decision, outcome)
 
 
 async def _report(engine: Engine, told: Report, slices: Slices) -> None:

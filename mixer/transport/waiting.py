@@ -1,6 +1,7 @@
 """Waiting for a decision that is not made yet."""
 
 import asyncio
+from collections.abc import Callable
 
 from mixer.engine import Decision, PendingDecision
 
@@ -10,12 +11,15 @@ GONE = "caller_gone"
 """The reason of a request whose caller, or whose service at its stop, waits no longer."""
 
 
-async def settled(pending: PendingDecision, timeout_s: float) -> Decision:
+async def settled(
+    pending: PendingDecision, timeout_s: float, gone: Callable[[Decision], None]
+) -> Decision:
     """Wait for a decision; if this is cancelled, the decision is given up.
 
     Args:
         pending: What to wait for.
         timeout_s: Seconds after which the request fails.
+        gone: Told the decision where it is given up.
     """
     future = asyncio.get_running_loop().create_future()
     pending.then(lambda decision: None if future.done() else future.set_result(decision))
@@ -26,5 +30,5 @@ async def settled(pending: PendingDecision, timeout_s: float) -> Decision:
     except TimeoutError:
         return pending.give_up(TIMED_OUT)
     except asyncio.CancelledError:
-        pending.give_up(GONE)
+        gone(pending.give_up(GONE))
         raise

@@ -1,7 +1,7 @@
 """Envoy's external authorization: envoy.service.auth.v3.Authorization/Check."""
 
 from mixer.api.ext_authz.request import MalformedRequestError, decode
-from mixer.api.ext_authz.response import NO_HTTP, encode, refuse
+from mixer.api.ext_authz.response import NO_HTTP, as_sent, encode, refuse
 
 SERVICE = "envoy.service.auth.v3.Authorization"
 METHOD = "Check"
@@ -11,6 +11,7 @@ __all__ = [
     "NO_HTTP",
     "SERVICE",
     "MalformedRequestError",
+    "as_sent",
     "decode",
     "encode",
     "refuse",

@@ -50,13 +50,35 @@ def encode(decision: Decision) -> bytes:
     return _encode_again(decision) if _is_small(decision) else _encode(decision)
 
 
+def as_sent(decision: Decision) -> Decision:
+    """What `encode` sends: an ERROR in place of a decision that ext_authz cannot express."""
+    try:
+        _write(decision)
+    except InexpressibleError as error:
+        return _failed(decision, error)
+    return decision
+
+
 def _encode(decision: Decision) -> bytes:
     try:
-        if decision.response is not None:
-            return _denied(decision, decision.verdict, decision.reason, decision.response)
-        return _allowed(decision)
+        return _write(decision)
     except InexpressibleError as error:
-        return _denied(decision, Verdict.ERROR, str(error), Response(_FAILED))
+        return _write(_failed(decision, error))
+
+
+def _failed(decision: Decision, error: InexpressibleError) -> Decision:
+    return Decision(
+        Verdict.ERROR,
+        adapters=decision.adapters,
+        adapter=decision.adapter,
+        reason=str(error),
+        response=Response(_FAILED),
+        failed_open=decision.failed_open,
+    )
+
+
+def _write(decision: Decision) -> bytes:
+    return _allowed(decision) if decision.response is None else _denied(decision, decision.response)
 
 
 _encode_again = lru_cache(maxsize=_REMEMBERED)(_encode)
@@ -83,7 +105,8 @@ def refuse(reason: str, *, status: int = 400, headers: tuple[Pair, ...] = ()) ->
         status: HTTP status for the downstream.
         headers: Of the response for the downstream.
     """
-    return _denied(Decision(Verdict.ERROR), Verdict.ERROR, reason, Response(status, headers))
+    answer = Response(status, headers)
+    return _denied(Decision(Verdict.ERROR, reason=reason, response=answer), answer)
 
 
 def _allowed(decision: Decision) -> bytes:
@@ -100,21 +123,21 @@ def _allowed(decision: Decision) -> bytes:
         )
         for one in net_operations(decision.response_operations)
     )
-    _describe(response, decision, decision.verdict, decision.reason)
+    _describe(response, decision)
     return bytes(response.SerializeToString())
 
 
-def _denied(decision: Decision, verdict: Verdict, reason: str, answer: Response) -> bytes:
+def _denied(decision: Decision, answer: Response) -> bytes:
     status = answer.status if _MIN_STATUS <= answer.status <= _MAX_STATUS else _UNUSABLE_STATUS
     response = external_auth_pb2.CheckResponse()
     # Never 0: Envoy takes that for "allowed", whatever else the response says.
     response.status.code = _CODES.get(status, code_pb2.PERMISSION_DENIED)
-    response.status.message = reason
+    response.status.message = decision.reason
     denied = response.denied_response
     denied.status.code = status
     denied.body = answer.body.decode("utf-8", "replace")
     denied.headers.extend(_downstream_headers(answer.headers))
-    _describe(response, decision, verdict, reason)
+    _describe(response, decision)
     return bytes(response.SerializeToString())
 
 
@@ -151,13 +174,13 @@ def _header(name: bytes, value: bytes) -> Any:
         ) from None
 
 
-def _describe(response: Any, decision: Decision, verdict: Verdict, reason: str) -> None:
+def _describe(response: Any, decision: Decision) -> None:
     """Say in the filter's dynamic metadata who decided and why."""
     response.dynamic_metadata.update(
         {
-            "verdict": verdict.value,
+            "verdict": decision.verdict.value,
             "adapter": decision.adapter,
-            "reason": reason,
+            "reason": decision.reason,
             "adapters": list(decision.adapters),
             **({"failed_open": list(decision.failed_open)} if decision.failed_open else {}),
         }

@@ -36,6 +36,26 @@ def encode_check(
     return response.SerializeToString()
 
 
+def as_sent(check: Check, decision: Decision) -> Decision:
+    """What `encode_check` sends: an ERROR in place of a decision that callers cannot be told.
+
+    Args:
+        check: What was asked; nothing is noted as looked up.
+        decision: What came of it.
+    """
+    try:
+        write_directive(pb.RouteDirective(), decision, check.question().request.headers)
+    except InexpressibleError as error:
+        return _failed(decision, error)
+    return decision
+
+
+def _failed(decision: Decision, error: InexpressibleError) -> Decision:
+    return Decision(
+        Verdict.ERROR, adapter=decision.adapter, reason=str(error), response=Response(_FAILED)
+    )
+
+
 def _precondition(
     result: pb.CheckResponse.PreconditionResult, question: Question, decision: Decision
 ) -> None:
@@ -45,12 +65,7 @@ def _precondition(
     try:
         write_directive(directive, decision, question.request.headers)
     except InexpressibleError as error:
-        decision = Decision(
-            Verdict.ERROR,
-            adapter=decision.adapter,
-            reason=str(error),
-            response=Response(_FAILED),
-        )
+        decision = _failed(decision, error)
         directive = pb.RouteDirective(direct_response_code=_FAILED)
     result.status.SetInParent()
     result.status.code = code_of(decision)
