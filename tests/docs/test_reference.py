@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mixer.api import ext_authz
+from mixer.attributes import HeaderChange
 from mixer.config import (
     AdapterAnnotations,
     HeaderOperationTemplate,
@@ -20,12 +22,14 @@ from mixer.config import (
     WasmPluginSpec,
     loads,
 )
+from mixer.engine import Decision, Engine
 from mixer.engine.clusters import configured_clusters
 from mixer.engine.expressions import compile_expressions
 from mixer.proxywasm import UNSUPPORTED, departures, host_functions
 from mixer.proxywasm.foreign import FOREIGN_FUNCTIONS
 from mixer.telemetry import OWN
 from tests.differential.test_properties import DIFFERENT
+from tests.e2e.calls import check_request
 
 _DOCS = Path(__file__).parents[2] / "docs"
 
@@ -117,8 +121,27 @@ def test_the_example_of_a_rule_is_valid() -> None:
     page = (_DOCS / "configuration.md").read_text()
     *_, example = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     assert [str(rule) for rule in compile_expressions(loads(example)).rules or ()] == [
-        "tell-upstream: request REPLACE x-user, REMOVE x-debug; response APPEND x-served-to"
+        "no-forged-user: request REMOVE x-user",
+        "tell-upstream: request REPLACE x-user, REMOVE x-debug; response APPEND x-served-to",
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "expected"),
+    [("/", {}, ()), ("/api/", {}, ()), ("/api/", {"x_consumer": "alice"}, (b"alice",))],
+)
+def test_the_example_of_a_rule_takes_no_forged_header(
+    path: str, headers: dict[str, str], expected: tuple[bytes, ...]
+) -> None:
+    """What a client sends itself never reaches the upstream, with or without a match."""
+    page = (_DOCS / "configuration.md").read_text()
+    *_, example = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    request = ext_authz.decode(check_request(path, x_user="forged", **headers))
+    assert request is not None
+    with Engine(loads(example)) as engine:
+        decision = engine.decide(request)
+    assert isinstance(decision, Decision)
+    assert HeaderChange(b"x-user", expected) in decision.request_headers
 
 
 def test_every_host_call_is_in_the_right_list() -> None:
@@ -175,3 +198,11 @@ def test_the_example_of_callouts_is_valid() -> None:
         assert clusters.find(name).name == "auth"
     assert clusters.find("outbound|443|v1|keys.prod.svc.cluster.local").name == "keys"
     assert clusters.find("api.example.org:443").public_only
+
+
+def test_the_example_of_a_converted_service_is_valid() -> None:
+    """The Mixer document of the page about Istio's Mixer has what that had on its command line."""
+    (example,) = re.findall(r"```yaml\n(.*?)```", (_DOCS / "convert.md").read_text(), re.DOTALL)
+    mixer = loads(example).mixer
+    assert [str(one.address) for one in mixer.listeners] == ["0.0.0.0:9091"]
+    assert str(mixer.telemetry.metrics.address) == "0.0.0.0:9102"
