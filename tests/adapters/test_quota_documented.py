@@ -56,6 +56,19 @@ def test_requests_of_each_user(host: Host) -> None:
     assert "\n".join(told) in README
 
 
+@pytest.mark.parametrize("name", ["reqest.path", "request.pth"])
+@pytest.mark.parametrize(("kind", "passing"), [("match", 2), ("dimension", 1)])
+def test_a_misspelled_name(host: Host, name: str, kind: str, passing: int) -> None:
+    """Is taken, and a match holds for every request; a dimension is the same for all of them."""
+    quota = {"name": "q", "max": 1, "window": "1h", "dimensions": {"path": "request.path"}}
+    if kind == "match":
+        quota["match"] = f'{name} == "/"'
+    else:
+        quota["dimensions"] = {"path": name}
+    plugin = host.load("builtin://quota", {"quotas": [quota]})
+    assert sum(passed(plugin, 2, {":path": path}) for path in ("/a", "/b")) == passing
+
+
 def test_a_burst_and_a_sum(host: Host) -> None:
     """Ten a second, until the day's are used up; all where there is no room in the store."""
     configuration = EXAMPLES["A burst and a sum"]
