@@ -59,6 +59,8 @@ class Reports:
         self._failures = 0
         self._rests_until = clock()
         self._logged = clock() - _LOG_PERIOD
+        self._told = 0
+        self._why = ""
 
     @property
     def pending(self) -> int:
@@ -188,7 +190,9 @@ class Reports:
             How many records were given up in all.
         """
         if lost := self.forget():
-            self._dropped(lost, why)
+            self._metrics.report_entries_dropped += lost
+            self._why = why
+        self._tell_dropped()
         return self._metrics.report_entries_dropped
 
     def forget(self) -> int:
@@ -206,17 +210,19 @@ class Reports:
 
     def _give_up(self, batch: ReportBatch, why: str) -> None:
         self._gone(batch)
+        self._metrics.report_entries_dropped += len(batch)
+        self._why = why
         now = self._clock()
-        tell = now - self._logged >= _LOG_PERIOD
-        if tell:
+        if now - self._logged >= _LOG_PERIOD:
             self._logged = now
-        self._dropped(len(batch), why, tell=tell)
+            self._tell_dropped()
 
-    def _dropped(self, records: int, why: str, tell: bool = True) -> None:
-        self._metrics.report_entries_dropped += records
-        if tell:
-            dropped = self._metrics.report_entries_dropped
-            _log.error("reports given up: %d records, %d in all: %s", records, dropped, why)
+    def _tell_dropped(self) -> None:
+        """Log what was given up since this was last told, if anything."""
+        dropped = self._metrics.report_entries_dropped
+        if records := dropped - self._told:
+            self._told = dropped
+            _log.error("reports given up: %d records, %d in all: %s", records, dropped, self._why)
 
     def _gone(self, batch: ReportBatch) -> None:
         self._in_flight.discard(batch)

@@ -276,3 +276,18 @@ def test_a_batch_that_is_too_large_for_the_server_stops_nobody() -> None:
     buffer.reports.failed(first, Failure(8, told))
     assert buffer.metrics.report_entries_dropped == 1
     assert buffer.reports.next()
+
+
+def test_the_log_ends_with_all_that_was_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Batches refused shortly after each other are told of once, and the rest at the end."""
+    buffer = Buffer(entries=1)
+    for n in range(3):
+        buffer.reports.add({"n": n})
+        batch = buffer.reports.next()
+        assert batch
+        buffer.reports.failed(batch, Failure(3, "bad"))
+    assert [buffer.reports.give_up("closed") for _ in range(2)] == [3, 3]
+    assert caplog.messages == [
+        "reports given up: 1 records, 1 in all: gRPC code 3: bad",
+        "reports given up: 2 records, 3 in all: gRPC code 3: bad",
+    ]
