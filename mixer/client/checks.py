@@ -183,11 +183,30 @@ def wanted(quotas: Mapping[str, int | Quota]) -> Quotas:
     """Quotas by name, those that are only told as an amount as well.
 
     Raises:
-        ValueError: An amount is out of its bounds.
+        TypeError: An amount is no whole number, or a name no text.
+        ValueError: An amount is out of its bounds, or a name not Unicode.
     """
-    return {
-        name: quota if isinstance(quota, Quota) else Quota(quota) for name, quota in quotas.items()
-    }
+    return {_named(name): _quota(name, quota) for name, quota in quotas.items()}
+
+
+def _named(name: str) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a quota must be text, not {type(name).__name__}")
+    if not name.isascii():
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"quota {name!a}: its name is not Unicode text") from None
+    return name
+
+
+def _quota(name: str, quota: int | Quota) -> Quota:
+    if isinstance(quota, Quota):
+        return quota
+    try:
+        return Quota(quota)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"quota {name}: {error}") from None
 
 
 def _as_now(attributes: Attributes) -> Attributes:

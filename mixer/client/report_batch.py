@@ -71,9 +71,7 @@ class ReportBatch:
                 more than `MOST_BYTES`.
         """
         told = len(self._words.words)
-        values = (
-            {name: comparable(value) for name, value in attributes.items()} if self._delta else {}
-        )
+        values = _comparables(attributes) if self._delta else {}
         try:
             record = compress(self._changed(attributes, values), self._words)
             self.request.default_words.extend(self._words.words[told:])
@@ -111,6 +109,14 @@ class ReportBatch:
         self.request.attributes.extend(records)
         self.request.default_words.extend(words.words)
         self.request.global_word_count = known
+
+
+def _comparables(attributes: Mapping[str, Value]) -> dict[str, Any]:
+    try:
+        return {name: comparable(value) for name, value in attributes.items()}
+    except TypeError:
+        compress(attributes)  # raises an error that names the attribute
+        raise
 
 
 def _size(record: pb.CompressedAttributes, words: Sequence[str]) -> int:

@@ -76,6 +76,7 @@ class Quota:
         best_effort: Whether less is welcome where there is not as much.
 
     Raises:
+        TypeError: The amount is no whole number, or `best_effort` neither True nor False.
         ValueError: The amount is out of its bounds.
     """
 
@@ -83,6 +84,13 @@ class Quota:
     best_effort: bool = False
 
     def __post_init__(self) -> None:
+        if type(self.amount) is not int:
+            kind = type(self.amount).__name__
+            raise TypeError(f"the amount of a quota must be a whole number, not {kind}")
+        if self.best_effort not in (True, False):
+            raise TypeError(
+                f"best_effort of a quota must be True or False, not {self.best_effort!r}"
+            )
         if not 1 <= self.amount <= MOST_AMOUNT:
             raise ValueError(f"the amount of a quota must be 1 to 2**63 - 1, not {self.amount!r}")
 

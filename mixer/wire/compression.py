@@ -7,6 +7,7 @@ from mixer.attributes import Duration, Timestamp, Value
 from mixer.wire import mixer_v1_pb2 as pb
 from mixer.wire.decompression import DictionaryError, decompress
 from mixer.wire.dictionary import WordList
+from mixer.wire.refusal import refusal
 
 __all__ = ["DictionaryError", "WordList", "compress", "decompress"]
 
@@ -24,21 +25,29 @@ def compress(
 
     Raises:
         TypeError: A value is of no such type.
+        ValueError: A number is out of its bounds, or a text is not Unicode.
     """
     own = WordList() if words is None else words
     message = pb.CompressedAttributes()
     for name, value in attributes.items():
-        put = _PUT.get(type(value)) or _put_of(name, value)
-        put(message, own, own.index(name), value)
+        put = _PUT.get(type(value)) or _put_of(value)
+        try:
+            put(message, own, own.index(name), value)
+        except (TypeError, ValueError):
+            raise refusal(name, value) from None
     if words is None:
         message.words.extend(own.words)
     return message
 
 
-def _put_of(name: str, value: object) -> "_Put":
-    if isinstance(value, Mapping):
-        return _put_map
-    raise TypeError(f"attribute {name}: {type(value).__name__} is no type of an attribute")
+def _put_of(value: object) -> "_Put":
+    return _put_map if isinstance(value, Mapping) else _put_nothing
+
+
+def _put_nothing(
+    _message: pb.CompressedAttributes, _words: WordList, _key: int, value: object
+) -> None:
+    raise TypeError(f"{type(value).__name__} is no type of an attribute")
 
 
 def _put_map(

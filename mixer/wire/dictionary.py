@@ -32,7 +32,12 @@ class WordList:
         self._indices: dict[str, int] = {}
 
     def index(self, word: str) -> int:
-        """The index of a word, new or not."""
+        """The index of a word, new or not.
+
+        Raises:
+            TypeError: It is no text.
+            ValueError: It is not Unicode.
+        """
         index = INDICES.get(word)
         return index if index is not None and index < self._known else self._own(word)
 
@@ -43,6 +48,10 @@ class WordList:
     def _own(self, word: str) -> int:
         index = self._indices.get(word)
         if index is None:
+            if not isinstance(word, str):
+                raise TypeError(f"a word must be text, not {type(word).__name__}")
+            if not word.isascii():
+                word.encode()  # raises where a message could not carry it
             self.words.append(word)
             index = self._indices[word] = -len(self.words)
         return index

@@ -291,3 +291,11 @@ def test_the_log_ends_with_all_that_was_given_up(caplog: pytest.LogCaptureFixtur
         "reports given up: 1 records, 1 in all: gRPC code 3: bad",
         "reports given up: 2 records, 3 in all: gRPC code 3: bad",
     ]
+
+
+@pytest.mark.parametrize("encoding", ReportEncoding)
+@pytest.mark.parametrize("value", [None, {"x": {}}, [1]])
+def test_a_bad_value_of_a_record_is_named(encoding: ReportEncoding, value: Any) -> None:
+    """In either encoding, by its attribute."""
+    with pytest.raises(TypeError, match=r"attribute source\.uid: "):
+        Buffer(encoding=encoding).reports.add({"source.uid": value})

@@ -1,5 +1,7 @@
 """Attributes in and out of their compressed form, and what is wrong with some."""
 
+import re
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -192,3 +194,29 @@ def test_a_value_of_no_type() -> None:
     """What is no attribute is refused by its name."""
     with pytest.raises(TypeError, match="attribute a: list is no type of an attribute"):
         compress({"a": ["b"]})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "error", "message"),
+    [
+        ({"a": {"x": 1}}, TypeError, "attribute a: the value of 'x' must be text, not int"),
+        ({"a": {"x": {}}}, TypeError, "attribute a: the value of 'x' must be text, not dict"),
+        ({"a": {1: "x"}}, TypeError, "attribute a: the keys of a map must be text, not 1"),
+        ({"a": {"x": "\ud800"}}, ValueError, "attribute a: 'x' or its value is not Unicode text"),
+        ({"a": "\ud800"}, ValueError, r"attribute a: '\ud800' is not Unicode text"),
+        (
+            {"a": 2**70},
+            ValueError,
+            "attribute a: a number must be from -2**63 to 2**63 - 1",
+        ),
+        ({"a": Duration(2**99)}, ValueError, "attribute a: the seconds of a Duration"),
+        ({"a": None}, TypeError, "attribute a: NoneType is no type of an attribute"),
+        ({"a": HTTPStatus.OK}, TypeError, "attribute a: HTTPStatus is no type of an attribute"),
+        ({1: "x"}, TypeError, "the name of an attribute must be text, not 1"),
+        ({"\ud800": 1}, ValueError, r"attribute '\ud800': its name is not Unicode text"),
+    ],
+)
+def test_a_bad_value_is_named(attributes: Any, error: type[Exception], message: str) -> None:
+    """By its attribute, with what is wrong."""
+    with pytest.raises(error, match=re.escape(message)):
+        compress({"good": 1} | attributes, WordList())
