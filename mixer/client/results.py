@@ -88,9 +88,7 @@ class Quota:
             kind = type(self.amount).__name__
             raise TypeError(f"the amount of a quota must be a whole number, not {kind}")
         if self.best_effort not in (True, False):
-            raise TypeError(
-                f"best_effort of a quota must be True or False, not {self.best_effort!r}"
-            )
+            raise TypeError("best_effort of a quota must be True or False")
         if not 1 <= self.amount <= MOST_AMOUNT:
             raise ValueError(f"the amount of a quota must be 1 to 2**63 - 1, not {self.amount!r}")
 

@@ -31,7 +31,7 @@ def test_the_examples_run() -> None:
     """Each block of the page, with a server where it looks for one."""
     blocks = re.findall(r"```python\n(.*?)```", _PAGE, flags=re.DOTALL)
     assert len(blocks) == 3
-    quotas = {"requests-per-minute": granted(1)}
+    quotas = {"requests": granted(1)}
     with ScriptedServer(lambda _: answer(quotas=quotas)) as server:
         for block in blocks:
             exec(block.replace("127.0.0.1:9091", server.address), {"__name__": "example"})

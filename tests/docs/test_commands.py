@@ -1,4 +1,4 @@
-"""The examples of the commands page are answered by the service that the page configures."""
+"""The examples of the pages are answered by the service that the commands page configures."""
 
 import re
 import subprocess
@@ -15,7 +15,9 @@ from mixer.cli import app
 from mixer.cli.mixer_v1.attribute_file import read_attributes
 from mixer.study.service import ServiceProcess
 
-_PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+_DOCS = Path(__file__).parents[2] / "docs"
+_PAGE = (_DOCS / "commands.md").read_text()
+_CLIENT_PAGE = (_DOCS / "client.md").read_text()
 _CONFIGURATION, _ATTRIBUTES = re.findall(r"```yaml\n(.*?)```", _PAGE, flags=re.DOTALL)
 _EXAMPLES = re.findall(r"```text\n\$ (.*?)\n(.*?)```", _PAGE, flags=re.DOTALL)
 _ADDRESS = "127.0.0.1:9091"
@@ -44,6 +46,18 @@ async def test_the_examples(address: str) -> None:
         printed = _run(re.sub(r"^mixer (\w+)", rf"mixer \1 -m {address}", command))
         shown = re.escape(expected.strip()).replace(r"\.\.\.", ".*?")
         assert re.fullmatch(shown, printed, flags=re.DOTALL), f"$ {command}\n{printed}"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_examples_of_the_client(address: str) -> None:
+    """The same service allows what the page of the client library asks, with its quota."""
+    examples = re.findall(r"```python\n(.*?)```", _CLIENT_PAGE, flags=re.DOTALL)
+    assert len(examples) == 3
+    for code in examples:
+        shown = code.replace(_ADDRESS, address).replace("timeout=0.2", "timeout=20")
+        run = [sys.executable, "-c", shown]
+        done = subprocess.run(run, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def _run(command: str) -> str:
