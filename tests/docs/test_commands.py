@@ -55,9 +55,13 @@ async def test_the_examples_of_the_client(address: str) -> None:
     assert len(examples) == 3
     for code in examples:
         shown = code.replace(_ADDRESS, address).replace("timeout=0.2", "timeout=20")
-        run = [sys.executable, "-c", shown]
-        done = subprocess.run(run, capture_output=True, text=True, check=False)
+        done = _python(shown)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def _python(code: str) -> subprocess.CompletedProcess[str]:
+    run = [sys.executable, "-c", code]
+    return subprocess.run(run, capture_output=True, text=True, check=False)
 
 
 def _run(command: str) -> str:
