@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from mixer.client.target import check_target
+
 _MIB = 1 << 20
 
 
@@ -178,8 +180,8 @@ class ClientSettings:
     """Of a client.
 
     Attributes:
-        address: Of the server, as gRPC names it: ``host:port``, ``dns:///host:port`` or
-            ``unix:path``.
+        address: Of the server, as gRPC names it: ``host:port`` with a port from 1 to 65535,
+            ``dns:///host:port`` or ``unix:path``.
         timeout: Seconds for a check with all its tries, 0.001 to 300.
         network_fail_policy: What is answered where the server does not. An Istio proxy without
             configuration fails open; what Istio 1.3 installs fails close.
@@ -189,6 +191,7 @@ class ClientSettings:
         report: Of the records that are sent together.
 
     Raises:
+        TypeError: The address is no text.
         ValueError: A value is out of its bounds.
     """
 
@@ -201,9 +204,11 @@ class ClientSettings:
     report: ReportSettings = field(default_factory=ReportSettings)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.address, str) or not self.address or not self.address.isprintable():
-            raise ValueError(
-                f"ClientSettings.address must be an address such as host:port, not {self.address!r}"
-            )
+        if not isinstance(self.address, str):
+            raise TypeError(f"ClientSettings.address must be text, not {self.address!r}")
+        try:
+            check_target(self.address)
+        except ValueError as error:
+            raise ValueError(f"ClientSettings.address: {error}") from None
         _check(self, timeout=(0.001, 300.0))
         object.__setattr__(self, "network_fail_policy", NetworkFailPolicy(self.network_fail_policy))

@@ -38,7 +38,7 @@ class Offline:
         self.requests: list[pb.CheckRequest] = []
         self.started: list[Exchange] = []
         self.pauses: list[float] = []
-        self.checks = Checks(ClientSettings(address="none", **settings), self.metrics, self.clock)
+        self.checks = Checks(ClientSettings(address="none:1", **settings), self.metrics, self.clock)
 
     def check(
         self, attributes: Mapping[str, Any], quotas: Mapping[str, Any] | None = None

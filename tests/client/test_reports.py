@@ -32,7 +32,7 @@ class Buffer:
     def __init__(self, **report: Any) -> None:
         self.clock = Clock()
         self.metrics = ClientMetrics()
-        settings = ClientSettings(address="none", report=ReportSettings(**report))
+        settings = ClientSettings(address="none:1", report=ReportSettings(**report))
         backoff = Backoff(RetrySettings(base=1.0, most=8.0), chance=lambda: 1.0)
         self.reports = Reports(settings, self.metrics, KnownWords(), self.clock, backoff)
 

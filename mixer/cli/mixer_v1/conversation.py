@@ -18,6 +18,7 @@ from mixer.cli.mixer_v1.options import Asking
 from mixer.cli.mixer_v1.requests import Subject
 from mixer.cli.mixer_v1.summary import summarize
 from mixer.cli.mixer_v1.syntax import BOOL, format_value, kind_of
+from mixer.client.target import check_target
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -59,8 +60,10 @@ class Conversation:
             shows_answer = bool(BOOL.read(ask.print_response))
         except ValueError as error:
             raise InputError(f"--print_response: {error}") from None
-        if not ask.mixer:
-            raise InputError("--mixer: write HOST:PORT")
+        try:
+            check_target(ask.mixer)
+        except ValueError as error:
+            raise InputError(f"--mixer: {error}") from None
         attributes = _attributes(ask)
         for note in type_notes(attributes):
             print(f"{command}: note: {note}", file=sys.stderr)
