@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mixer.attributes import Duration
 from mixer.cli.mixer_v1.answer import CheckAnswer, Operation, Status
 from mixer.cli.mixer_v1.summary import Summary
 from mixer.cli.mixer_v1.syntax import printable
@@ -13,18 +14,29 @@ from mixer.cli.mixer_v1.times import format_duration
 
 _Row = Sequence[str]
 _WIDEST = 1_000_000
+_MS = 1_000_000
 
 
 def show(tables: Iterable[Table]) -> None:
     """Print tables with empty lines in between: as wide as they are, unless on a terminal."""
     console = Console(highlight=False, markup=False)
     for number, table in enumerate(tables):
-        if not console.is_terminal:
-            console.width = _WIDEST
-            console.width = max(1, console.measure(table).maximum)
         if number:
             console.print()
+        if console.is_terminal:
+            console.print(table)
+        else:
+            _print_plain(console, table)
+
+
+def _print_plain(console: Console, table: Table) -> None:
+    """As wide as it is, without blanks at the ends of lines."""
+    console.width = _WIDEST
+    console.width = max(1, console.measure(table).maximum)
+    with console.capture() as captured:
         console.print(table)
+    for line in captured.get().splitlines():
+        console.file.write(f"{line.rstrip(' ')}\n")
 
 
 def answer_tables(answer: CheckAnswer) -> Iterator[Table]:
@@ -63,7 +75,7 @@ def _quotas(answer: CheckAnswer) -> Iterator[_Row]:
         if quota.granted is None:
             yield name, str(quota.asked), "no answer", "", ""
         else:
-            valid = format_duration(quota.valid_duration)
+            valid = _duration(quota.valid_duration)
             yield name, str(quota.asked), str(quota.granted), valid, _status(quota.status)
 
 
@@ -78,7 +90,8 @@ def summary_table(summary: Summary) -> Table:
 
 
 def _summary(summary: Summary) -> Iterator[_Row]:
-    yield "Calls", f"{summary.calls:,} in {summary.seconds:.3f} s, {summary.per_second:,.0f}/s"
+    rate = f"{'answered ' if summary.failed else ''}{summary.per_second:,.0f}/s"
+    yield "Calls", f"{summary.calls:,} in {summary.seconds:.3f} s, {rate}"
     for name, count in summary.statuses.items():
         yield name, f"{count:,}"
     for failure, count in summary.failures:
@@ -96,10 +109,16 @@ def _status(status: Status) -> str:
 
 
 def _validity(answer: CheckAnswer) -> str:
-    duration, uses = format_duration(answer.valid_duration), answer.valid_use_count
+    duration, uses = _duration(answer.valid_duration), answer.valid_use_count
     if uses == 0 or answer.valid_duration <= 0:
         return f"for this request only ({duration}, {uses:,} uses)"
     return f"{duration}, {'any number of' if uses < 0 else f'{uses:,}'} uses"
+
+
+def _duration(duration: Duration) -> str:
+    """Cut to milliseconds, unless it is shorter."""
+    rest = duration % _MS if duration >= _MS else 0
+    return format_duration(Duration(duration - rest))
 
 
 def _facts(rows: Iterable[_Row], style: str) -> Table:

@@ -134,6 +134,19 @@ def test_a_denial_ends_with_1(mixer: ScriptedMixer) -> None:
     ]  # fmt: skip
 
 
+def test_tables_for_scripts(mixer: ScriptedMixer) -> None:
+    """Lines have no blanks at their ends, and durations of what came no digits below 1 ms."""
+    response = _full()
+    response.precondition.valid_duration.nanos = 950_383_675
+    response.quotas["requests"].valid_duration.nanos = 1_500
+    response.quotas["requests"].valid_duration.seconds = 0
+    mixer.answer = _answers(response)
+    result = _run("check", mixer, "-q", "requests=5")
+    assert "  1m0.95s, 10,000 uses\n" in result.stdout
+    assert "1.5µs" in result.stdout
+    assert [line for line in result.stdout.splitlines() if line != line.rstrip()] == []
+
+
 @pytest.mark.parametrize(("granted", "code", "ended"), [(0, 0, 1), (3, 8, 1), (1, 0, 0)])
 @pytest.mark.parametrize("command", ["check", "quota"])
 def test_a_quota_that_grants_nothing_ends_with_1(
@@ -207,7 +220,7 @@ def test_repeated_calls_are_summed_up(mixer: ScriptedMixer) -> None:
     assert result.exit_code == 3
     assert "RESOURCE_EXHAUSTED: too much\nit may be overloaded" in result.stderr
     shown = _lines(result)
-    assert re.fullmatch(r"Calls  20 in [0-9.]+ s, [0-9,]+/s", shown[-6])
+    assert re.fullmatch(r"Calls  20 in [0-9.]+ s, answered [0-9,]+/s", shown[-6])
     assert shown[-5:-1] == ["OK  12", "UNAUTHENTICATED  7", "Failed  1 RESOURCE_EXHAUSTED",
                             "Granted a  24"]  # fmt: skip
     assert re.fullmatch(r"Latency  p50 [0-9.]+ ms, p99 [0-9.]+ ms, max [0-9.]+ ms", shown[-1])

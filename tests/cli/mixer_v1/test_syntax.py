@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixer.attributes import Duration, Timestamp, Value
@@ -169,6 +169,7 @@ _VALUES: dict[Syntax, st.SearchStrategy[Value]] = {
 
 @pytest.mark.parametrize("kind", _VALUES, ids=lambda kind: kind.kind)
 @given(data=st.data())
+@settings(deadline=None)
 def test_a_written_value_is_read_back(kind: Syntax, data: st.DataObject) -> None:
     """What is shown of a value can be given as a flag again."""
     value = data.draw(_VALUES[kind])
