@@ -1,6 +1,7 @@
 """The typed attributes that every front end fills and every adapter reads."""
 
 from mixer.attributes.bag import AttributeBag, Resolver
+from mixer.attributes.caller import CALLER_RESOLVERS, NOBODY, Caller, FindCaller, HasCaller
 from mixer.attributes.headers import (
     HeaderChange,
     HeaderMap,
@@ -19,12 +20,17 @@ from mixer.attributes.values import Duration, Kind, Message, Timestamp, Uint, Va
 from mixer.attributes.vocabulary import LEGACY_NAMES, VOCABULARY
 
 __all__ = [
+    "CALLER_RESOLVERS",
     "HTTP_RESOLVERS",
     "ISTIO_VOCABULARY",
     "LEGACY_NAMES",
+    "NOBODY",
     "VOCABULARY",
     "AttributeBag",
+    "Caller",
     "Duration",
+    "FindCaller",
+    "HasCaller",
     "HeaderChange",
     "HeaderMap",
     "HeaderSource",

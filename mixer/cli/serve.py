@@ -66,7 +66,7 @@ def serve(
 
 
 def _announce(engine: "Engine", addresses: tuple[str, ...], metrics_address: str | None) -> None:
-    from mixer.api import ext_authz, mixer_v1
+    from mixer.transport.front_ends import SERVICES
 
     lines = [_describe(adapter) for adapter in engine.adapters] or [
         "no adapters: every request is allowed"
@@ -74,8 +74,10 @@ def _announce(engine: "Engine", addresses: tuple[str, ...], metrics_address: str
     lines += [f"rule {rule}" for rule in engine.rules or ()]
     if metrics_address is not None:
         lines.append(f"serving /metrics on {metrics_address}")
-    services = f"{ext_authz.SERVICE}, {mixer_v1.SERVICE}"
-    print("\n".join([*lines, f"serving {services} on {', '.join(addresses)}"]), file=sys.stderr)
+    print(
+        "\n".join([*lines, f"serving {', '.join(SERVICES)} on {', '.join(addresses)}"]),
+        file=sys.stderr,
+    )
 
 
 def _describe(adapter: "Adapter") -> str:

@@ -14,6 +14,7 @@ from mixer.config.cluster import (
     DynamicUpstream,
 )
 from mixer.config.configuration import Configuration, load, loads
+from mixer.config.listener import Listener, Protocol
 from mixer.config.load_shedding import (
     LatencyShedding,
     LoadShedding,
@@ -33,9 +34,7 @@ from mixer.config.service import (
     AdapterDefaults,
     CompileCache,
     DecisionCacheLimits,
-    Listener,
     MixerSpec,
-    Protocol,
     ServiceLimits,
     SharedState,
     Shutdown,

@@ -4,10 +4,8 @@ All of it is ours; the shape follows Kubernetes resources so that one file can h
 """
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,12 +17,13 @@ from pydantic import (
     field_validator,
 )
 
-from mixer.config.address import check_address, is_any_port
+from mixer.config.address import is_any_port
 from mixer.config.cluster import Cluster, DynamicUpstream, check_unique
+from mixer.config.listener import Listener
 from mixer.config.load_shedding import LoadShedding
 from mixer.config.manifest import AttributeManifest, no_attributes
 from mixer.config.metadata import ObjectMeta
-from mixer.config.model import Choice, DnsLabel, Items, Model
+from mixer.config.model import Items, Model
 from mixer.config.secret import located
 from mixer.config.store import MemoryStore, StateStore
 from mixer.config.telemetry import Telemetry
@@ -37,43 +36,6 @@ StateSize = Annotated[int, BeforeValidator(quantity_between("64Ki", "16Gi"))]
 DecisionTimeout = Annotated[float, BeforeValidator(duration_between("10ms", "10m"))]
 TimeToLive = Annotated[float, BeforeValidator(duration_between("1ms", "8760h"))]
 Grace = Annotated[float, BeforeValidator(duration_between("0s", "10m"))]
-
-
-class Protocol(StrEnum):
-    """What a listener speaks."""
-
-    GRPC = "GRPC"
-
-
-def _permissions(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch("0?[0-7]{3}", value):
-        return int(value, 8)
-    raise ValueError('must be octal digits in quotes, such as "0660"')
-
-
-class Listener(Model):
-    """One address that the service answers on.
-
-    Attributes:
-        name: DNS label, unique among the listeners; for logs and metrics.
-        address: ``host:port``, ``[IPv6]:port`` or ``unix:/absolute/path``; port 0 is any free one.
-            Whoever reaches the address may ask for decisions: it is loopback unless configured.
-        protocol: Only ``GRPC`` so far.
-        mode: Permissions of a Unix socket; octal digits such as ``"0660"`` in YAML. To connect,
-            a process needs to be allowed to write. None leaves them to the umask.
-    """
-
-    name: DnsLabel
-    address: Annotated[str, AfterValidator(check_address)]
-    protocol: Choice[Protocol] = Protocol.GRPC
-    mode: Annotated[int | None, BeforeValidator(_permissions)] = None
-
-    @field_validator("mode")
-    @classmethod
-    def _of_a_socket(cls, mode: int | None, info: ValidationInfo) -> int | None:
-        if mode is not None and not str(info.data.get("address", "unix:")).startswith("unix:"):
-            raise ValueError("only a unix: address has permissions")
-        return mode
 
 
 class ServiceLimits(Model):

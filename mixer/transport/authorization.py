@@ -10,6 +10,7 @@ from mixer.api import ext_authz
 from mixer.engine import Decision, Engine, PendingDecision, Request
 from mixer.shedding import Kind, Shedder
 from mixer.transport import decision_log
+from mixer.transport.caller import caller_of
 from mixer.transport.overload import deny_overloaded, shedding
 from mixer.transport.waiting import settled
 
@@ -25,9 +26,9 @@ def handler(
     to fail open takes that for a service that is down, and lets the request pass.
     """
 
-    async def check(data: bytes, _context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+    async def check(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         try:
-            request = ext_authz.decode(data)
+            request = ext_authz.decode(data, caller_of(context))
             if request is None:
                 return ext_authz.refuse(ext_authz.NO_HTTP)
             decision = engine.decide(request)

@@ -1,9 +1,26 @@
 """Who calls, as far as a connection tells."""
 
+from functools import partial
+from typing import Any
 from urllib.parse import unquote
 
+import grpc.aio
 
-def caller_of(peer: str) -> str:
+from mixer.attributes import Caller, FindCaller
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+def caller_of(context: Context) -> FindCaller:
+    """What tells who made a call; that is worked out only where somebody wants to know."""
+    return partial(_caller, context)
+
+
+def _caller(context: Context) -> Caller:
+    return Caller(address_of(context.peer()))
+
+
+def address_of(peer: str) -> str:
     """The address of a caller, without the port, which is another one for each connection.
 
     Args:

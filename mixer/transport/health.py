@@ -4,8 +4,8 @@ import asyncio
 
 from grpc_health.v1 import health, health_pb2
 
-from mixer.api import ext_authz, mixer_v1
 from mixer.engine import Adapter, AdapterState
+from mixer.transport.front_ends import SERVICES
 
 _STATUS = health_pb2.HealthCheckResponse
 SERVING, NOT_SERVING = _STATUS.SERVING, _STATUS.NOT_SERVING
@@ -25,7 +25,7 @@ class Health:
 
     async def serving(self) -> None:
         """The service has started."""
-        for name in ("", ext_authz.SERVICE, mixer_v1.SERVICE):
+        for name in ("", *SERVICES):
             await self.servicer.set(name, SERVING)
 
     def adapter_changed(self, adapter: Adapter) -> None:

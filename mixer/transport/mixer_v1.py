@@ -42,7 +42,7 @@ def handler(
 
     async def check(data: bytes, context: _Context) -> bytes:
         try:
-            asked = mixer_v1.decode_check(data, engine.admission, caller_of(context.peer()))
+            asked = mixer_v1.decode_check(data, engine.admission, caller_of(context))
             return await _check(engine, asked)
         except CallRefusedError as error:
             return await _abort(context, error)
@@ -52,7 +52,7 @@ def handler(
 
     async def report(data: bytes, context: _Context) -> bytes:
         try:
-            told = mixer_v1.decode_report(data, engine.admission, caller_of(context.peer()))
+            told = mixer_v1.decode_report(data, engine.admission, caller_of(context))
             ticket = nullcontext() if reports is None else reports.admit(max(1, len(told.frames)))
             if isinstance(ticket, Refusal):
                 return await abort_overloaded(context, ticket)

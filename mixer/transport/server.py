@@ -9,12 +9,11 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from mixer.api import ext_authz, mixer_v1
 from mixer.config import Listener, MixerSpec
 from mixer.engine import Engine
 from mixer.shedding import Shedder
-from mixer.transport import authorization, wait_probe
-from mixer.transport import mixer_v1 as mixer_service
+from mixer.transport import wait_probe
+from mixer.transport.front_ends import FRONT_ENDS, SERVICES
 from mixer.transport.health import Health
 from mixer.transport.listening import UNIX, ListenError
 
@@ -49,14 +48,10 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ),
         )
-        handlers = (
-            authorization.handler(engine, shedder),
-            mixer_service.handler(engine, shedder),
-            wait_probe.handler(),
-        )
-        self._server.add_generic_rpc_handlers(handlers)
+        handlers = [one.handler(engine, shedder) for one in FRONT_ENDS]
+        self._server.add_generic_rpc_handlers((*handlers, wait_probe.handler()))
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, self._server)
-        names = (ext_authz.SERVICE, mixer_v1.SERVICE, health_service(), reflection.SERVICE_NAME)
+        names = (*SERVICES, health_service(), reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.addresses: tuple[str, ...] = ()
         try:

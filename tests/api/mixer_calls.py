@@ -3,13 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mixer.attributes import Manifest, Value
+from mixer.attributes import Caller, Manifest, Value
 from mixer.engine import Admission
 from mixer.wire import mixer_v1_pb2 as pb
 from mixer.wire.compression import WordList, compress
 from mixer.wire.dictionary import WORDS
 
 CALLER = "10.0.0.9"
+
+
+def asked_by() -> Caller:
+    return Caller(CALLER)
+
 
 TOO_MANY = pb.CompressedAttributes(
     int64s=dict.fromkeys(range(2048), 1), bools=dict.fromkeys(range(2049), True)

@@ -14,7 +14,7 @@ from mixer.api import mixer_v1
 from mixer.config import loads
 from mixer.engine import Decision, Engine
 from mixer.wire import mixer_v1_pb2 as pb
-from tests.api.mixer_calls import CALLER, Reference, references
+from tests.api.mixer_calls import CALLER, Reference, asked_by, references
 from tests.api.test_mixer_v1_corpus import (
     MODULES,
     Outcome,
@@ -76,7 +76,7 @@ def _engine(folder: Path, names: list[str]) -> Engine:
 
 
 def _references(engine: Engine, sent: Sent) -> tuple[set[Reference], bool]:
-    check = mixer_v1.decode_check(as_check(sent), engine.admission, CALLER)
+    check = mixer_v1.decode_check(as_check(sent), engine.admission, asked_by)
     question = check.question()
     decision = engine.decide(question.request)
     assert isinstance(decision, Decision)

@@ -13,7 +13,15 @@ from mixer.attributes import Duration, Timestamp, Value
 from mixer.cel import AttributeActivation, Result, checked_program
 from mixer.proxywasm.property_codec import NotALeaf, encode, look_up, split
 from mixer.wire import mixer_v1_pb2 as pb
-from tests.api.mixer_calls import CALLER, TOO_MANY, Reference, admission, check_bytes, references
+from tests.api.mixer_calls import (
+    CALLER,
+    TOO_MANY,
+    Reference,
+    admission,
+    asked_by,
+    check_bytes,
+    references,
+)
 
 ATTRIBUTES: dict[str, Value] = {
     "request.headers": {
@@ -42,7 +50,7 @@ ATTRIBUTES: dict[str, Value] = {
 
 
 def ask(attributes: dict[str, Value], **options: Any) -> Question:
-    return decode_check(check_bytes(attributes, **options), admission(), CALLER).question()
+    return decode_check(check_bytes(attributes, **options), admission(), asked_by).question()
 
 
 def noted(question: Question, known: int = 222) -> set[Reference]:
@@ -127,7 +135,7 @@ def test_properties_are_found_by_their_parts(path: bytes, value: Value | None) -
 def test_the_quota_is_a_property() -> None:
     """Its name, amount and best effort are found by path, and the operation is another one."""
     check = decode_check(
-        check_bytes({}, quotas={"rps": (5, True)}, dedup_id="7"), admission(), CALLER
+        check_bytes({}, quotas={"rps": (5, True)}, dedup_id="7"), admission(), asked_by
     )
     assert check.quotas == (Quota("rps", 5, True),)
     find = check.quota_question(check.quotas[0]).request.attributes.get
@@ -340,7 +348,7 @@ def test_an_attribute_of_the_wrong_type() -> None:
     """It is absent and told by its name, and the rest is used."""
     known = admission()
     data = check_bytes({"source.principal": 5, "destination.port": 80, "own": "ignored"})
-    attributes = decode_check(data, known, CALLER).question().request.attributes
+    attributes = decode_check(data, known, asked_by).question().request.attributes
     assert attributes.get("source.principal") is None
     assert attributes.get("destination.port") == 80
     assert known.rejected == 1
@@ -369,7 +377,7 @@ def test_an_attribute_of_the_wrong_type() -> None:
 def test_calls_that_are_refused(data: bytes, message: str) -> None:
     """Malformed bytes, a larger dictionary, too many quotas or attributes end the call."""
     with pytest.raises(CallRefusedError) as caught:
-        decode_check(data, admission(), CALLER)
+        decode_check(data, admission(), asked_by)
     assert caught.value.message.startswith(message)
 
 
@@ -379,7 +387,7 @@ def test_a_flipped_bit_does_no_harm(data: st.DataObject) -> None:
     sent = bytearray(check_bytes(ATTRIBUTES, quotas={"rps": (5, True)}, dedup_id="7"))
     sent[data.draw(st.integers(0, len(sent) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     try:
-        question = decode_check(bytes(sent), admission(), CALLER).question()
+        question = decode_check(bytes(sent), admission(), asked_by).question()
     except CallRefusedError:
         return
     attributes = question.request.attributes

@@ -18,7 +18,7 @@ from mixer.demo.configuration import auth_configuration
 from mixer.demo.credentials import new_credentials
 from mixer.engine import Decision, Engine
 from mixer.wire import mixer_v1_pb2 as pb
-from tests.api.mixer_calls import CALLER, check_bytes
+from tests.api.mixer_calls import asked_by, check_bytes
 from tests.support import adapters as do
 
 CREDENTIALS = new_credentials()
@@ -224,7 +224,7 @@ def ask_ext_authz(engine: Engine, sent: Sent) -> Outcome:
 
 
 def ask_mixer(engine: Engine, sent: Sent) -> Outcome:
-    check = mixer_v1.decode_check(as_check(sent), engine.admission, CALLER)
+    check = mixer_v1.decode_check(as_check(sent), engine.admission, asked_by)
     question = check.question()
     decision = engine.decide(question.request)
     assert isinstance(decision, Decision)

@@ -12,7 +12,7 @@ from mixer.cel import AttributeActivation, EvaluationError, Result, checked_prog
 from mixer.engine import Request
 from mixer.proxywasm.property_codec import NotALeaf, encode_known, look_up
 from mixer.wire import mixer_v1_pb2 as pb
-from tests.api.mixer_calls import CALLER, Reference, admission, check_bytes, references
+from tests.api.mixer_calls import Reference, admission, asked_by, check_bytes, references
 
 _text = st.sampled_from(["", "a", "b"])
 _map = st.dictionaries(st.sampled_from([":path", "host", "x-a", "x-b", "referer"]), _text)
@@ -107,7 +107,7 @@ def test_references_are_all_that_an_answer_follows_from(
     told: dict[str, Value], data: st.DataObject, reads: list[tuple[str, Any]]
 ) -> None:
     """Requests that agree in the references of one are the same to whoever made the look-ups."""
-    question = decode_check(check_bytes(told), admission(), CALLER).question()
+    question = decode_check(check_bytes(told), admission(), asked_by).question()
     seen = act(question.request, reads)
     message = pb.ReferencedAttributes()
     question.references.write(message, 222)
@@ -121,5 +121,5 @@ def test_references_are_all_that_an_answer_follows_from(
         else:
             other.pop(name, None)
     if agrees(told, other, found):
-        again = decode_check(check_bytes(other), admission(), CALLER).question()
+        again = decode_check(check_bytes(other), admission(), asked_by).question()
         assert act(again.request, reads) == seen

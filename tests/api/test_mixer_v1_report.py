@@ -11,7 +11,7 @@ from mixer.attributes import Value
 from mixer.engine import Admission, Record
 from mixer.wire import mixer_v1_pb2 as pb
 from mixer.wire.compression import compress
-from tests.api.mixer_calls import CALLER, TOO_MANY, admission, report_bytes
+from tests.api.mixer_calls import CALLER, TOO_MANY, admission, asked_by, report_bytes
 
 DELTA = pb.ReportRequest.DELTA_ENCODING
 INDEPENDENT = pb.ReportRequest.INDEPENDENT_ENCODING
@@ -21,7 +21,7 @@ def decoded(
     *records: dict[str, Value], encoding: int = INDEPENDENT, known: Admission | None = None
 ) -> Report:
     data = report_bytes(records, repeated_attributes_semantics=encoding)
-    return decode_report(data, known or admission(), CALLER)
+    return decode_report(data, known or admission(), asked_by)
 
 
 def told(record: Record, *names: str) -> list[Any]:
@@ -93,7 +93,7 @@ def test_own_words_and_default_words() -> None:
     """A record with words of its own does not use those of the report, as ``mixc`` has it."""
     request = pb.ReportRequest(default_words=["unused"])
     request.attributes.append(compress({"request.path": "/a"}))
-    (record,) = decode_report(request.SerializeToString(), admission(), CALLER).records()
+    (record,) = decode_report(request.SerializeToString(), admission(), asked_by).records()
     assert told(record, "request.path") == ["/a"]
 
 
@@ -132,7 +132,7 @@ def test_ten_thousand_records_one_at_a_time() -> None:
 def test_calls_that_are_refused(data: bytes, message: str) -> None:
     """Malformed bytes, a larger dictionary and too many records are errors of the call."""
     with pytest.raises(CallRefusedError) as caught:
-        decode_report(data, admission(), CALLER)
+        decode_report(data, admission(), asked_by)
     assert caught.value.message.startswith(message)
 
 
@@ -147,7 +147,7 @@ def test_a_bad_record_is_found_before_any_is_told(bad: bytes, message: str) -> N
     """The check of the whole report fails at that record."""
     good = compress({"request.path": "/a"}).SerializeToString()
     data = bytes([0x0A, len(good)]) + good + bad
-    looked_at = decode_report(data, admission(), CALLER).check()
+    looked_at = decode_report(data, admission(), asked_by).check()
     next(looked_at)
     with pytest.raises(CallRefusedError, match=message):
         next(looked_at)
@@ -163,7 +163,7 @@ def test_a_flipped_bit_does_no_harm(data: st.DataObject) -> None:
     sent = bytearray(report_bytes(records))
     sent[data.draw(st.integers(0, len(sent) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     try:
-        report = decode_report(bytes(sent), admission(), CALLER)
+        report = decode_report(bytes(sent), admission(), asked_by)
         for _ in report.check():
             pass
     except CallRefusedError:

@@ -16,7 +16,7 @@ from mixer.api.mixer_v1 import (
 from mixer.attributes import HeaderChange, Value
 from mixer.engine import Decision, HeaderOperation, Operation, Response, Validity, Verdict
 from mixer.wire import mixer_v1_pb2 as pb
-from tests.api.mixer_calls import CALLER, admission, check_bytes, references
+from tests.api.mixer_calls import admission, asked_by, check_bytes, references
 
 ALLOWED = Decision(Verdict.ALLOW)
 SECOND = 1_000_000_000
@@ -30,7 +30,7 @@ def answer(
     read: str = "request.path",
 ) -> pb.CheckResponse:
     """The response to a check of which an attribute was read."""
-    check = decode_check(check_bytes(attributes or {}), admission(), CALLER)
+    check = decode_check(check_bytes(attributes or {}), admission(), asked_by)
     question = check.question()
     question.request.attributes.get(read)
     return pb.CheckResponse.FromString(encode_check(check, question, decision, allocations))
@@ -50,7 +50,7 @@ def denied(status: int = 403, body: bytes = b"", **fields: object) -> Decision:
 
 def test_the_answer_where_no_adapter_was_asked() -> None:
     """It is, to the byte, that of a Mixer without rules: OK for 60 s and 10,000 uses."""
-    check = decode_check(check_bytes({}), admission(), CALLER)
+    check = decode_check(check_bytes({}), admission(), asked_by)
     assert encode_check(check, check.question(), ALLOWED).hex() == "120b0a001202083c18904e2a00"
 
 
@@ -255,7 +255,7 @@ def test_a_check_that_failed_is_denied() -> None:
 
 def granted(quota: Quota, decision: Decision) -> pb.CheckResponse.QuotaResult:
     """The result of a quota of which an attribute was read."""
-    check = decode_check(check_bytes({"source.uid": "a"}), admission(), CALLER)
+    check = decode_check(check_bytes({"source.uid": "a"}), admission(), asked_by)
     question = check.quota_question(quota)
     attributes = question.request.attributes.get("mixer.attribute")
     assert isinstance(attributes, dict) or attributes is not None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mixer.transport.caller import caller_of
+from mixer.transport.caller import address_of
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ from mixer.transport.caller import caller_of
 )
 def test_a_caller_is_an_address_without_port(peer: str, caller: str) -> None:
     """Each connection has another port, and is still the same caller's."""
-    assert caller_of(peer) == caller
+    assert address_of(peer) == caller

@@ -12,10 +12,12 @@ from typing import Any
 
 from mixer.api.ext_authz.certificate import Certificate, read_certificate
 from mixer.attributes import (
+    CALLER_RESOLVERS,
     HTTP_RESOLVERS,
     LEGACY_NAMES,
     VOCABULARY,
     AttributeBag,
+    FindCaller,
     HeaderMap,
     IstioAttributes,
     Kind,
@@ -36,10 +38,12 @@ class CheckSource:
     Attributes:
         context: ``AttributeContext``.
         headers: The request's headers as they are now.
+        caller: Tells who asks.
     """
 
     context: Any
     headers: HeaderMap
+    caller: FindCaller
 
     @property
     def http(self) -> Any:
@@ -145,6 +149,7 @@ def _total_size(source: CheckSource) -> int:
 
 _FROM_MESSAGE: dict[str, Resolver] = {
     **HTTP_RESOLVERS,
+    **CALLER_RESOLVERS,
     "request.protocol": lambda s: str(s.http.protocol) or None,
     "request.time": _time,
     "request.size": _size,

@@ -5,7 +5,7 @@ from google.protobuf.message import DecodeError
 
 from mixer.api.ext_authz.attributes import RESOLVERS, CheckSource
 from mixer.api.ext_authz.headers import MapHeaders, RawHeaders
-from mixer.attributes import AttributeBag, HeaderMap
+from mixer.attributes import NOBODY, AttributeBag, FindCaller, HeaderMap
 from mixer.engine import Request
 
 
@@ -13,8 +13,12 @@ class MalformedRequestError(Exception):
     """The bytes are no CheckRequest."""
 
 
-def decode(data: bytes) -> Request | None:
+def decode(data: bytes, caller: FindCaller = lambda: NOBODY) -> Request | None:
     """Read a CheckRequest; nothing but the message is decoded until an adapter asks for it.
+
+    Args:
+        data: The message.
+        caller: Tells who sent it.
 
     Returns:
         The request, or None where the message is about no HTTP request.
@@ -35,7 +39,7 @@ def decode(data: bytes) -> Request | None:
     sent = bool(body) or source.body_was_sent
     return Request(
         headers=headers,
-        attributes=AttributeBag(RESOLVERS, CheckSource(context, headers)),
+        attributes=AttributeBag(RESOLVERS, CheckSource(context, headers, caller)),
         body=body if sent else None,
         has_body=sent or _announces_body(headers),
         body_complete=not source.body_is_partial,

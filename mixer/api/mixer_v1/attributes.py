@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from mixer.api.mixer_v1.headers import response_headers
 from mixer.api.mixer_v1.source import MixerSource
-from mixer.attributes import HTTP_RESOLVERS, Resolver, Value, whole_number
+from mixer.attributes import CALLER_RESOLVERS, HTTP_RESOLVERS, Resolver, Value, whole_number
 
 _SPIFFE = "spiffe://"
 _DIRECTIONS = {"inbound": 1, "outbound": 2}
@@ -142,7 +142,7 @@ RESOLVERS = MappingProxyType[str, Resolver](
         "source.principal": _first_of(_principal("source.principal"), _principal("source.user")),
         "xds.listener_direction": _direction,
         "mixer.attribute": lambda source: source.all,
-        "mixer.caller": lambda source: source.caller,
+        **CALLER_RESOLVERS,
         "mixer.dedup_id": lambda source: source.dedup_id,
         "mixer.operation": lambda source: source.operation,
         "mixer.quota": lambda source: source.quota,

@@ -14,7 +14,7 @@ from mixer.api.mixer_v1.parsing import (
 )
 from mixer.api.mixer_v1.references import References
 from mixer.api.mixer_v1.source import Asked, MixerSource
-from mixer.attributes import AttributeBag, Value
+from mixer.attributes import AttributeBag, FindCaller, Value
 from mixer.engine import Admission, Request
 from mixer.wire import mixer_v1_pb2 as pb
 from mixer.wire.decompression import texts
@@ -58,7 +58,7 @@ class Check:
 
     Args:
         values: The attributes.
-        caller: Who asks.
+        caller: Tells who asks.
         dedup_id: The same in a repetition; empty where the caller gave none.
         known_words: How many words of the global dictionary the caller knows.
         quotas: That are asked for.
@@ -73,7 +73,7 @@ class Check:
     def __init__(
         self,
         values: Mapping[str, Value],
-        caller: str,
+        caller: FindCaller,
         dedup_id: str,
         known_words: int,
         quotas: tuple[Quota, ...],
@@ -122,13 +122,13 @@ def _announces_body(values: Mapping[str, Value]) -> bool:
     return length not in (None, "0")
 
 
-def decode_check(data: bytes, admission: Admission, caller: str) -> Check:
+def decode_check(data: bytes, admission: Admission, caller: FindCaller) -> Check:
     """Read a CheckRequest.
 
     Args:
         data: The message.
         admission: Says which attributes may be used.
-        caller: Who asks.
+        caller: Tells who asks.
 
     Raises:
         CallRefusedError: The bytes are no CheckRequest, their dictionary is a larger one, or they

@@ -16,7 +16,7 @@ from mixer.api.mixer_v1.parsing import (
     parse_call,
 )
 from mixer.api.mixer_v1.source import Asked, MixerSource
-from mixer.attributes import AttributeBag, Value
+from mixer.attributes import AttributeBag, FindCaller, Value
 from mixer.engine import Admission, Record
 from mixer.wire import mixer_v1_pb2 as pb
 from mixer.wire.decompression import texts
@@ -35,14 +35,14 @@ class Report:
         words: For records that bring none.
         inherits: Whether a record has what the ones before it had.
         admission: Says which attributes may be used.
-        caller: Who tells.
+        caller: Tells who it is.
     """
 
     frames: tuple[bytes, ...]
     words: list[str]
     inherits: bool
     admission: Admission
-    caller: str
+    caller: FindCaller
 
     def check(self) -> Iterator[None]:
         """Look at one record after the other, so that none is told of where one is malformed.
@@ -77,13 +77,13 @@ def _record(source: MixerSource, values: dict[str, Value]) -> Record:
     )
 
 
-def decode_report(data: bytes, admission: Admission, caller: str) -> Report:
+def decode_report(data: bytes, admission: Admission, caller: FindCaller) -> Report:
     """Read a ReportRequest.
 
     Args:
         data: The message.
         admission: Says which attributes may be used.
-        caller: Who tells.
+        caller: Tells who it is.
 
     Raises:
         CallRefusedError: The bytes are no ReportRequest, their dictionary is a larger one, or they

@@ -6,7 +6,7 @@ from typing import Any
 
 from mixer.api.mixer_v1.headers import request_headers
 from mixer.api.mixer_v1.references import References
-from mixer.attributes import Value
+from mixer.attributes import FindCaller, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +15,13 @@ class Asked:
 
     Attributes:
         operation: ``check``, ``quota`` or ``report``.
-        caller: Who asks.
+        caller: Tells who asks.
         dedup_id: The same in a repetition; None where the caller gave none.
         quota: Name, amount and ``best_effort``; None unless a quota is asked for.
     """
 
     operation: str
-    caller: str
+    caller: FindCaller
     dedup_id: str | None = None
     quota: Mapping[str, Any] | None = None
 
@@ -87,8 +87,8 @@ class MixerSource:
         return self._asked.operation
 
     @property
-    def caller(self) -> str:
-        """Who asks; the same for every request of one caller."""
+    def caller(self) -> FindCaller:
+        """Tells who asks."""
         return self._asked.caller
 
     @property

@@ -1,0 +1,35 @@
+"""The protocols by which proxies ask and tell over gRPC."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import grpc  # noqa: TC002 - of an alias that others read
+
+from mixer.api import ext_authz, mixer_v1
+from mixer.engine import Engine
+from mixer.shedding import Shedder
+from mixer.transport import authorization
+from mixer.transport import mixer_v1 as mixer_service
+
+MakeHandler = Callable[[Engine, Shedder | None], "grpc.GenericRpcHandler[bytes, bytes]"]
+
+
+class FrontEnd(NamedTuple):
+    """One gRPC service.
+
+    Attributes:
+        service: Its full name, also for health and reflection.
+        handler: Makes what serves it, a generic handler: see `mixer.transport.wait_probe`.
+    """
+
+    service: str
+    handler: MakeHandler
+
+
+FRONT_ENDS = (
+    FrontEnd(ext_authz.SERVICE, authorization.handler),
+    FrontEnd(mixer_v1.SERVICE, mixer_service.handler),
+)
+"""Every one that a gRPC listener has."""
+
+SERVICES = tuple(one.service for one in FRONT_ENDS)
