@@ -4,6 +4,7 @@ from mixer.engine.adapter import Adapter, AdapterState
 from mixer.engine.admission import Admission
 from mixer.engine.decision import Decision, HeaderOperation, Operation, Response, Verdict
 from mixer.engine.engine import Engine
+from mixer.engine.exchange import Flow, HttpExchange
 from mixer.engine.pending import PendingDecision
 from mixer.engine.record import Record
 from mixer.engine.request import Request
@@ -15,7 +16,9 @@ __all__ = [
     "Admission",
     "Decision",
     "Engine",
+    "Flow",
     "HeaderOperation",
+    "HttpExchange",
     "Operation",
     "PendingDecision",
     "Record",

@@ -43,7 +43,7 @@ class AnswerPath:
                 reason = "closed_the_stream" if outcome is Outcome.RESET else PAUSED_FOR_EVER
                 adapter.note_failure(reason)
                 raise misled(adapter.name, reason)
-        return _response(message)
+        return response_of(message)
 
     def _make(self) -> HttpMessage:
         local = self._stream.local_response
@@ -83,10 +83,17 @@ class AnswerPath:
             raise adapter.crashed(trap) from trap
 
 
+def sees_responses(adapter: Adapter, context: StreamContext) -> bool:
+    """Whether a response passes an adapter; one that lost its VM and fails open is passed over."""
+    vm = context.vm
+    return vm.callbacks.sees_responses and not (vm.closed and adapter.fails_open)
+
+
 _DIGITS = 3
 
 
-def _response(message: HttpMessage) -> Response:
+def response_of(message: HttpMessage) -> Response:
+    """What a caller is told of a response; its status is 0 where it is no number."""
     status = message.headers.first(b":status") or b""
     headers = tuple(pair for pair in message.headers.pairs() if pair[0] not in _NOT_SENT)
     # A status that is no number is sent as the error that it is: see the front end's codec.

@@ -8,7 +8,7 @@ adapter pauses the request for a callout, the chain waits as well; see `mixer.en
 from collections.abc import Callable, Generator, Iterable, Iterator
 
 from mixer.engine.adapter import Adapter
-from mixer.engine.answer_path import AnswerPath
+from mixer.engine.answer_path import AnswerPath, sees_responses
 from mixer.engine.cache.trace import Trace
 from mixer.engine.conclusion import Conclusion
 from mixer.engine.decision import Decision, Response
@@ -191,7 +191,7 @@ class Chain:
         assert local is not None
         if self._trace is not None:
             self._trace.by = None
-        interested = [a for a, c in self._open.items() if _sees_responses(a, c)]
+        interested = [a for a, c in self._open.items() if sees_responses(a, c)]
         if not interested:
             return Response(local.status, local.headers, local.body)
         return (yield from AnswerPath(self._stream, self._open).run(reversed(interested)))
@@ -217,12 +217,6 @@ class Chain:
                 adapter.crashed(trap)
                 if self._trace is not None:
                     self._trace.volatile = True
-
-
-def _sees_responses(adapter: Adapter, context: StreamContext) -> bool:
-    """Whether an answer passes an adapter; one that lost its VM and fails open is passed over."""
-    vm = context.vm
-    return vm.callbacks.sees_responses and not (vm.closed and adapter.fails_open)
 
 
 def _settle(adapter: Adapter, context: StreamContext, outcome: Outcome) -> Outcome:

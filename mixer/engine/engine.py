@@ -13,6 +13,7 @@ from mixer.engine.admission import Admission
 from mixer.engine.cache import DecisionCache, Trace
 from mixer.engine.chain import Chain
 from mixer.engine.decision import Decision, VerdictCounts
+from mixer.engine.exchange import HttpExchange
 from mixer.engine.expressions import compile_expressions
 from mixer.engine.failure import CAPABILITIES, DIGEST, URL, LoadFailure
 from mixer.engine.notices import notices
@@ -92,6 +93,7 @@ class Engine:
         self.decisions = 0
         self.allocations = 0
         self.reports = 0
+        self._max_held_bytes = configuration.mixer.limits.max_held_bytes
         self.decision_timeout = configuration.mixer.limits.decision_timeout
         self.verdicts = VerdictCounts()
         self.allocation_verdicts = VerdictCounts()
@@ -160,6 +162,17 @@ class Engine:
         if isinstance(decision, Decision):
             self.cache.keep(request, trace, decision)
         return decision
+
+    def open(self, request: Request) -> HttpExchange:
+        """Begin a stream that passes the adapters piece by piece, from its headers to the log.
+
+        Args:
+            request: Headers and attributes; what else it has does not count.
+        """
+        self.decisions += 1
+        bag = request.attributes
+        matching = [a for a in self._filters if a.matches is None or a.matches(bag)]
+        return HttpExchange(matching, request, self.verdicts, self.rules, self._max_held_bytes)
 
     def allocate(self, request: Request, quota: str) -> Decision | PendingDecision:
         """Ask for an amount of a quota; never raises for what an adapter does.

@@ -30,6 +30,7 @@ from mixer.proxywasm.contexts import PluginSettings, PluginStartError, RootConte
 from mixer.proxywasm.departures import Compat
 from mixer.proxywasm.hostcalls import UNSUPPORTED
 from mixer.proxywasm.http_stream import HttpMessage, HttpStream, LocalResponse, SavedStream
+from mixer.proxywasm.lifecycle import LifecycleError
 from mixer.proxywasm.loading import (
     ProxyWasmModule,
     host_functions,
@@ -38,7 +39,7 @@ from mixer.proxywasm.loading import (
     load_module,
 )
 from mixer.proxywasm.local_reply import local_reply
-from mixer.proxywasm.message_view import Outcome
+from mixer.proxywasm.message_view import MessageView, Outcome, Pause
 from mixer.proxywasm.metrics import BUCKETS, Metric, MetricSnapshot, MetricStore, MetricType
 from mixer.proxywasm.pairs import deserialize
 from mixer.proxywasm.reads import Reads, ReadSet
@@ -63,17 +64,20 @@ __all__ = [
     "HostLinkers",
     "HttpMessage",
     "HttpStream",
+    "LifecycleError",
     "LocalResponse",
     "LogLevel",
     "LogSink",
     "LoopScheduler",
     "ManualScheduler",
     "MapType",
+    "MessageView",
     "Metric",
     "MetricSnapshot",
     "MetricStore",
     "MetricType",
     "Outcome",
+    "Pause",
     "Peer",
     "PluginSettings",
     "PluginStartError",

@@ -107,6 +107,11 @@ class MessageView:
             return self.message.body
         return self._held if self._buffers else None
 
+    @property
+    def held(self) -> bytes:
+        """What the module holds back of the body."""
+        return self._held
+
     def set_body(self, content: bytes) -> None:
         """Replace what `body` tells."""
         if self.body_open:

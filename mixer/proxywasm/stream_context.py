@@ -118,10 +118,20 @@ class StreamContext(StreamAccess):
         outcome = self._on_metadata(self.vm.callbacks.on_response_metadata, len(metadata))
         return outcome if self._sent_response().headers_open else _too_late(outcome)
 
-    def on_resume(self) -> Outcome:
-        """What has become of a pause, after `wait` told of a change; PAUSE if it goes on."""
-        assert self._paused is not None
-        view, answered, is_sent = self._paused
+    @property
+    def pause(self) -> Pause | None:
+        """What the stream waits with since the last callback that paused it."""
+        return self._paused
+
+    def on_resume(self, pause: Pause | None = None) -> Outcome:
+        """What has become of a pause, after `wait` told of a change; PAUSE if it goes on.
+
+        Args:
+            pause: Which one, where request and response may both be held back; else the last.
+        """
+        pause = pause or self._paused
+        assert pause is not None
+        view, answered, is_sent = pause
         outcome = self._outcome(view, Action.STOP_ITERATION, answered)
         if outcome is not Outcome.PAUSE:
             view.release()

@@ -1,49 +1,15 @@
 """Decisions that wait for callouts."""
 
 import logging
-from typing import Any
 
 import pytest
 
-from mixer.engine import AdapterState, Decision, Engine, PendingDecision, Response, Verdict
-from mixer.proxywasm import ManualScheduler
+from mixer.engine import AdapterState, Decision, PendingDecision, Response, Verdict
 from mixer.testing.callouts import FakeCallouts
 from tests.engine.conftest import MakeEngine, Plugins, request
+from tests.engine.world import PAUSE, World, asking
 from tests.support import adapters as do
 from tests.support.adapters import adapter
-
-PAUSE = do.answer(3)
-
-
-def asking(*steps: do.Step, before: Any = (), **callbacks: Any) -> str:
-    """An adapter that asks another service, and acts on the answer."""
-    return adapter(
-        *before,
-        do.callout("auth"),
-        PAUSE,
-        http_call_response=[do.in_stream(*steps or (do.resume,))],
-        **callbacks,
-    )
-
-
-class World:
-    """An engine, and what is around it."""
-
-    def __init__(self, make_engine: MakeEngine, *documents: dict[str, Any]) -> None:
-        self.time = ManualScheduler()
-        self.callouts = FakeCallouts()
-        self.engine: Engine = make_engine(*documents, scheduler=self.time, callouts=self.callouts)
-
-    def ask(self, *headers: tuple[str, str], **more: Any) -> PendingDecision:
-        """Begin a decision that waits."""
-        pending = self.engine.decide(request(*headers, **more))
-        assert isinstance(pending, PendingDecision)
-        return pending
-
-    def answer(self, number: int = -1, status: int = 200) -> None:
-        """Answer a callout, and let happen what follows from it."""
-        self.callouts.http_calls[number].respond(status)
-        self.time.advance()
 
 
 def decided(pending: PendingDecision) -> Decision:

@@ -77,6 +77,8 @@ _SIGNATURES = {
     "proxy_on_configure": ("(param i32 i32) (result i32)", 1),
     "proxy_on_request_headers": ("(param i32 i32 i32) (result i32)", 0),
     "proxy_on_request_body": ("(param i32 i32 i32) (result i32)", 0),
+    "proxy_on_request_trailers": ("(param i32 i32) (result i32)", 0),
+    "proxy_on_response_trailers": ("(param i32 i32) (result i32)", 0),
     "proxy_on_response_headers": ("(param i32 i32 i32) (result i32)", 0),
     "proxy_on_response_body": ("(param i32 i32 i32) (result i32)", 0),
     "proxy_on_request_metadata": ("(param i32 i32) (result i32)", 0),
@@ -126,6 +128,11 @@ def add(name: str, value: str) -> Step:
 def add_to_response(name: str, value: str) -> Step:
     """Add a response header."""
     return _on_header("add", name, value, kind=2)
+
+
+def add_to_trailers(name: str, value: str) -> Step:
+    """Add a trailer of the request."""
+    return _on_header("add", name, value, kind=1)
 
 
 def set_status(status: int) -> Step:

@@ -1,0 +1,304 @@
+"""One HTTP stream through the adapters that are for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mixer.engine.answer_path import AnswerPath, response_of, sees_responses
+from mixer.engine.conclusion import Conclusion
+from mixer.engine.decision import Decision, HeaderOperation, Response, Verdict
+from mixer.engine.exchange.ending import end_streams
+from mixer.engine.exchange.flow import AnsweredError, Flow
+from mixer.engine.exchange.guard import Guard
+from mixer.engine.exchange.side import RequestSide, ResponseSide
+from mixer.engine.failure import AdapterFailure, misled
+from mixer.engine.response_headers import response_headers
+from mixer.engine.rules.rules import change
+from mixer.proxywasm import HttpMessage, HttpStream, LifecycleError, StreamContext, local_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+    from mixer.attributes import HeaderMap
+    from mixer.engine.adapter import Adapter
+    from mixer.engine.decision import VerdictCounts
+    from mixer.engine.pausing import Paused
+    from mixer.engine.request import Request
+    from mixer.engine.rules import Rules
+
+TOO_LARGE = {True: ("request_payload_too_large", 413), False: ("response_payload_too_large", 500)}
+"""What Envoy answers where more of a request's or of a response's body is held back than may be."""
+
+
+def _nothing() -> None:
+    """Nobody waits."""
+
+
+class HttpExchange:
+    """A stream; made by `Engine.open`.
+
+    What comes of it is in `request` and `response`, and in `answer` once an adapter answered or
+    failed: then nothing of what was held back goes on any more. An order of calls that Envoy never
+    makes raises LifecycleError.
+
+    Args:
+        adapters: Those that match, in the order in which the request passes them.
+        request: Headers and attributes; body and flags do not count.
+        verdicts: Counts what comes of it.
+        rules: Change the headers of what the adapters let pass.
+        max_held_bytes: Of either body, that may be held back.
+
+    Attributes:
+        request: The request as it has come through.
+        response: The response, once its headers came.
+        answer: What the client gets in place of the upstream's response. If headers of that went on
+            already (`Flow.headers_passed` of the response), all that is left is to break it off.
+        on_change: Called when something changed by itself; never from within a call of this.
+    """
+
+    __slots__ = (
+        "_answerer",
+        "_asked",
+        "_closed",
+        "_failed_open",
+        "_guard",
+        "_max_held",
+        "_open",
+        "_operations",
+        "_response_ruled",
+        "_returning",
+        "_ruled",
+        "_rules",
+        "_stream",
+        "_verdicts",
+        "_waiting",
+        "answer",
+        "on_change",
+        "request",
+        "response",
+    )
+
+    def __init__(
+        self,
+        adapters: Iterable[Adapter],
+        request: Request,
+        verdicts: VerdictCounts,
+        rules: Rules | None,
+        max_held_bytes: int,
+    ) -> None:
+        message = HttpMessage(request.headers)
+        self._asked = request
+        self._verdicts = verdicts
+        self._rules = rules
+        self._max_held = max_held_bytes
+        self._stream = HttpStream(message, request.attributes)
+        self._open: dict[Adapter, StreamContext] = {}
+        self._failed_open: list[str] = []
+        self._guard = Guard(self._stream, self._open, self._failed_open)
+        self._answerer: Adapter | None = None
+        self._waiting: Adapter | None = None
+        self._operations: tuple[HeaderOperation, ...] = ()
+        self._returning: Generator[Paused, None, Response] | None = None
+        self._closed = self._ruled = self._response_ruled = False
+        sides = [RequestSide(adapter, self._begin) for adapter in adapters]
+        complete = request.headers_are_complete
+        self.request = Flow(message, sides, self._guard, self._look, source_is_complete=complete)
+        self.response: Flow | None = None
+        self.answer: Decision | None = None
+        self.on_change: Callable[[], None] = _nothing
+
+    def request_headers(self, *, end_of_stream: bool) -> None:
+        """The headers came, those that the request has."""
+        self._put(self.request, headers=True, end_of_stream=end_of_stream)
+
+    def _begin(self, adapter: Adapter) -> StreamContext:
+        adapter.stats.requests += 1
+        context = self._open[adapter] = adapter.open(self._stream)
+        return context
+
+    def request_body(self, data: bytes, *, end_of_stream: bool) -> None:
+        """A piece of the body came."""
+        self._put(self.request, data, end_of_stream=end_of_stream)
+
+    def request_trailers(self, trailers: HeaderMap) -> None:
+        """The trailers came, and with them the end."""
+        self._put(self.request, trailers=trailers, end_of_stream=True)
+
+    def response_headers(self, headers: HeaderMap, *, end_of_stream: bool) -> None:
+        """The headers of the upstream's response came."""
+        if self.response is not None:
+            raise LifecycleError("the headers of a response came before")
+        message = self._stream.response = HttpMessage(headers)
+        seeing = [(a, c) for a, c in self._open.items() if sees_responses(a, c)]
+        sides = [ResponseSide(adapter, context) for adapter, context in reversed(seeing)]
+        self.response = Flow(message, sides, self._guard, self._look)
+        self._put(self.response, headers=True, end_of_stream=end_of_stream)
+
+    def response_body(self, data: bytes, *, end_of_stream: bool) -> None:
+        """A piece of its body came."""
+        self._put(self._responding(), data, end_of_stream=end_of_stream)
+
+    def response_trailers(self, trailers: HeaderMap) -> None:
+        """Its trailers came, and with them the end."""
+        self._put(self._responding(), trailers=trailers, end_of_stream=True)
+
+    def _responding(self) -> Flow:
+        if self.response is None:
+            raise LifecycleError("a part of a response before its headers")
+        return self.response
+
+    def _put(
+        self,
+        flow: Flow,
+        data: bytes | None = None,
+        *,
+        headers: bool = False,
+        trailers: HeaderMap | None = None,
+        end_of_stream: bool,
+    ) -> None:
+        """Take in what came, and bring it on."""
+        self._run(self._look_at_all)  # what may go on goes before what comes
+        if self.answer is not None or self._returning is not None:
+            return
+        flow.put(data, headers=headers, trailers=trailers, end_of_stream=end_of_stream)
+        self._run(flow.run)
+        if self.answer is None and flow.held_bytes > self._max_held:
+            self._too_large(flow)
+
+    def _look(self) -> None:
+        """An adapter that waits may go on; called by the scheduler."""
+        if self._closed or self.answer is not None:
+            return
+        if self._returning is not None:
+            self._go_back()
+        else:
+            self._run(self._look_at_all)
+        self.on_change()
+
+    def _look_at_all(self) -> None:
+        for flow in (self.request, self.response):
+            if flow is not None and flow.holds:
+                flow.look()
+
+    def _run(self, step: Callable[[], None]) -> None:
+        """Bring something on, and see to what came of it."""
+        if self._closed or self.answer is not None or self._returning is not None:
+            return
+        try:
+            step()
+        except AnsweredError as answered:
+            self._answered(answered.adapter)
+        except AdapterFailure as failure:
+            self._settle(self._conclusion().failed(failure))
+        else:
+            self._apply_rules()
+
+    def _apply_rules(self) -> None:
+        """Have rules change the headers once those have come through, before anybody looks."""
+        if self.request.headers_passed and not self._ruled:
+            self._ruled = True
+            if self._rules is not None:
+                applied = self._rules.apply(self.request.message.headers, self._stream.attributes)
+                self._operations = applied.response
+        response = self.response
+        if response is not None and response.headers_passed and not self._response_ruled:
+            self._response_ruled = True
+            change(response.message.headers, self.response_operations)
+
+    @property
+    def response_operations(self) -> tuple[HeaderOperation, ...]:
+        """What adapters and rules said beforehand of the response's headers.
+
+        They are worked into those of `response`; whoever never shows one has to tell them.
+        """
+        said = self._stream.filter_state
+        return (response_headers(said) if said else ()) + self._operations
+
+    def _answered(self, adapter: Adapter) -> None:
+        """Let an answer pass the response callbacks of the adapters that have any, as in Envoy."""
+        local = self._stream.local_response
+        assert local is not None
+        if self.response is not None:  # it takes the place of the upstream's as it is
+            self._stream.response = local_reply(local)
+            self._settle(self._conclusion().answered(adapter, response_of(self._stream.response)))
+            return
+        seeing = [a for a, c in self._open.items() if sees_responses(a, c)]
+        self._answerer = adapter
+        self._returning = AnswerPath(self._stream, self._open).run(reversed(seeing))
+        self._go_back()
+
+    def _go_back(self) -> None:
+        assert self._returning is not None
+        assert self._answerer is not None
+        try:
+            paused = next(self._returning)
+        except StopIteration as end:
+            self._settle(self._conclusion().answered(self._answerer, end.value))
+        except AdapterFailure as failure:
+            self._settle(self._conclusion().failed(failure))
+        else:
+            self._waiting = paused.adapter
+            paused.context.wait(self._look)
+
+    def _settle(self, decision: Decision) -> None:
+        self.answer, self._returning = decision, None
+        self._verdicts.add(decision.verdict)
+
+    def _too_large(self, flow: Flow) -> None:
+        reason, status = TOO_LARGE[flow is self.request]
+        waiting = flow.waiting
+        name = "" if waiting is None else waiting.name
+        failed = self._conclusion().failed(misled(name, reason))
+        self._settle(replace(failed, response=Response(status)))
+
+    def _conclusion(self) -> Conclusion:
+        return Conclusion(self._asked, self._stream, self._open, self._failed_open, None, None)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether an adapter answered, and the answer is on its way back through the others."""
+        return self._returning is not None
+
+    @property
+    def held_by(self) -> str:
+        """The name of an adapter that holds something back, or empty."""
+        if self._returning is not None:
+            return "" if self._waiting is None else self._waiting.name
+        flows = (self.request, self.response)
+        found = (flow.waiting for flow in flows if flow is not None)
+        return next((adapter.name for adapter in found if adapter is not None), "")
+
+    def give_up(self, reason: str) -> None:
+        """End it: nobody waits any longer. What was answered already stands.
+
+        Args:
+            reason: A short word for the decision log.
+        """
+        if self.answer is None:
+            if self._returning is not None:
+                self._returning.close()
+            self._settle(self._conclusion().failed(misled(self.held_by, reason)))
+
+    def close(self) -> Decision:
+        """End the stream: ``proxy_on_log``, ``proxy_on_done`` and ``proxy_on_delete``.
+
+        Returns:
+            What was decided; of an allowed request without what was changed.
+        """
+        if not self._closed:
+            if self.answer is None:
+                self._settle(self._allowed())
+            self._closed = True
+            end_streams(self._open)
+        assert self.answer is not None
+        return self.answer
+
+    def _allowed(self) -> Decision:
+        names = tuple(adapter.name for adapter in self._open)
+        return Decision(
+            Verdict.ALLOW,
+            adapters=names,
+            adapter=names[-1] if names else "",
+            failed_open=tuple(self._failed_open),
+        )
