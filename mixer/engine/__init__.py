@@ -8,6 +8,7 @@ from mixer.engine.exchange import Flow, HttpExchange
 from mixer.engine.pending import PendingDecision
 from mixer.engine.record import Record
 from mixer.engine.request import Request
+from mixer.engine.sees import Sees
 from mixer.engine.validity import Validity
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Record",
     "Request",
     "Response",
+    "Sees",
     "Validity",
     "Verdict",
 ]

@@ -12,6 +12,7 @@ from mixer.engine.failure import CONFIGURATION, URL, AdapterFailure, LoadFailure
 from mixer.engine.guest_log import GuestLog
 from mixer.engine.match import matcher
 from mixer.engine.said import NOTHING, Said
+from mixer.engine.sees import Sees, what_it_sees
 from mixer.engine.tenant import VmOwner
 from mixer.engine.token_bucket import TokenBucket
 from mixer.proxywasm import (
@@ -111,6 +112,7 @@ class Adapter:
         self.plugin = plugin
         self.name = plugin.qualified_name
         self.module = module if isinstance(module, ProxyWasmModule) else None
+        self.sees = what_it_sees(self.module, plugin) if self.module else Sees.NOTHING
         self.owner = owner
         self.error = ""
         self.state = AdapterState.FAILED

@@ -9,23 +9,14 @@ from collections.abc import Iterable
 from mixer.engine.adapter import Adapter
 from mixer.engine.failure import AdapterFailure
 from mixer.engine.record import Record
+from mixer.engine.sees import Sees
 from mixer.proxywasm import HttpMessage, HttpStream
 from mixer.vm import TrapError
-
-_LOGS = "proxy_on_log"
 
 
 def loggers(adapters: Iterable[Adapter]) -> tuple[Adapter, ...]:
     """Those whose module logs, and may."""
-    return tuple(a for a in adapters if _logs(a))
-
-
-def _logs(adapter: Adapter) -> bool:
-    if adapter.module is None:
-        return False
-    allowed = adapter.plugin.allowed_capabilities
-    exported = any(export.name == _LOGS for export in adapter.module.module.exports)
-    return exported and (allowed is None or _LOGS in allowed)
+    return tuple(a for a in adapters if Sees.LOG in a.sees)
 
 
 def report(adapters: Iterable[Adapter], record: Record) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mixer.attributes import HeaderMap
-from mixer.engine import Flow, HttpExchange, Verdict
+from mixer.engine import Flow, HttpExchange, Sees, Verdict
 from mixer.proxywasm import LifecycleError
 from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.engine.world import PAUSE, World
@@ -364,3 +364,39 @@ def test_an_order_that_cannot_be(make_engine: MakeEngine, calls: list[Any]) -> N
         step()
     with pytest.raises(LifecycleError):
         steps[-1]()
+
+
+def test_what_a_stream_shows(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """A front end learns what is left to be asked; what was said of the response counts."""
+    engine = make_engine(
+        plugins.plugin("a", adapter(request_body=[do.log("x")])),
+        plugins.plugin("b", adapter(response_headers=[do.log("x")], log=[do.log("x")])),
+    )
+    shown = Sees.REQUEST_BODY | Sees.RESPONSE_HEADERS | Sees.LOG
+    assert engine.open(request()).sees == shown
+    text = adapter(do.set_property("mixer.response_header.x-said", "1"))
+    exchange = make_engine(plugins.plugin("c", text)).open(request())
+    assert exchange.sees is Sees.NOTHING
+    exchange.request_headers(end_of_stream=True)
+    assert exchange.sees is Sees.RESPONSE_HEADERS
+    exchange.response_headers(response(), end_of_stream=True)
+    assert changed(responded(exchange)) == {b"x-said": (b"1",)}
+
+
+def test_what_may_go_on_by_itself(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """A callout may let go what is held back; where only the rest of a body can, it is told."""
+    text = adapter(
+        do.callout("auth"),
+        PAUSE,
+        request_body=[BUFFER],
+        http_call_response=[do.in_stream(do.resume)],
+    )
+    world = World(make_engine, plugins.plugin("one", text))
+    exchange = world.open()
+    exchange.request_headers(end_of_stream=False)
+    assert exchange.may_go_on
+    world.answer()
+    assert (exchange.request.headers_passed, exchange.request.holds) == (True, False)
+    exchange.request_body(b"x", end_of_stream=False)
+    assert (exchange.request.holds, exchange.may_go_on) == (True, False)
+    assert exchange.decision.verdict is Verdict.ALLOW

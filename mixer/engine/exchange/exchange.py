@@ -5,25 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mixer.engine.answer_path import AnswerPath, response_of, sees_responses
+from mixer.engine.answer_path import response_of, sees_responses
 from mixer.engine.conclusion import Conclusion
 from mixer.engine.decision import Decision, HeaderOperation, Response, Verdict
 from mixer.engine.exchange.ending import end_streams
 from mixer.engine.exchange.flow import AnsweredError, Flow
 from mixer.engine.exchange.guard import Guard
 from mixer.engine.exchange.side import RequestSide, ResponseSide
+from mixer.engine.exchange.way_back import WayBack
 from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.response_headers import response_headers
 from mixer.engine.rules.rules import change
+from mixer.engine.sees import Sees
 from mixer.proxywasm import HttpMessage, HttpStream, LifecycleError, StreamContext, local_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Sequence
 
     from mixer.attributes import HeaderMap
     from mixer.engine.adapter import Adapter
     from mixer.engine.decision import VerdictCounts
-    from mixer.engine.pausing import Paused
     from mixer.engine.request import Request
     from mixer.engine.rules import Rules
 
@@ -58,7 +59,7 @@ class HttpExchange:
     """
 
     __slots__ = (
-        "_answerer",
+        "_adapters",
         "_asked",
         "_closed",
         "_failed_open",
@@ -72,7 +73,6 @@ class HttpExchange:
         "_rules",
         "_stream",
         "_verdicts",
-        "_waiting",
         "answer",
         "on_change",
         "request",
@@ -81,13 +81,14 @@ class HttpExchange:
 
     def __init__(
         self,
-        adapters: Iterable[Adapter],
+        adapters: Sequence[Adapter],
         request: Request,
         verdicts: VerdictCounts,
         rules: Rules | None,
         max_held_bytes: int,
     ) -> None:
         message = HttpMessage(request.headers)
+        self._adapters = adapters
         self._asked = request
         self._verdicts = verdicts
         self._rules = rules
@@ -96,10 +97,8 @@ class HttpExchange:
         self._open: dict[Adapter, StreamContext] = {}
         self._failed_open: list[str] = []
         self._guard = Guard(self._stream, self._open, self._failed_open)
-        self._answerer: Adapter | None = None
-        self._waiting: Adapter | None = None
         self._operations: tuple[HeaderOperation, ...] = ()
-        self._returning: Generator[Paused, None, Response] | None = None
+        self._returning: WayBack | None = None
         self._closed = self._ruled = self._response_ruled = False
         sides = [RequestSide(adapter, self._begin) for adapter in adapters]
         complete = request.headers_are_complete
@@ -171,7 +170,7 @@ class HttpExchange:
         if self._closed or self.answer is not None:
             return
         if self._returning is not None:
-            self._go_back()
+            self._go_back(self._returning)
         else:
             self._run(self._look_at_all)
         self.on_change()
@@ -215,35 +214,29 @@ class HttpExchange:
         said = self._stream.filter_state
         return (response_headers(said) if said else ()) + self._operations
 
-    def _answered(self, adapter: Adapter) -> None:
-        """Let an answer pass the response callbacks of the adapters that have any, as in Envoy."""
-        local = self._stream.local_response
-        assert local is not None
-        if self.response is not None:  # it takes the place of the upstream's as it is
-            self._stream.response = local_reply(local)
-            self._settle(self._conclusion().answered(adapter, response_of(self._stream.response)))
-            return
-        seeing = [a for a, c in self._open.items() if sees_responses(a, c)]
-        self._answerer = adapter
-        self._returning = AnswerPath(self._stream, self._open).run(reversed(seeing))
-        self._go_back()
-
-    def _go_back(self) -> None:
-        assert self._returning is not None
-        assert self._answerer is not None
-        try:
-            paused = next(self._returning)
-        except StopIteration as end:
-            self._settle(self._conclusion().answered(self._answerer, end.value))
-        except AdapterFailure as failure:
-            self._settle(self._conclusion().failed(failure))
-        else:
-            self._waiting = paused.adapter
-            paused.context.wait(self._look)
-
     def _settle(self, decision: Decision) -> None:
         self.answer, self._returning = decision, None
         self._verdicts.add(decision.verdict)
+
+    def _answered(self, adapter: Adapter) -> None:
+        """Let an answer pass the response callbacks of the adapters that have any, as in Envoy."""
+        if self.response is None:
+            self._returning = WayBack(adapter, self._stream, self._open, self._look)
+            self._go_back(self._returning)
+            return
+        local = self._stream.local_response
+        assert local is not None
+        message = self._stream.response = local_reply(local)  # it takes the upstream's place as is
+        self._settle(self._conclusion().answered(adapter, response_of(message)))
+
+    def _go_back(self, way: WayBack) -> None:
+        try:
+            response = way.go_on()
+        except AdapterFailure as failure:
+            self._settle(self._conclusion().failed(failure))
+        else:
+            if response is not None:
+                self._settle(self._conclusion().answered(way.adapter, response))
 
     def _too_large(self, flow: Flow) -> None:
         reason, status = TOO_LARGE[flow is self.request]
@@ -256,6 +249,25 @@ class HttpExchange:
         return Conclusion(self._asked, self._stream, self._open, self._failed_open, None, None)
 
     @property
+    def decision(self) -> Decision:
+        """What was decided so far; of an allowed request without what was changed."""
+        return self._allowed() if self.answer is None else self.answer
+
+    @property
+    def sees(self) -> Sees:
+        """What of the stream the adapters that match have callbacks for, or rules change."""
+        seen = Sees.NOTHING
+        for adapter in self._adapters:
+            seen |= adapter.sees
+        return seen | Sees.RESPONSE_HEADERS if self.response_operations else seen
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether what is held back may be let go by something else than a further piece."""
+        flows = (self.request, self.response)
+        return self.is_answering or any(f.may_resume for f in flows if f is not None)
+
+    @property
     def is_answering(self) -> bool:
         """Whether an adapter answered, and the answer is on its way back through the others."""
         return self._returning is not None
@@ -264,7 +276,7 @@ class HttpExchange:
     def held_by(self) -> str:
         """The name of an adapter that holds something back, or empty."""
         if self._returning is not None:
-            return "" if self._waiting is None else self._waiting.name
+            return self._returning.held_by
         flows = (self.request, self.response)
         found = (flow.waiting for flow in flows if flow is not None)
         return next((adapter.name for adapter in found if adapter is not None), "")

@@ -210,6 +210,12 @@ class Flow:
         return next((side.adapter for side in self._sides if side.pause is not None), None)
 
     @property
+    def may_resume(self) -> bool:
+        """Whether one of them may be resumed by something else than a further piece."""
+        waiting = (side.context for side in self._sides if side.pause is not None)
+        return any(one.vm.may_resume(one) for one in waiting if one is not None)
+
+    @property
     def wants_body(self) -> bool:
         """Whether an adapter holds the headers back until it has seen the body."""
         return any(side.wants_body for side in self._sides)
