@@ -400,3 +400,96 @@ def test_what_may_go_on_by_itself(make_engine: MakeEngine, plugins: Plugins) -> 
     exchange.request_body(b"x", end_of_stream=False)
     assert (exchange.request.holds, exchange.may_go_on) == (True, False)
     assert exchange.decision.verdict is Verdict.ALLOW
+
+
+def test_an_answer_waits_on_its_way_back(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """A response callback may hold the answer of an adapter for a callout of its own."""
+    text = adapter(
+        do.deny(403, "no"),
+        response_headers=[do.callout("log"), PAUSE],
+        http_call_response=[do.in_stream(do.add_to_response("x-logged", "1"), do.resume_response)],
+    )
+    world = World(make_engine, plugins.plugin("one", text))
+    exchange, told = world.open(), list[bool]()
+    exchange.on_change = lambda: told.append(exchange.answer is not None)
+    exchange.request_headers(end_of_stream=False)
+    assert (exchange.is_answering, exchange.held_by) == (True, "one")
+    exchange.request_body(b"late", end_of_stream=True)
+    assert exchange.request.take_body() == b""
+    world.answer()
+    assert told == [True]
+    assert exchange.answer is not None
+    assert exchange.answer.response is not None
+    assert (b"x-logged", b"1") in exchange.answer.response.headers
+
+
+def test_what_may_go_on_goes_before_what_comes(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """A piece that comes right after a resume is not held with those that were let go."""
+    text = adapter(
+        request_body=[do.where_body("a", do.callout("auth")), BUFFER],
+        http_call_response=[do.in_stream(do.resume)],
+    )
+    world = World(make_engine, plugins.plugin("one", text))
+    exchange = world.open()
+    exchange.request_headers(end_of_stream=False)
+    exchange.request_body(b"a", end_of_stream=False)
+    exchange.request_body(b"b", end_of_stream=False)
+    world.callouts.http_calls[0].respond(200)
+    exchange.request_body(b"c", end_of_stream=False)
+    assert exchange.request.take_body() == b"ab"
+    assert exchange.request.held_bytes == 1
+
+
+def test_a_trap_undoes_what_was_half_done(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Of a response too; trailers go past an adapter that failed open."""
+    half = do.set_property("mixer.response_header.x-said", "1")
+    text = adapter(response_headers=[half, do.add_to_response("x-half", "1"), do.trap])
+    engine = make_engine(plugins.plugin("one", text, failStrategy="FAIL_OPEN"))
+    exchange = engine.open(request())
+    exchange.request_headers(end_of_stream=True)
+    exchange.response_headers(response(), end_of_stream=False)
+    assert changed(responded(exchange)) == {}
+    exchange.response_body(b"x", end_of_stream=False)
+    exchange.response_trailers(HeaderMap.of(("x-t", "1")))
+    assert responded(exchange).trailers_passed
+    assert responded(exchange).complete
+
+
+def test_what_the_log_is_told(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """The bytes that came of the request, and those that went on of the response."""
+
+    def eight(number: int) -> bytes:
+        return number.to_bytes(8, "little")
+
+    text = adapter(
+        response_body=[do.set_body("longer", kind=1)],
+        log=[
+            do.where_property("response\0size", eight(6), do.count("sent", 1)),
+            do.where_property("response\0code", eight(201), do.count("created", 1)),
+        ],
+    )
+    engine = make_engine(plugins.plugin("one", text))
+    exchange = engine.open(request())
+    exchange.request_headers(end_of_stream=True)
+    exchange.response_headers(response("201"), end_of_stream=False)
+    exchange.response_body(b"x", end_of_stream=True)
+    exchange.close()
+    counted = {m.name: m.value for m in engine.services.metrics.snapshot()}
+    assert counted == {"sent": 1, "created": 1}
+
+
+def test_nothing_happens_after_the_end(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """A callout that is answered too late changes nothing, and nobody is told."""
+    text = adapter(do.callout("auth"), PAUSE, http_call_response=[do.in_stream(do.resume)])
+    world = World(make_engine, plugins.plugin("one", text))
+    exchange, told = world.open(), list[int]()
+    exchange.on_change = lambda: told.append(1)
+    exchange.request_headers(end_of_stream=True)
+    world.callouts.http_calls[0].respond(200)
+    exchange.give_up("caller_gone")
+    world.time.advance()
+    exchange.close()
+    world.time.advance()
+    assert told == []
+    assert exchange.answer is not None
+    assert exchange.answer.reason == "caller_gone"

@@ -124,7 +124,6 @@ class Flow:
         for number, side in enumerate(self._sides):
             if side.pause is not None:
                 out = self._places[number + 1]
-                self.message.body = b""
                 outcome = self._guard.run(side, self.message, out, side.resume)
                 if outcome is not Outcome.PAUSE:  # else it waits as before
                     self._settle(side, out, outcome)
