@@ -132,9 +132,9 @@ def through_the_runner(scenario: Scenario, name: str = "") -> Seen:
     if "http_call_response" not in scenario.script:
         return _run(scenario, name)
     with asyncio.Runner() as runner:
-        server = runner.run(_listen(_Upstream({name: scenario})))
+        server = runner.run(listen(Upstream({name: scenario})))
         port = server.sockets[0].getsockname()[1]
-        callouts = runner.run(_open_callouts(port))
+        callouts = runner.run(open_callouts(port))
         try:
             return _run(scenario, name, LoopWaiter(runner, callouts))
         finally:
@@ -147,7 +147,8 @@ async def _end(callouts: ClusterCallouts, server: asyncio.Server) -> None:
     await server.wait_closed()
 
 
-async def _open_callouts(port: int) -> ClusterCallouts:
+async def open_callouts(port: int) -> ClusterCallouts:
+    """The clusters of the scenarios."""
     ports = {CALLED: port, REFUSED: NOBODY}
     return ClusterCallouts(
         Clusters(
@@ -188,7 +189,7 @@ def _run(scenario: Scenario, name: str, waiter: Waiter | None = None) -> Seen:
 
 
 def _seen(report: RunReport) -> Seen:
-    lines = _without_the_hop(
+    lines = without_the_hop(
         [
             text
             for level, text in report.logs
@@ -209,7 +210,7 @@ def _seen(report: RunReport) -> Seen:
     )
 
 
-def _without_the_hop(lines: list[str]) -> list[str]:
+def without_the_hop(lines: list[str]) -> list[str]:
     """Envoy changes these behind the filters, and shows them to the log callback."""
     return [re.sub(r"(date|server|transfer-encoding)\|[^|]*\|", "", line) for line in lines]
 
@@ -218,7 +219,7 @@ def _text(headers: HeaderMap | None) -> list[tuple[str, str]]:
     return [] if headers is None else [(n.decode(), v.decode()) for n, v in headers.pairs()]
 
 
-class _Upstream:
+class Upstream:
     """Answers each request with the response of its scenario, named by the path.
 
     Attributes:
@@ -253,11 +254,12 @@ class _Upstream:
         writer.close()
 
 
-async def _listen(upstream: _Upstream) -> asyncio.Server:
+async def listen(upstream: Upstream) -> asyncio.Server:
     return await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
 
 
-async def _through_envoy(scenario: Scenario, name: str, envoy: EnvoyProcess) -> Seen:
+async def through_listener(scenario: Scenario, name: str, envoy: EnvoyProcess) -> Seen:
+    """What the client sees of a scenario in the listener of its name."""
     host, _, port = envoy.address(name).rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     stream = HttpStream(h11.CLIENT, reader, writer)
@@ -276,7 +278,6 @@ async def _through_envoy(scenario: Scenario, name: str, envoy: EnvoyProcess) -> 
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         writer.close()
-    seen.lines = await _lines(envoy, name, scenario.ends_with)
     return seen
 
 
@@ -297,7 +298,7 @@ async def _lines(envoy: EnvoyProcess, name: str, last: str) -> list[str]:
     deadline = time.monotonic() + _LONG_S
     while True:
         log = envoy.log.read_text(errors="replace")
-        lines = _without_the_hop(re.findall(rf"wasm log {name}(?= |:)[^:]*: (.*)", log))
+        lines = without_the_hop(re.findall(rf"wasm log {name}(?= |:)[^:]*: (.*)", log))
         if any(line.startswith(last) for line in lines) or time.monotonic() > deadline:
             return lines
         await asyncio.sleep(0.05)
@@ -311,14 +312,20 @@ def _listener(name: str, scenario: Scenario, module: Path) -> build.Config:
         root_id=name,  # begins the lines of the root context, as the name does those of streams
         allow_on_headers_stop_iteration=scenario.stop_iteration,
     )
-    listener = build.listener(name, "upstream", [wasm_filter])
+    return plain_listener(name, wasm_filter)
+
+
+def plain_listener(name: str, http_filter: build.Config) -> build.Config:
+    """A listener with one filter that shows trailers, and adds no headers of Envoy's own."""
+    listener = build.listener(name, "upstream", [http_filter])
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     manager["http_protocol_options"] = {"enable_trailers": True}
     manager["http_filters"][-1]["typed_config"]["suppress_envoy_headers"] = True
     return listener
 
 
-def _cluster(name: str, address: str) -> build.Config:
+def plain_cluster(name: str, address: str) -> build.Config:
+    """A cluster that shows trailers."""
     options = {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
@@ -332,8 +339,8 @@ def _cluster(name: str, address: str) -> build.Config:
 
 async def through_envoy(scenarios: dict[str, Scenario], folder: Path) -> dict[str, Seen]:
     """Run them in one Envoy, one after the other, each in a listener of its own."""
-    answering = _Upstream(scenarios)
-    upstream = await _listen(answering)
+    answering = Upstream(scenarios)
+    upstream = await listen(answering)
     port = upstream.sockets[0].getsockname()[1]
     listeners = []
     for name, scenario in scenarios.items():
@@ -341,11 +348,15 @@ async def through_envoy(scenarios: dict[str, Scenario], folder: Path) -> dict[st
         module.write_bytes(wasm(module_text(scenario.script, scenario.abi)))
         listeners.append(_listener(name, scenario, module))
     clusters = [
-        _cluster("upstream", f"127.0.0.1:{port}"),
-        _cluster(CALLED, f"127.0.0.1:{port}"),
-        _cluster(REFUSED, f"127.0.0.1:{NOBODY}"),
+        plain_cluster("upstream", f"127.0.0.1:{port}"),
+        plain_cluster(CALLED, f"127.0.0.1:{port}"),
+        plain_cluster(REFUSED, f"127.0.0.1:{NOBODY}"),
     ]
     bootstrap = build.bootstrap(listeners, clusters)
     async with upstream, EnvoyProcess(bootstrap, start_timeout_s=120.0) as envoy:
         answering.envoy = envoy
-        return {n: await _through_envoy(one, n, envoy) for n, one in scenarios.items()}
+        found = {}
+        for name, scenario in scenarios.items():
+            found[name] = await through_listener(scenario, name, envoy)
+            found[name].lines = await _lines(envoy, name, scenario.ends_with)
+        return found

@@ -28,7 +28,7 @@ from mixer.study.http1 import HttpStream as Connection
 from mixer.testing import FakeCallouts
 from mixer.vm import VmLimits
 from tests.differential import sweep
-from tests.differential.exchange import Message, Scenario, _cluster, _Upstream
+from tests.differential.exchange import Message, Scenario, Upstream, plain_cluster
 from tests.support.compile import linker, plugin, wasm
 
 REQUEST = Message((b"request",), (("x-one", "t1"),), (("x-one", "1"), ("x-one", "2")))
@@ -110,9 +110,11 @@ async def in_envoy(one: Sweep, folder: Path) -> sweep.Swept:
     module = folder / f"sweep-{one.abi}.wasm"
     module.write_bytes(one.code)
     scenarios = {"": Scenario({}, REQUEST, RESPONSE)}
-    upstream = await asyncio.start_server(_Upstream(scenarios).serve, "127.0.0.1", 0)
+    upstream = await asyncio.start_server(Upstream(scenarios).serve, "127.0.0.1", 0)
     port = upstream.sockets[0].getsockname()[1]
-    bootstrap = build.bootstrap([_listener(module)], [_cluster("upstream", f"127.0.0.1:{port}")])
+    bootstrap = build.bootstrap(
+        [_listener(module)], [plain_cluster("upstream", f"127.0.0.1:{port}")]
+    )
     async with upstream, EnvoyProcess(bootstrap, start_timeout_s=120.0) as envoy:
         await _until(envoy, one, "tick", 2)
         await _until(envoy, one, "queue_ready", 1)

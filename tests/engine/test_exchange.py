@@ -478,6 +478,17 @@ def test_what_the_log_is_told(make_engine: MakeEngine, plugins: Plugins) -> None
     assert counted == {"sent": 1, "created": 1}
 
 
+def test_a_stream_that_ends_before_it_is_decided(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """What no adapter let pass counts as refused, whoever ended it."""
+    world = World(make_engine, plugins.plugin("one", adapter(do.callout("auth"), PAUSE)))
+    exchange = world.open()
+    exchange.request_headers(end_of_stream=True)
+    decision = exchange.close()
+    assert (decision.verdict, decision.adapter) == (Verdict.ERROR, "one")
+    assert decision.reason == "caller_gone"
+    assert (world.engine.verdicts.allow, world.engine.verdicts.error) == (0, 1)
+
+
 def test_nothing_happens_after_the_end(make_engine: MakeEngine, plugins: Plugins) -> None:
     """A callout that is answered too late changes nothing, and nobody is told."""
     text = adapter(do.callout("auth"), PAUSE, http_call_response=[do.in_stream(do.resume)])
@@ -493,3 +504,27 @@ def test_nothing_happens_after_the_end(make_engine: MakeEngine, plugins: Plugins
     assert told == []
     assert exchange.answer is not None
     assert exchange.answer.reason == "caller_gone"
+
+
+def test_rules_change_what_has_come_through(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Headers of the request, and of the response too, where even removals are possible."""
+    rule = {
+        "apiVersion": "mixer.dev/v1alpha1",
+        "kind": "MixerRule",
+        "metadata": {"name": "rule"},
+        "spec": {
+            "requestHeaderOperations": [{"name": "x-rule", "values": ["request.headers['x-a']"]}],
+            "responseHeaderOperations": [
+                {"name": "server", "operation": "REMOVE"},
+                {"name": "x-to", "values": ["request.headers['x-a']"]},
+            ],
+        },
+    }
+    engine = make_engine(plugins.plugin("one", adapter(do.add("x-a", "1"))), rule)
+    exchange = engine.open(request())
+    exchange.request_headers(end_of_stream=False)
+    assert changed(exchange.request) == {b"x-a": (b"1",), b"x-rule": (b"1",)}
+    assert Sees.RESPONSE_HEADERS in exchange.sees
+    exchange.response_headers(response("200", ("server", "s")), end_of_stream=False)
+    exchange.response_body(b"x", end_of_stream=True)
+    assert changed(responded(exchange)) == {b"server": (), b"x-to": (b"1",)}

@@ -11,11 +11,10 @@ from mixer.engine.decision import Decision, HeaderOperation, Response, Verdict
 from mixer.engine.exchange.ending import end_streams
 from mixer.engine.exchange.flow import AnsweredError, Flow
 from mixer.engine.exchange.guard import Guard
+from mixer.engine.exchange.ruling import Ruling
 from mixer.engine.exchange.side import RequestSide, ResponseSide
 from mixer.engine.exchange.way_back import WayBack
 from mixer.engine.failure import AdapterFailure, misled
-from mixer.engine.response_headers import response_headers
-from mixer.engine.rules.rules import change
 from mixer.engine.sees import Sees
 from mixer.proxywasm import HttpMessage, HttpStream, LifecycleError, StreamContext, local_reply
 
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 
 TOO_LARGE = {True: ("request_payload_too_large", 413), False: ("response_payload_too_large", 500)}
 """What Envoy answers where more of a request's or of a response's body is held back than may be."""
+
+GONE = "caller_gone"
+"""The reason of a stream that ended before its request was let pass."""
 
 
 def _nothing() -> None:
@@ -66,11 +68,8 @@ class HttpExchange:
         "_guard",
         "_max_held",
         "_open",
-        "_operations",
-        "_response_ruled",
         "_returning",
-        "_ruled",
-        "_rules",
+        "_ruling",
         "_stream",
         "_verdicts",
         "answer",
@@ -91,15 +90,14 @@ class HttpExchange:
         self._adapters = adapters
         self._asked = request
         self._verdicts = verdicts
-        self._rules = rules
         self._max_held = max_held_bytes
         self._stream = HttpStream(message, request.attributes)
         self._open: dict[Adapter, StreamContext] = {}
         self._failed_open: list[str] = []
         self._guard = Guard(self._stream, self._open, self._failed_open)
-        self._operations: tuple[HeaderOperation, ...] = ()
+        self._ruling = Ruling(rules, self._stream)
         self._returning: WayBack | None = None
-        self._closed = self._ruled = self._response_ruled = False
+        self._closed = False
         sides = [RequestSide(adapter, self._begin) for adapter in adapters]
         complete = request.headers_are_complete
         self.request = Flow(message, sides, self._guard, self._look, source_is_complete=complete)
@@ -195,15 +193,10 @@ class HttpExchange:
 
     def _apply_rules(self) -> None:
         """Have rules change the headers once those have come through, before anybody looks."""
-        if self.request.headers_passed and not self._ruled:
-            self._ruled = True
-            if self._rules is not None:
-                applied = self._rules.apply(self.request.message.headers, self._stream.attributes)
-                self._operations = applied.response
-        response = self.response
-        if response is not None and response.headers_passed and not self._response_ruled:
-            self._response_ruled = True
-            change(response.message.headers, self.response_operations)
+        if self.request.headers_passed:
+            self._ruling.request(self.request.message.headers)
+        if self.response is not None and self.response.headers_passed:
+            self._ruling.response(self.response.message.headers)
 
     @property
     def response_operations(self) -> tuple[HeaderOperation, ...]:
@@ -211,8 +204,7 @@ class HttpExchange:
 
         They are worked into those of `response`; whoever never shows one has to tell them.
         """
-        said = self._stream.filter_state
-        return (response_headers(said) if said else ()) + self._operations
+        return self._ruling.response_operations
 
     def _settle(self, decision: Decision) -> None:
         self.answer, self._returning = decision, None
@@ -299,7 +291,9 @@ class HttpExchange:
             What was decided; of an allowed request without what was changed.
         """
         if not self._closed:
-            if self.answer is None:
+            if not self.request.headers_passed:
+                self.give_up(GONE)
+            elif self.answer is None:
                 self._settle(self._allowed())
             self._closed = True
             end_streams(self._open)
