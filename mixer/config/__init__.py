@@ -14,6 +14,7 @@ from mixer.config.cluster import (
     DynamicUpstream,
 )
 from mixer.config.configuration import Configuration, load, loads
+from mixer.config.http_listener import UNIX_CALLER, HttpSettings
 from mixer.config.listener import Listener, Protocol
 from mixer.config.load_shedding import (
     LatencyShedding,
@@ -44,6 +45,7 @@ from mixer.config.telemetry import MetricsEndpoint, Otlp, Telemetry
 from mixer.config.wasmplugin import FailStrategy, Phase, WasmPluginSpec
 
 __all__ = [
+    "UNIX_CALLER",
     "AdapterAnnotations",
     "AdapterDefaults",
     "AdapterLimits",
@@ -61,6 +63,7 @@ __all__ = [
     "FailStrategy",
     "HeaderAction",
     "HeaderOperationTemplate",
+    "HttpSettings",
     "LatencyShedding",
     "Listener",
     "LmdbStore",

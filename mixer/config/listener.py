@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator
 
 from mixer.config.address import check_address
+from mixer.config.http_listener import HttpSettings
 from mixer.config.model import Choice, DnsLabel, Model
 
 
@@ -14,6 +15,7 @@ class Protocol(StrEnum):
     """What a listener speaks."""
 
     GRPC = "GRPC"
+    HTTP = "HTTP"
 
 
 def _permissions(value: object) -> object:
@@ -29,15 +31,17 @@ class Listener(Model):
         name: DNS label, unique among the listeners; for logs and metrics.
         address: ``host:port``, ``[IPv6]:port`` or ``unix:/absolute/path``; port 0 is any free one.
             Whoever reaches the address may ask for decisions: it is loopback unless configured.
-        protocol: Only ``GRPC`` so far.
+        protocol: ``GRPC`` for Envoy and Mixer's clients, ``HTTP`` for what asks in plain HTTP/1.1.
         mode: Permissions of a Unix socket; octal digits such as ``"0660"`` in YAML. To connect,
             a process needs to be allowed to write. None leaves them to the umask.
+        http: Settings of ``HTTP``.
     """
 
     name: DnsLabel
     address: Annotated[str, AfterValidator(check_address)]
     protocol: Choice[Protocol] = Protocol.GRPC
     mode: Annotated[int | None, BeforeValidator(_permissions)] = None
+    http: HttpSettings | None = None
 
     @field_validator("mode")
     @classmethod
@@ -45,3 +49,12 @@ class Listener(Model):
         if mode is not None and not str(info.data.get("address", "unix:")).startswith("unix:"):
             raise ValueError("only a unix: address has permissions")
         return mode
+
+    @field_validator("http")
+    @classmethod
+    def _of_its_protocol(
+        cls, http: HttpSettings | None, info: ValidationInfo
+    ) -> HttpSettings | None:
+        if http is not None and info.data.get("protocol") is Protocol.GRPC:
+            raise ValueError("only a listener with protocol: HTTP has these")
+        return http

@@ -19,7 +19,7 @@ from pydantic import (
 
 from mixer.config.address import is_any_port
 from mixer.config.cluster import Cluster, DynamicUpstream, check_unique
-from mixer.config.listener import Listener
+from mixer.config.listener import Listener, Protocol
 from mixer.config.load_shedding import LoadShedding
 from mixer.config.manifest import AttributeManifest, no_attributes
 from mixer.config.metadata import ObjectMeta
@@ -190,6 +190,15 @@ class MixerSpec(Model):
         fixed = (one.address for one in listeners if not is_any_port(one.address))
         _check_unique("address", fixed)
         return listeners
+
+    @field_validator("load_shedding")
+    @classmethod
+    def _can_be_measured(cls, load_shedding: LoadShedding, info: ValidationInfo) -> LoadShedding:
+        listeners = info.data.get("listeners", ())
+        is_http = listeners and all(one.protocol is Protocol.HTTP for one in listeners)
+        if load_shedding.latency is not None and is_http:
+            raise ValueError("latency: is measured by gRPC: there is no such listener")
+        return load_shedding
 
     @field_validator("telemetry")
     @classmethod

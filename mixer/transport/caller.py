@@ -1,5 +1,6 @@
 """Who calls, as far as a connection tells."""
 
+import asyncio
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
@@ -30,3 +31,13 @@ def address_of(peer: str) -> str:
     if kind not in ("ipv4", "ipv6"):
         return kind
     return unquote(address).rpartition(":")[0].strip("[]")
+
+
+def caller_of_transport(transport: asyncio.BaseTransport) -> FindCaller:
+    """What tells who made a connection of asyncio."""
+    return partial(_caller_of_transport, transport)
+
+
+def _caller_of_transport(transport: asyncio.BaseTransport) -> Caller:
+    peer = transport.get_extra_info("peername")
+    return Caller(str(peer[0]) if isinstance(peer, tuple) else "unix")

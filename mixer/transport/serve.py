@@ -16,7 +16,7 @@ from mixer.transport.health import Health
 from mixer.transport.listening import check_free, check_listeners
 from mixer.transport.metrics_push import push_settings
 from mixer.transport.overload import shedder_for
-from mixer.transport.server import Server
+from mixer.transport.servers import Servers
 
 if TYPE_CHECKING:
     from mixer.transport.otlp import OtlpPush
@@ -76,9 +76,9 @@ async def serve(
 async def _answer(engine: Engine, spec: MixerSpec, health: Health, announce: Announce) -> None:
     shedder = shedder_for(spec.load_shedding)
     async with _telling(Metrics(engine, shedder), spec.telemetry) as metrics_address:
-        async with Server(engine, spec, health, shedder) as server:
+        async with Servers(engine, spec, health, shedder) as servers:
             stop = _stop_signal()
-            announce(engine, server.addresses, metrics_address)
+            announce(engine, servers.addresses, metrics_address)
             await stop.wait()
             _log.info("stopping: what is in flight has %g s", spec.shutdown.grace)
         await _end_plugins(engine, spec.shutdown.grace)

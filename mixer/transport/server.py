@@ -9,7 +9,7 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from mixer.config import Listener, MixerSpec
+from mixer.config import Listener, MixerSpec, Protocol
 from mixer.engine import Engine
 from mixer.shedding import Shedder
 from mixer.transport import wait_probe
@@ -21,7 +21,7 @@ _MOMENT = 0.02
 
 
 class Server:
-    """Serves one engine on the listeners of a configuration.
+    """Serves one engine on the gRPC listeners of a configuration.
 
     Args:
         engine: Decides.
@@ -55,7 +55,7 @@ class Server:
         reflection.enable_server_reflection(names, self._server)
         self.addresses: tuple[str, ...] = ()
         try:
-            for listener in spec.listeners:
+            for listener in (one for one in spec.listeners if one.protocol is Protocol.GRPC):
                 self.addresses += (self._listen(listener),)
         except ListenError:
             self._remove_sockets()

@@ -1,0 +1,79 @@
+"""From a protocol's questions to the engine's decisions, for one call by HTTP."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import closing, suppress
+from functools import partial
+
+from mixer.api.http import Asking, HttpAnswer
+from mixer.engine import Decision, Engine, PendingDecision, Request
+from mixer.transport import decision_log
+from mixer.transport.waiting import settled
+
+_log = logging.getLogger(__name__)
+
+Gone = Callable[[], Awaitable[None]]
+"""Returns once the caller is gone."""
+
+Readmit = Callable[[], None]
+"""Asked before each question but the first; raises where it is not taken on."""
+
+
+class CallerGoneError(Exception):
+    """Nobody waits for the answer."""
+
+
+async def ask(engine: Engine, asking: Asking, gone: Gone, readmit: Readmit) -> HttpAnswer:
+    """Answer the questions of a protocol until it has its answer.
+
+    Raises:
+        CallerGoneError: The caller is gone while a decision is not made.
+        Exception: Whatever `readmit` raises.
+    """
+    with closing(asking):
+        try:
+            request = next(asking)
+        except StopIteration as end:
+            return _answer(end)
+        while True:
+            decision = engine.decide(request)
+            if isinstance(decision, PendingDecision):
+                decision = await _wait(request, decision, engine.decision_timeout, gone)
+            try:
+                following = asking.send(decision)
+            except StopIteration as end:
+                answer = _answer(end)
+                _log_sent(request, answer.decision or decision)
+                return answer
+            _log_sent(request, decision)
+            request = following
+            readmit()
+
+
+def _answer(end: StopIteration) -> HttpAnswer:
+    answer: HttpAnswer = end.value
+    return answer
+
+
+async def _wait(
+    request: Request, pending: PendingDecision, timeout_s: float, gone: Gone
+) -> Decision:
+    """Wait for a decision as long as the caller does."""
+    deciding = asyncio.ensure_future(settled(pending, timeout_s, partial(_log_sent, request)))
+    leaving = asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait((deciding, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not deciding.done():
+            raise CallerGoneError
+        return deciding.result()
+    finally:
+        for waiting in (deciding, leaving):
+            waiting.cancel()
+            with suppress(asyncio.CancelledError):
+                await waiting
+
+
+def _log_sent(request: Request, decision: Decision) -> None:
+    if decision_log.is_on():
+        decision_log.log_decision(request, decision)
