@@ -1,9 +1,10 @@
 """Proxies that copy the headers which they are told to: nginx, Traefik and Caddy.
 
-Where such a proxy copies a header, it makes the client's one what the answer has, and nothing where
-the answer has none. So the answer has each of them as it is now, changed or not. Which ones a proxy
-copies it says in the query of its call, where no client can say anything; a change of another one
-would be lost, and is an error.
+Where such a proxy copies a header, it makes the client's one what the answer has. What it does
+where the answer has none differs: nginx and Traefik remove the client's, while Caddy keeps it, or
+sends the name of a variable. So the answer has each of them as it is now, changed or not, and empty
+where there is none. Which ones a proxy copies it says in the query of its call, where no client can
+say anything; a change of another one would be lost, and is an error.
 """
 
 from collections.abc import Iterator
@@ -74,13 +75,8 @@ def _as_they_are(
     names: tuple[bytes, ...], request: Request, changed: dict[bytes, bytes | None]
 ) -> Iterator[Pair]:
     for name in names:
-        if name in changed:
-            value = changed[name]
-        else:
-            values = request.headers.original(name)
-            value = joined(name, values) if values else None
-        if value is not None:
-            yield checked(name, value)
+        unchanged = joined(name, request.headers.original(name))
+        yield checked(name, changed.get(name, unchanged) or b"")
 
 
 def response_headers(names: tuple[bytes, ...], decision: Decision) -> Iterator[Pair]:
