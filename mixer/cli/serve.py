@@ -11,6 +11,7 @@ from mixer.cli.failure import fail
 
 if TYPE_CHECKING:
     from mixer.engine import Adapter, Engine
+    from mixer.transport.servers import Addresses
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -65,19 +66,22 @@ def serve(
         fail(f"mixer serve: {error}")
 
 
-def _announce(engine: "Engine", addresses: tuple[str, ...], metrics_address: str | None) -> None:
-    from mixer.transport.front_ends import SERVICES
-
+def _announce(engine: "Engine", addresses: "Addresses", metrics_address: str | None) -> None:
     lines = [_describe(adapter) for adapter in engine.adapters] or [
         "no adapters: every request is allowed"
     ]
     lines += [f"rule {rule}" for rule in engine.rules or ()]
     if metrics_address is not None:
         lines.append(f"serving /metrics on {metrics_address}")
-    print(
-        "\n".join([*lines, f"serving {', '.join(SERVICES)} on {', '.join(addresses)}"]),
-        file=sys.stderr,
-    )
+    lines += _listening(addresses)
+    print("\n".join(lines), file=sys.stderr)
+
+
+def _listening(addresses: "Addresses") -> list[str]:
+    from mixer.transport.front_ends import SERVICES
+
+    spoken = ((", ".join(SERVICES), addresses.grpc), ("HTTP", addresses.http))
+    return [f"serving {what} on {', '.join(where)}" for what, where in spoken if where]
 
 
 def _describe(adapter: "Adapter") -> str:

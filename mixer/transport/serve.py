@@ -16,14 +16,14 @@ from mixer.transport.health import Health
 from mixer.transport.listening import check_free, check_listeners
 from mixer.transport.metrics_push import push_settings
 from mixer.transport.overload import shedder_for
-from mixer.transport.servers import Servers
+from mixer.transport.servers import Addresses, Servers
 
 if TYPE_CHECKING:
     from mixer.transport.otlp import OtlpPush
 
 _log = logging.getLogger(__name__)
 
-Announce = Callable[[Engine, tuple[str, ...], str | None], None]
+Announce = Callable[[Engine, Addresses, str | None], None]
 """Told the engine, the addresses, and that of the metrics, once the service answers."""
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mixer.config import MixerSpec, Protocol
 from mixer.engine import Engine
@@ -13,6 +13,18 @@ from mixer.transport.server import Server
 
 if TYPE_CHECKING:
     from mixer.transport.http_server import HttpServer
+
+
+class Addresses(NamedTuple):
+    """Where a service listens, as ``host:port`` or ``unix:path``.
+
+    Attributes:
+        grpc: For gRPC.
+        http: For HTTP.
+    """
+
+    grpc: tuple[str, ...] = ()
+    http: tuple[str, ...] = ()
 
 
 class Servers:
@@ -25,7 +37,7 @@ class Servers:
         shedder: Refuses what is too much; None refuses nothing.
 
     Attributes:
-        addresses: Of the listeners in the order of the configuration, once entered.
+        addresses: Where it listens, once entered.
 
     Raises:
         ListenError: An address is in use, or not allowed.
@@ -34,23 +46,19 @@ class Servers:
     def __init__(
         self, engine: Engine, spec: MixerSpec, health: Health, shedder: Shedder | None = None
     ) -> None:
-        self._spec = spec
         self._grpc = None
         if any(one.protocol is Protocol.GRPC for one in spec.listeners):
             self._grpc = Server(engine, spec, health, shedder)
         self._http = _http_servers(engine, spec, shedder)
-        self.addresses: tuple[str, ...] = ()
+        self.addresses = Addresses()
 
     async def __aenter__(self) -> "Servers":
         async with AsyncExitStack() as entered:
             for server in self._all:
                 await entered.enter_async_context(server)
             entered.pop_all()
-        grpc = iter(() if self._grpc is None else self._grpc.addresses)
-        http = (server.address for server in self._http)
-        self.addresses = tuple(
-            next(grpc if one.protocol is Protocol.GRPC else http) for one in self._spec.listeners
-        )
+        grpc = () if self._grpc is None else self._grpc.addresses
+        self.addresses = Addresses(grpc, tuple(server.address for server in self._http))
         return self
 
     @property

@@ -145,6 +145,29 @@ class Guests:
         send = f"(drop (call $send (i32.const {status}) {{0}} {{1}} {{2}} (i32.const -1)))"
         return self.module("denies", send, texts=[details, body, serialized(headers)])
 
+    def answers(self) -> Path:
+        """Answers with the status that the header x-answer asks for; with 000 it traps."""
+        read = (  # without the header, nothing is written: what the last request left must go
+            "(i32.store (i32.const 4) (i32.const 0))"
+            "(drop (call $get (i32.const 0) {0} (i32.const 0) (i32.const 4)))"
+        )
+        digit = "(i32.sub (i32.load8_u offset={} (i32.load (i32.const 0))) (i32.const 48))"
+        status = "(i32.const 0)"
+        for place in range(3):
+            status = f"(i32.add (i32.mul {status} (i32.const 10)) {digit.format(place)})"
+        code = f"""
+(if (i32.eqz (i32.load (i32.const 4))) (then (return (i32.const 0))))
+(i32.store (i32.const 8) {status})
+(if (i32.eqz (i32.load (i32.const 8))) (then unreachable))
+(drop (call $send (i32.load (i32.const 8)) {{1}} {{2}} {{3}} (i32.const -1)))
+(return (i32.const 1))"""
+        headers = [
+            (b"location", b"/login"), (b"retry-after", b"7"), (b"www-authenticate", b"Basic"),
+            (b"x-more", b"1"),
+        ]  # fmt: skip
+        texts = [b"x-answer", b"asked", b"denied", serialized(headers)]
+        return self.module("answers", read + code, texts=texts)
+
     def hostile(self) -> Path:
         """Does what the header x-attack asks for: loop, grow, trap, or burn some milliseconds."""
         read = (  # without the header, nothing is written: what the last request left must go

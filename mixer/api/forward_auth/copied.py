@@ -26,6 +26,7 @@ _MOST = 64
 _MOST_BYTES = 4096
 
 Copied = dict[str, tuple[bytes, ...]]
+Values = dict[bytes, tuple[bytes, ...]]
 
 
 def copied(call: HttpCall) -> Copied:
@@ -80,17 +81,17 @@ def _as_they_are(
 
 
 def response_headers(names: tuple[bytes, ...], decision: Decision) -> Iterator[Pair]:
-    """The headers that are added to the response.
+    """The headers that are added to the response; empty where nothing is.
 
     Raises:
         InexpressibleError: Another one is, or one is not added but replaced or removed.
     """
-    values: dict[bytes, tuple[bytes, ...]] = {}
+    values: Values = dict.fromkeys(names, ())
     for one in decision.response_operations:
-        if one.name not in names or one.operation is not Operation.APPEND:
+        if one.name not in values or one.operation is not Operation.APPEND:
             shown = one.name.decode("latin-1")
             raise InexpressibleError(f"{one.operation}_of_response_header_{shown}_is_not_possible")
-        values[one.name] = (*values.get(one.name, ()), one.value)
+        values[one.name] += (one.value,)
     for name, several in values.items():
         if name == b"set-cookie" and len(several) > 1:
             raise InexpressibleError("several_set-cookie_are_not_possible_with_forward_auth")
