@@ -53,7 +53,7 @@ def _parse(query: bytes) -> Copied:
 
 
 def _name(text: str) -> bytes:
-    name = text.strip().lower().encode("latin-1", "replace")
+    name = text.strip(" ").lower().encode("latin-1", "replace")
     if not is_name(name) or name in FRAMING or name.startswith(b"x-accel-"):
         raise MalformedCallError(f"{name!r} is no header that can be copied")
     return name

@@ -18,7 +18,7 @@ _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
 _URI = re.compile(rb"/[^\x00-\x20#\x7f]*")
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]{1,300}")
 _SCHEMES = {b"http": b"http", b"https": b"https", b"ws": b"http", b"wss": b"https"}
-_PORT = re.compile(r"[0-9]{1,5}")
+_WITH_PORT = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:]+)):(?P<port>[0-9]{1,5})")
 
 PARTIAL_BODY = b"x-envoy-auth-partial-body"
 """Envoy adds it, for this service alone, to a request whose body it sent along: whether it is cut.
@@ -115,19 +115,12 @@ def _address(value: bytes, name: bytes) -> tuple[str | None, int | None]:
     text = value.decode("latin-1").rpartition(",")[2].strip()
     if text.startswith(("unix:", "/", "@")):
         return None, None
-    host, port = text, ""
-    if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        port = port.removeprefix(":")
-    elif text.count(":") == 1:
-        host, _, port = text.partition(":")
+    match = _WITH_PORT.fullmatch(text)
     try:
-        found = ipaddress.ip_address(host)
+        host = ipaddress.ip_address(text if match is None else match["six"] or match["host"])
     except ValueError:
         raise MalformedCallError(f"{name.decode()} has no address") from None
-    if port and not _PORT.fullmatch(port):
-        raise MalformedCallError(f"{name.decode()} has no port")
-    return str(found), int(port) if port else None
+    return str(host), None if match is None else int(match["port"])
 
 
 def _length(call: HttpCall, carriers: Carriers) -> list[Pair]:
