@@ -216,9 +216,7 @@ _names = st.sampled_from(
     target=st.binary(max_size=40),
     headers=st.lists(st.tuples(_names, st.binary(max_size=40))),
 )
-def test_any_call_is_read_or_refused(
-    dialect: Dialect, target: bytes, headers: list[Pair]
-) -> None:
+def test_any_call_is_read_or_refused(dialect: Dialect, target: bytes, headers: list[Pair]) -> None:
     """Whatever comes, a request has all four pseudo-headers, or there is none."""
     made = HttpCall(b"GET", dialect.path.encode() + target, tuple(headers))
     try:

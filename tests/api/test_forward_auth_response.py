@@ -197,7 +197,7 @@ def test_a_denial(dialect: Dialect) -> None:
     ("status", "answer"), [(401, 401), (403, 403), (200, 403), (302, 403), (429, 403), (503, 403)]
 )
 def test_a_denial_for_nginx(status: int, answer: int) -> None:
-    """To nginx there are two statuses; the client's is told in a header, and the body is not sent."""
+    """To nginx there are two; the client's is told in a header, and the body is not sent."""
     headers = ((b"retry-after", b"1"), (b"x-accel-redirect", b"/etc/passwd"))
     told = answered(NGINX, deny(status, *headers))
     assert (told.status, told.body) == (answer, b"")
