@@ -11,6 +11,7 @@ from mixer.attributes import HeaderChange
 from mixer.config import (
     AdapterAnnotations,
     HeaderOperationTemplate,
+    HttpSettings,
     LatencyShedding,
     LmdbStore,
     LoadShedding,
@@ -95,6 +96,12 @@ def test_every_field_of_load_shedding_is_documented(group: str, model: type) -> 
     page = (_DOCS / "configuration.md").read_text()
     for name in _fields(model):
         assert f"`spec.loadShedding{group}.{name}" in page
+
+
+@pytest.mark.parametrize("name", _fields(HttpSettings))
+def test_every_field_of_an_http_listener_is_documented(name: str) -> None:
+    """The configuration page tells every field of an HTTP listener."""
+    assert f"`spec.listeners[].http.{name}`" in (_DOCS / "configuration.md").read_text()
 
 
 def test_the_example_of_a_store_is_valid() -> None:

@@ -20,7 +20,7 @@ from mixer.transport import http_protocol, http_server
 from mixer.transport.http_server import HttpServer
 from mixer.transport.listening import ListenError
 from tests.engine.conftest import MakeEngine, Plugins, make_engine, plugins
-from tests.engine.test_pending import World, asking
+from tests.engine.world import World, asking
 
 __all__ = ["make_engine", "plugins"]
 
