@@ -102,15 +102,14 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError("the headers are too long")
 
     def on_headers_complete(self) -> None:
-        """Refuse what proxies understand in different ways, or begin with the request.
+        """Begin with a request; an absolute target, which names a second host, is refused.
 
-        An absolute target names a host beside the Host header; and a length beside an encoding
-        says twice where the body ends.
+        What else proxies could read in two ways, such as a length beside an encoding, the parser
+        refuses.
         """
         self._in_head, self._head_bytes = False, 0
-        names = {name for name, _ in self.headers}
-        if not self.url.startswith(b"/") or {b"content-length", b"transfer-encoding"} <= names:
-            raise ValueError("ambiguous")
+        if not self.url.startswith(b"/"):
+            raise ValueError("the target is no path")
         state: dict[str, Any] = self.scope["state"]
         state[TARGET] = self.url
         super().on_headers_complete()

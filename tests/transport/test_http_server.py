@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mixer.api.forward_auth.forward import CARRIERS
+from mixer.api.forward_auth.request import decode
 from mixer.api.http import Asking, Endpoint, HttpCall, at_once, plain
 from mixer.config import HttpSettings, Listener, MixerSpec, Protocol, ServiceLimits, Shutdown
 from mixer.engine import Engine
@@ -280,6 +282,31 @@ async def test_load_shedding(engine: Engine) -> None:
     assert (gate.front_end, gate.admitted) == ("http", engine.decisions)
 
 
+async def test_a_call_leaves_its_place(engine: Engine) -> None:
+    """Calls one after the other are one in progress, whatever becomes of them."""
+    async with serving(engine, shedder=Shedder(Bounds(max_concurrent=1))) as server:
+        for headers in (TOLD, (), TOLD, TOLD):
+            assert (await ask(server, Request("GET", "/forward_auth", headers))).status != 503
+
+
+def _asks_twice(call: HttpCall) -> Asking:
+    for _ in range(2):
+        yield decode(call, CARRIERS)
+    return plain(200, "twice")
+
+
+@pytest.mark.parametrize(("burst", "status"), [(1, 503), (2, 200)])
+async def test_each_question_of_a_call_is_counted(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, burst: int, status: int
+) -> None:
+    """A call that asks many times takes as much of the rate as as many calls."""
+    monkeypatch.setattr(http_server, "ENDPOINTS", (Endpoint("/twice", _asks_twice),))
+    shedder = Shedder(Bounds(rate=RateBound(1, burst)), clock=lambda: 0.0)
+    async with serving(engine, shedder=shedder) as server:
+        assert (await ask(server, Request("GET", "/twice", TOLD))).status == status
+    assert engine.decisions == burst
+
+
 @pytest.fixture
 def world(make_engine: MakeEngine, plugins: Plugins) -> World:
     """One adapter that asks another service."""
@@ -319,6 +346,7 @@ async def test_a_caller_that_is_gone(world: World, caplog: pytest.LogCaptureFixt
         await until(lambda: world.callouts.http_calls)
         writer.transport.abort()
         await until(lambda: "caller_gone" in caplog.text)
+    assert [r for r in caplog.records if r.name == "mixer.transport.http_app"] == []
 
 
 async def test_calls_that_are_too_many(world: World) -> None:

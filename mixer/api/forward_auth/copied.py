@@ -1,10 +1,11 @@
 """Proxies that copy the headers which they are told to: nginx, Traefik and Caddy.
 
 Where such a proxy copies a header, it makes the client's one what the answer has. What it does
-where the answer has none differs: nginx and Traefik remove the client's, while Caddy keeps it, or
-sends the name of a variable. So the answer has each of them as it is now, changed or not, and empty
-where there is none. Which ones a proxy copies it says in the query of its call, where no client can
-say anything; a change of another one would be lost, and is an error.
+where the answer has none differs: nginx and Traefik remove the client's, while Caddy sends the name
+of a variable, keeps the client's, or removes it, depending on its version. So the answer has each
+of them as it is now, changed or not, and empty where there is none. Which ones a proxy copies it
+says in the query of its call, where no client can say anything; a change of another one would be
+lost, and is an error.
 """
 
 from collections.abc import Iterator
