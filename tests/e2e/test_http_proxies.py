@@ -36,6 +36,9 @@ def case(name: str) -> str:
     return f"request.headers['x-case'] == '{name}'"
 
 
+ISOLATED = {"isolation": "request"}
+"""So that a trap costs its own request only: else the adapter starts again, in its own time."""
+
 RULES = (
     rule("seen", case("seen"), request=[operation("REPLACE", "x-user", SEEN)]),
     rule("removed", case("removed"), request=[operation("REMOVE", "x-user")]),
@@ -117,7 +120,7 @@ def listeners(services: Services) -> list[dict[str, object]]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(services: Services, guests: Guests) -> AsyncIterator[Stack]:
-    documents = [adapter("answers", guests.answers()), *RULES]
+    documents = [adapter("answers", guests.answers(), annotations=ISOLATED), *RULES]
     async with AsyncExitStack() as entered:
         upstream = await entered.enter_async_context(EchoUpstream())
         service = await entered.enter_async_context(

@@ -196,16 +196,22 @@ async def test_what_proxies_could_read_in_two_ways(engine: Engine, name: str) ->
     "data",
     [
         HEAD + b"x-long: " + b"a" * 5000 + b"\r\n\r\n",
-        HEAD + b"x-long: " + b"a" * 500_000,
         HEAD + b"a: b\r\n" * 1000 + b"\r\n",
         b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nhost: a\r\n\r\n",
     ],
-    ids=["value", "endless", "many", "target"],
+    ids=["value", "many", "target"],
 )
 async def test_headers_that_are_too_long(engine: Engine, data: bytes) -> None:
-    """They are refused, also where they have no end."""
+    """They are refused."""
     async with serving(engine, max_header_bytes=4096) as server:
         assert (await raw(server, data)).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_headers_without_an_end(engine: Engine) -> None:
+    """The connection ends, though not always with an answer: what was sent is not all read."""
+    async with serving(engine, max_header_bytes=4096) as server:
+        answer = await raw(server, HEAD + b"x-long: " + b"a" * 500_000)
+    assert answer[:13] in (b"HTTP/1.1 400 ", b"")
 
 
 async def test_headers_of_the_longest_size(engine: Engine) -> None:
@@ -228,9 +234,9 @@ async def test_headers_of_the_longest_size(engine: Engine) -> None:
     ids=["length", "chunked"],
 )
 async def test_a_body_that_is_too_long(engine: Engine, framing: bytes) -> None:
-    """It is 413, and the connection ends."""
+    """It is 413 as soon as it is too long, and the connection ends."""
     async with serving(engine) as server:
-        answer = await raw(server, HEAD + ALLOWED + framing + b"a" * 70000)
+        answer = await raw(server, HEAD + ALLOWED + framing + b"a" * 65537)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert engine.decisions == 0
 
@@ -271,12 +277,11 @@ async def test_an_idle_connection(engine: Engine) -> None:
 
 async def test_load_shedding(engine: Engine) -> None:
     """What is too much gets 503 and when to come again; health never does."""
-    shedder = Shedder(Bounds(rate=RateBound(1, 1)))
+    shedder = Shedder(Bounds(rate=RateBound(1, 1)), clock=lambda: 0.0)
     async with serving(engine, shedder=shedder) as server:
-        statuses = [(await ask(server)).status for _ in range(3)]
+        assert (await ask(server)).status == 200
         refused = await ask(server)
         assert (await ask(server, Request("GET", "/healthz"))).status == 200
-    assert statuses[0] == 200
     assert (refused.status, int(refused.header("retry-after") or 0) >= 1) == (503, True)
     (gate,) = shedder.gates
     assert (gate.front_end, gate.admitted) == ("http", engine.decisions)
@@ -362,7 +367,7 @@ async def test_calls_that_are_too_many(world: World) -> None:
 async def test_a_stop_waits_for_what_is_in_flight(world: World) -> None:
     """A request that is being decided about is answered, and its connection ends."""
     served = AsyncExitStack()
-    server = await served.enter_async_context(serving(world.engine))
+    server = await served.enter_async_context(serving(world.engine, grace=60.0))
     waiting = asyncio.create_task(ask(server))
     await until(lambda: world.callouts.http_calls)
     stopping = asyncio.create_task(served.aclose())
