@@ -1,11 +1,11 @@
 //! The Proxy-Wasm contexts: one root per plugin, one HTTP context per request.
 
-use crate::allocation::{allocate, Allocation};
+use crate::allocation::{allocate, Allocation, Grant, Told};
 use crate::charge::{charge, Charge, Standing};
 use crate::config::{Config, ConfigError};
 use crate::duration;
 use crate::host::{self, Expressions, SharedData};
-use crate::refusal::{headers, Refusal};
+use crate::refusal::{headers, whole_seconds, Refusal};
 use mixer_host::{properties, root};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -13,6 +13,8 @@ use proxy_wasm::types::{Action, ContextType, MapType};
 use std::rc::Rc;
 
 const UNLIMITED: &str = "-1";
+/// More than any limit, and exact in every number.
+const ENDLESS: &str = "9007199254740991";
 
 #[derive(Default)]
 pub struct Root {
@@ -130,8 +132,8 @@ fn answer_check(config: &Config) -> Action {
 fn answer_quota(plugin: &Plugin) -> Action {
     let asked = host::asked();
     match allocate(&plugin.config, &plugin.expressions, &SharedData, &asked) {
-        Allocation::Granted { amount, valid } => {
-            grant(amount, valid);
+        Allocation::Granted(grant) => {
+            say(&grant);
             Action::Continue
         }
         Allocation::Unknown => refuse_quota(&Refusal::unknown(&asked.quota)),
@@ -139,13 +141,36 @@ fn answer_quota(plugin: &Plugin) -> Action {
     }
 }
 
-fn grant(amount: u64, valid: u64) {
-    properties::set("mixer.quota.granted", &amount.to_string());
-    properties::set("mixer.valid_duration", &duration::format(valid));
+fn say(grant: &Grant) {
+    properties::set("mixer.quota.granted", &grant.amount.to_string());
+    properties::set("mixer.valid_duration", &duration::format(grant.valid));
+    match &grant.told {
+        Told::Nothing => {}
+        Told::Unlimited => {
+            properties::set("mixer.quota.remaining", ENDLESS);
+        }
+        Told::Limited {
+            policy,
+            limit,
+            standing,
+        } => {
+            properties::set("mixer.quota.policy", policy);
+            properties::set("mixer.quota.limit", &limit.max.to_string());
+            properties::set("mixer.quota.window", &duration::format(limit.window));
+            if let Some((left, rest)) = standing {
+                properties::set("mixer.quota.remaining", &left.to_string());
+                properties::set("mixer.quota.reset", &whole_seconds(*rest).to_string());
+            }
+        }
+    }
 }
 
 fn refuse_quota(refusal: &Refusal) -> Action {
-    grant(0, 0);
+    say(&Grant {
+        amount: 0,
+        valid: 0,
+        told: Told::Nothing,
+    });
     refuse(refusal)
 }
 

@@ -2,10 +2,13 @@
 
 use crate::allocation::Asked;
 use crate::config::{Config, ConfigError};
-use crate::limit::Quota;
+use crate::domain::Descriptor;
+use crate::limit::{Limit, Quota};
+use crate::pairs;
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::store::Store;
+use crate::unit;
 use crate::value::text_form;
 use mixer_host::condition::Condition;
 use mixer_host::expression::Expression;
@@ -117,7 +120,30 @@ pub fn asked() -> Asked {
             _ => text(&["mixer", "caller"]),
         },
         dedup_id,
+        descriptor: descriptor(),
     }
+}
+
+/// Of those who ask for a rate limit; one that cannot be read is one without entries.
+fn descriptor() -> Option<Descriptor> {
+    let of = |name| properties::get(&["mixer", "rate_limit", name]);
+    let (bytes, ordered) = match of("descriptor") {
+        Some(bytes) => (bytes, true),
+        None => (of("bucket")?, false),
+    };
+    Some(Descriptor {
+        entries: pairs::decode(&bytes).unwrap_or_default(),
+        ordered,
+        limit: override_limit(),
+    })
+}
+
+fn override_limit() -> Option<Limit> {
+    let path = |name| ["mixer", "rate_limit", "limit", name];
+    let max = properties::int(&path("requests_per_unit"))?;
+    let window = unit::length(&properties::text(&path("unit"))?)?;
+    let max = u64::try_from(max).ok()?;
+    Some(Limit { max, window })
 }
 
 pub fn refuse(refusal: &Refusal) {

@@ -2,6 +2,7 @@
 
 use crate::bucket::{Answer, Bucket};
 use crate::config::Deduplication;
+use crate::domain::{Domain, Entry};
 use crate::identity::{bucket_of, identity, Identity, RequestId};
 use crate::limit::{Limit, Quota};
 use crate::store::{update, Changed, Store};
@@ -44,12 +45,24 @@ pub struct Ledger<'a, S> {
 
 impl Account {
     pub fn new(quota: &Quota, values: &[Vec<u8>]) -> Self {
-        let identity = identity(&quota.name, values);
-        let bucket = bucket_of(&identity, quota.buckets);
+        let limit = quota.limit_for(values);
+        Self::under(&quota.name, values, limit, quota.buckets)
+    }
+
+    /// Every combination of values has one.
+    pub fn of_descriptor(domain: &Domain, entries: &[&Entry], limit: Limit) -> Self {
+        let parts = entries.iter().flat_map(|(key, value)| [key, value]);
+        let parts: Vec<Vec<u8>> = parts.cloned().collect();
+        Self::under(&domain.name, &parts, limit, domain.buckets)
+    }
+
+    fn under(name: &str, values: &[Vec<u8>], limit: Limit, buckets: u32) -> Self {
+        let identity = identity(name, values);
+        let bucket = bucket_of(&identity, buckets);
         Self {
             identity,
-            limit: quota.limit_for(values),
-            key: format!("mixer.quota/{}/{bucket:x}", quota.name).into_bytes(),
+            limit,
+            key: format!("mixer.quota/{name}/{bucket:x}").into_bytes(),
         }
     }
 }
@@ -101,6 +114,19 @@ impl<S: Store> Ledger<'_, S> {
         let keep = moved || granted > 0 || demand.id.is_some();
         let result = Ok(taken);
         Changed { result, keep }
+    }
+
+    /// Puts an amount back into the window that there is now, as far as it was taken in it.
+    pub fn put_back(&self, account: &Account, amount: u64) -> Result<Taken, Unavailable> {
+        update(self.store, &account.key, |bucket, now| {
+            let moved = bucket.advance(now, self.deduplication.window);
+            let mut window = bucket.window(&account.identity, account.limit, now);
+            let had = window.used;
+            window.give_back(amount);
+            let result = told(&window, account.limit, now);
+            let keep = moved || (window.used < had && bucket.keep(&account.identity, window));
+            Changed { result, keep }
+        })
     }
 
     /// Undoes a take, if its window is still the one.

@@ -74,7 +74,7 @@ pub fn headers(standings: &[&Standing]) -> Vec<(&'static str, String)> {
 }
 
 /// Rounded up: who waits as long as told must not come too early.
-fn whole_seconds(nanoseconds: u64) -> u64 {
+pub fn whole_seconds(nanoseconds: u64) -> u64 {
     nanoseconds.div_ceil(NS)
 }
 

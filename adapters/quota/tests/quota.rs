@@ -2,7 +2,9 @@
 
 use mixer_host::shared_data::{Set, Unavailable};
 use mixer_quota::store::Store;
-use mixer_quota::{allocate, charge, Allocation, Asked, Bucket, Charge, Config, Request};
+use mixer_quota::{
+    allocate, charge, Allocation, Asked, Bucket, Charge, Config, Grant, Request, Told,
+};
 use serde_json::{json, Value};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -165,16 +167,24 @@ fn once(amount: i64, caller: &str, id: &str) -> Asked {
 }
 
 fn granted(amount: u64, valid: u64) -> Allocation {
-    Allocation::Granted { amount, valid }
+    Allocation::Granted(Grant {
+        amount,
+        valid,
+        told: Told::Nothing,
+    })
+}
+
+/// Without what is told of the limit.
+fn bare(allocation: Allocation) -> Allocation {
+    match allocation {
+        Allocation::Granted(grant) => granted(grant.amount, grant.valid),
+        other => other,
+    }
 }
 
 fn take(config: &Config, store: &Local, source: &str, asked: &Asked) -> Allocation {
-    allocate(
-        config,
-        &attributes(config, &[("source", source)]),
-        store,
-        asked,
-    )
+    let attributes = attributes(config, &[("source", source)]);
+    bare(allocate(config, &attributes, store, asked))
 }
 
 #[test]
@@ -551,7 +561,10 @@ impl<'a> Between<'a> {
                     ..asked(*amount)
                 };
                 let found = take(self.config, &other, "a", &asked);
-                assert!(matches!(found, Allocation::Granted { amount: 1.., .. }));
+                assert!(matches!(
+                    found,
+                    Allocation::Granted(Grant { amount: 1.., .. })
+                ));
             }
         }
     }
@@ -582,7 +595,7 @@ fn what_another_service_takes_in_between_is_counted() {
         take(&config, &Local::new(&memory), "a", &asked(taken_before));
         let store = Between::new(&memory, &config, &[(2, 0.0, 3, "q")]);
         let allocation = allocate(&config, &attributes, &store, &best_effort(5));
-        assert_eq!(allocation, granted(5 - 3 - taken_before as u64, S));
+        assert_eq!(bare(allocation), granted(5 - 3 - taken_before as u64, S));
         assert_eq!(store.calls.get(), 4, "get and set, twice");
     }
 }
@@ -612,10 +625,8 @@ fn a_request_that_is_there_twice_at_once_takes_once() {
         }
     }
     let store = Twice(Local::new(&memory), &config, &asked, Cell::new(false));
-    assert_eq!(
-        allocate(&config, &attributes, &store, &asked),
-        granted(3, S)
-    );
+    let found = bare(allocate(&config, &attributes, &store, &asked));
+    assert_eq!(found, granted(3, S));
     assert_eq!(take(&config, &first, "a", &best_effort(5)), granted(1, S));
 }
 

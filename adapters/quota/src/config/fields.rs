@@ -35,3 +35,12 @@ pub fn expression(node: Node) -> Result<String, ConfigError> {
     let sound = text.len() <= MAX && !text.trim().is_empty();
     sound.then_some(text).ok_or(error)
 }
+
+/// What a header's text and a list with commas can hold.
+pub fn name(node: Node) -> Result<String, ConfigError> {
+    let error = node.error("must be 1 to 253 visible ASCII characters without \" and \\ and ,");
+    let name = node.string()?;
+    let allowed = |b: u8| b.is_ascii_graphic() && !b"\"\\,".contains(&b);
+    let sound = (1..=253).contains(&name.len()) && name.bytes().all(allowed);
+    sound.then_some(name).ok_or(error)
+}

@@ -1,17 +1,20 @@
 //! The plugin configuration: parsing, bounds, and one clear message for a mistake.
 
+mod domains;
 mod fields;
 mod quotas;
 #[cfg(test)]
 mod tests;
 
+use crate::domain::Domain;
 use crate::limit::Quota;
 use mixer_host::config::{parse, Node, Object};
 
 pub use mixer_host::config::ConfigError;
 
-const ROOT: [&str; 5] = [
+const ROOT: [&str; 6] = [
     "quotas",
+    "domains",
     "deduplication",
     "checkValidity",
     "onError",
@@ -22,6 +25,7 @@ const DAY: &str = "24h";
 
 pub struct Config {
     pub quotas: Vec<Quota>,
+    pub domains: Vec<Domain>,
     pub deduplication: Deduplication,
     /// Nanoseconds.
     pub check_validity: u64,
@@ -47,13 +51,21 @@ pub enum OnError {
 
 impl Config {
     pub fn parse(text: &[u8]) -> Result<Self, ConfigError> {
-        Self::read(parse(text, "at least one of quotas is needed")?)
+        Self::read(parse(text, "quotas or domains are needed")?)
     }
 
     fn read(root: Node) -> Result<Self, ConfigError> {
         let mut root = root.object(&ROOT)?;
+        let quotas = root.optional("quotas").map(quotas::quotas).transpose()?;
+        let domains = root.optional("domains");
+        if quotas.is_none() && domains.is_none() {
+            return Err(ConfigError::new("", "has neither quotas nor domains"));
+        }
+        let quotas = quotas.unwrap_or_default();
+        let domains = domains.map(|node| domains::domains(node, &quotas));
         Ok(Self {
-            quotas: quotas::quotas(root.required("quotas")?)?,
+            domains: domains.transpose()?.unwrap_or_default(),
+            quotas,
             deduplication: deduplication(&mut root)?,
             check_validity: fields::duration_or(&mut root, "checkValidity", "60s", "0s", DAY)?,
             on_error: on_error(&mut root)?,

@@ -1,6 +1,6 @@
 //! `quotas`.
 
-use super::fields::{duration, expression};
+use super::fields::{duration, expression, name};
 use crate::bucket::MAX_CELLS;
 use crate::limit::{Dimension, Limit, Override, Quota};
 use mixer_host::config::{ConfigError, Node, Object};
@@ -11,8 +11,8 @@ const MAX_DIMENSIONS: usize = 16;
 const MAX_OVERRIDES: usize = 1024;
 /// Up to it every whole number is exact in JSON, and in Protobuf's Struct.
 const MAX_AMOUNT: u64 = (1 << 53) - 1;
-const KEYS: u64 = 16_384;
-const MAX_KEYS: u64 = 1 << 20;
+pub const KEYS: u64 = 16_384;
+pub const MAX_KEYS: u64 = 1 << 20;
 /// Half of what a bucket holds: by chance some get more than others.
 const KEYS_OF_BUCKET: u64 = MAX_CELLS as u64 / 2;
 
@@ -57,15 +57,6 @@ fn quota(node: Node) -> Result<Quota, ConfigError> {
     })
 }
 
-/// What a header's text and a list with commas can hold.
-fn name(node: Node) -> Result<String, ConfigError> {
-    let error = node.error("must be 1 to 253 visible ASCII characters without \" and \\ and ,");
-    let name = node.string()?;
-    let allowed = |b: u8| b.is_ascii_graphic() && !b"\"\\,".contains(&b);
-    let sound = (1..=253).contains(&name.len()) && name.bytes().all(allowed);
-    sound.then_some(name).ok_or(error)
-}
-
 fn max(object: &mut Object) -> Result<u64, ConfigError> {
     object.required("max")?.whole(1..=MAX_AMOUNT)
 }
@@ -96,7 +87,12 @@ fn buckets(object: &mut Object, dimensions: &[Dimension]) -> Result<u32, ConfigE
         None if dimensions.is_empty() => 1,
         None => KEYS,
     };
-    Ok(keys.div_ceil(KEYS_OF_BUCKET) as u32)
+    Ok(buckets_for(keys))
+}
+
+/// How many records have room for so many windows.
+pub fn buckets_for(keys: u64) -> u32 {
+    keys.div_ceil(KEYS_OF_BUCKET) as u32
 }
 
 fn overrides(

@@ -1,4 +1,5 @@
 use super::{Config, OnError};
+use crate::domain::Rate;
 use crate::limit::Limit;
 use serde_json::{json, Value};
 
@@ -95,10 +96,10 @@ fn mistakes_are_named_with_their_path() {
     let twice = json!({"name": "q", "max": 5, "window": "1s"});
     for (config, message) in [
         (json!([]), "the configuration must be an object".to_owned()),
-        (json!({}), "quotas is missing".to_owned()),
+        (json!({}), "the configuration has neither quotas nor domains".to_owned()),
         (with(json!({"quotas": []})), "quotas must be a list of 1 to 256 entries".to_owned()),
         (with(json!({"quotas": [twice, twice]})), "quotas[1].name is the name of another quota too".to_owned()),
-        (with(json!({"onEror": "allow"})), "onEror is not a known field; known here: quotas, deduplication, checkValidity, onError, rateLimitHeaders".to_owned()),
+        (with(json!({"onEror": "allow"})), "onEror is not a known field; known here: quotas, domains, deduplication, checkValidity, onError, rateLimitHeaders".to_owned()),
         (with(json!({"onError": "open"})), "onError must be deny or allow".to_owned()),
         (with(json!({"checkValidity": "25h"})), format!("checkValidity {range}0s to 24h")),
         (with(json!({"deduplication": {"window": 1}})), "deduplication.window must be a string".to_owned()),
@@ -135,7 +136,86 @@ fn an_absent_configuration_is_called_absent() {
     for text in ["", "  \n"] {
         let message = Config::parse(text.as_bytes()).err().unwrap().to_string();
         let expected =
-            "the configuration is empty: none was given, and at least one of quotas is needed";
+            "the configuration is empty: none was given, and quotas or domains are needed";
         assert_eq!(message, expected);
+    }
+}
+
+fn domain(extra: Value) -> Value {
+    let mut domain = json!({"domain": "d", "descriptors": []});
+    for (name, value) in extra.as_object().unwrap() {
+        domain[name] = value.clone();
+    }
+    json!({"domains": [domain]})
+}
+
+fn rule(extra: Value) -> Value {
+    let mut rule = json!({"key": "k"});
+    for (name, value) in extra.as_object().unwrap() {
+        rule[name] = value.clone();
+    }
+    domain(json!({"descriptors": [rule]}))
+}
+
+#[test]
+fn domains_are_as_those_of_others() {
+    let minute = json!({"unit": "minute", "requests_per_unit": 5});
+    let config = parse(&rule(json!({
+        "rate_limit": minute,
+        "descriptors": [
+            {"key": "a", "value": "v", "rate_limit": {"unlimited": true}},
+            {"key": "a", "rate_limit": {"name": "n", "unit": "DAY", "requests_per_unit": 0}},
+        ],
+    })))
+    .unwrap();
+    let rule = &config.domains[0].rules[0];
+    let limited = |name: Option<&str>, max, window| Rate::Limited {
+        name: name.map(str::to_owned),
+        limit: Limit { max, window },
+    };
+    assert_eq!(rule.rate, Some(limited(None, 5, 60 * S)));
+    assert_eq!(rule.rules[0].rate, Some(Rate::Unlimited));
+    assert_eq!(rule.rules[0].value.as_deref(), Some("v"));
+    assert_eq!(
+        rule.rules[1].rate,
+        Some(limited(Some("n"), 0, 24 * 3600 * S))
+    );
+    assert_eq!(config.domains[0].buckets, 512);
+    assert!(config.quotas.is_empty());
+    assert_eq!(
+        parse(&domain(json!({"maxKeys": 1})))
+            .err()
+            .map(|e| e.to_string()),
+        Some("domains[0].descriptors must be a list of 1 to 4096 entries".to_owned())
+    );
+}
+
+#[test]
+fn mistakes_in_domains_are_named_with_their_path() {
+    let rate = |rate: Value| rule(json!({"rate_limit": rate}));
+    let at = "domains[0].descriptors[0]";
+    let twice = json!([{"key": "k", "value": "v"}, {"key": "k"}, {"key": "k", "value": "v"}]);
+    let mut deep = json!({"key": "k"});
+    for _ in 0..16 {
+        deep = json!({"key": "k", "descriptors": [deep]});
+    }
+    let under = ".descriptors[0]".repeat(16);
+    for (config, message) in [
+        (json!({"domains": []}), "domains must be a list of 1 to 64 entries".to_owned()),
+        (json!({"domains": [{}]}), "domains[0].domain is missing".to_owned()),
+        (with(json!({"domains": [{"domain": "q"}]})), "domains[0].domain is the name of another domain or quota too".to_owned()),
+        (json!({"domains": [{"domain": "a"}, {"domain": "a"}]}), "domains[1].domain is the name of another domain or quota too".to_owned()),
+        (rule(json!({"key": ""})), format!("{at}.key must be 1 to 1024 bytes")),
+        (rule(json!({"value": "a*"})), format!("{at}.value must have no *: patterns are not supported")),
+        (rule(json!({"shadow_mode": true})), format!("{at}.shadow_mode is not a known field; known here: key, value, rate_limit, descriptors")),
+        (domain(json!({"descriptors": twice})), "domains[0].descriptors[2] has the key and value of another one".to_owned()),
+        (domain(json!({"descriptors": [deep]})), format!("domains[0]{under}.descriptors is deeper than 16 levels")),
+        (rate(json!({"unit": "second"})), format!("{at}.rate_limit.requests_per_unit is missing")),
+        (rate(json!({"requests_per_unit": 1})), format!("{at}.rate_limit.unit is missing")),
+        (rate(json!({"requests_per_unit": 4_294_967_296_u64})), format!("{at}.rate_limit.requests_per_unit must be a whole number from 0 to 4294967295")),
+        (rate(json!({"requests_per_unit": 1, "unit": "eon"})), format!("{at}.rate_limit.unit must be second, minute, hour, day, week, month or year")),
+        (rate(json!({"unlimited": true, "unit": "day"})), format!("{at}.rate_limit is unlimited, so that it has no unit and no number")),
+    ] {
+        assert_eq!(error(&config), message, "{config}");
     }
 }
