@@ -16,6 +16,7 @@ from mixer.attributes.istio import ISTIO_VOCABULARY, Manifest, ValueType, WrongT
 from mixer.attributes.istio_names import IstioAttributes
 from mixer.attributes.numbers import whole_number
 from mixer.attributes.protobuf import message_value, plain_value
+from mixer.attributes.rate_limit import RATE_LIMIT_RESOLVERS, Entries, RateLimitSource
 from mixer.attributes.values import Duration, Kind, Message, Timestamp, Uint, Value
 from mixer.attributes.vocabulary import LEGACY_NAMES, VOCABULARY
 
@@ -25,10 +26,12 @@ __all__ = [
     "ISTIO_VOCABULARY",
     "LEGACY_NAMES",
     "NOBODY",
+    "RATE_LIMIT_RESOLVERS",
     "VOCABULARY",
     "AttributeBag",
     "Caller",
     "Duration",
+    "Entries",
     "FindCaller",
     "HasCaller",
     "HeaderChange",
@@ -40,6 +43,7 @@ __all__ = [
     "Message",
     "Pair",
     "PairSource",
+    "RateLimitSource",
     "Resolver",
     "SavedHeaders",
     "Timestamp",

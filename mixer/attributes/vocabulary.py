@@ -4,8 +4,8 @@ They are Envoy's attributes, under Envoy's names, whichever front end filled the
 https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes
 
 What is asked beyond that is under ``mixer``: the operation (``check``, ``quota`` or ``report``, of
-callers that say which), the quota with its name, amount and ``best_effort``, the deduplication id,
-who asks, and Istio's attributes by Istio's names.
+callers that say which), the quota with its name, amount and ``best_effort``, the domain and
+descriptor of a rate limit, the deduplication id, who asks, and Istio's attributes by Istio's names.
 """
 
 from types import MappingProxyType
@@ -45,7 +45,7 @@ _NAMES: dict[Kind, str] = {
         request.headers response.headers response.trailers
         filter_state upstream_filter_state source.labels destination.labels
         context_extensions
-        mixer.quota mixer.attribute
+        mixer.quota mixer.rate_limit mixer.attribute
     """,
     Kind.MESSAGE: """
         metadata xds.node xds.cluster_metadata xds.route_metadata xds.virtual_host_metadata

@@ -25,6 +25,7 @@ from mixer.config.load_shedding import (
 from mixer.config.metadata import AdapterAnnotations, AdapterMeta, LogLevel
 from mixer.config.plugin import AdapterLimits, WasmPlugin
 from mixer.config.problem import ConfigError, Problem
+from mixer.config.rate_limit import QuotaStrategy, RateLimit, RateLimitHeaders, RateLimitQuota
 from mixer.config.rule import (
     HeaderAction,
     HeaderOperationTemplate,
@@ -78,6 +79,10 @@ __all__ = [
     "Phase",
     "Problem",
     "Protocol",
+    "QuotaStrategy",
+    "RateLimit",
+    "RateLimitHeaders",
+    "RateLimitQuota",
     "RateShedding",
     "RedisStore",
     "ServiceLimits",

@@ -24,6 +24,7 @@ from mixer.config.load_shedding import LoadShedding
 from mixer.config.manifest import AttributeManifest, no_attributes
 from mixer.config.metadata import ObjectMeta
 from mixer.config.model import Items, Model
+from mixer.config.rate_limit import RateLimit
 from mixer.config.secret import located
 from mixer.config.store import MemoryStore, StateStore
 from mixer.config.telemetry import Telemetry
@@ -165,6 +166,7 @@ class MixerSpec(Model):
         dynamic_upstreams: What else they may reach, by host and port; the first that fits counts.
         attribute_manifest: Attributes that callers of Mixer send beyond those of Istio: name to
             type, at most 1024.
+        rate_limit: The rate limit service, and rate limit quota.
     """
 
     listeners: Items[Listener] = (Listener(name="grpc", address="127.0.0.1:9000"),)
@@ -179,6 +181,7 @@ class MixerSpec(Model):
     clusters: Annotated[Items[Cluster], AfterValidator(check_unique)] = ()
     dynamic_upstreams: Items[DynamicUpstream] = ()
     attribute_manifest: AttributeManifest = Field(default_factory=no_attributes)
+    rate_limit: RateLimit = RateLimit()
 
     @field_validator("listeners")
     @classmethod

@@ -2,7 +2,14 @@
 
 from mixer.engine.adapter import Adapter, AdapterState
 from mixer.engine.admission import Admission
-from mixer.engine.decision import Decision, HeaderOperation, Operation, Response, Verdict
+from mixer.engine.decision import (
+    Decision,
+    HeaderOperation,
+    Operation,
+    QuotaStanding,
+    Response,
+    Verdict,
+)
 from mixer.engine.engine import Engine
 from mixer.engine.exchange import Flow, HttpExchange
 from mixer.engine.pending import PendingDecision
@@ -22,6 +29,7 @@ __all__ = [
     "HttpExchange",
     "Operation",
     "PendingDecision",
+    "QuotaStanding",
     "Record",
     "Request",
     "Response",

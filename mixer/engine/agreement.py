@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from mixer.engine.adapter import Adapter
+from mixer.engine.decision import QuotaStanding
 from mixer.engine.said import NONSENSE, NOTHING, Said, SaidError, what_was_said
 from mixer.engine.validity import Validity, shortest
 from mixer.proxywasm import StreamContext
@@ -53,3 +54,19 @@ def granted_by(contexts: Contexts) -> int | None:
     if any(one is NONSENSE for one in said):
         return None
     return min((one.granted for one in said if one.granted is not None), default=None)
+
+
+def standing_of(contexts: Contexts) -> QuotaStanding | None:
+    """How a quota stands with the adapter that has the least left of it; None if none said."""
+    said = [said_by(a, c) for a, c in contexts.items() if c.said is not None]
+    told = [one for one in said if one.limit is not None or one.remaining is not None]
+    if not told:
+        return None
+    one = min(told, key=_left)
+    return QuotaStanding(one.limit, one.remaining, one.reset, one.window, one.policy)
+
+
+def _left(said: Said) -> int:
+    """Of a limit whose rest is not known, all of it."""
+    known = said.limit if said.remaining is None else said.remaining
+    return 0 if known is None else known

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from mixer.engine.adapter import Adapter
-from mixer.engine.agreement import Contexts, granted_by, said_by, said_themselves, validity_of
+from mixer.engine.agreement import (
+    Contexts,
+    granted_by,
+    said_by,
+    said_themselves,
+    standing_of,
+    validity_of,
+)
 from mixer.engine.cache.trace import Trace
 from mixer.engine.decision import Decision, Response, Verdict
 from mixer.engine.failure import AdapterFailure
@@ -52,6 +59,7 @@ class Conclusion:
         names, stream = self._names(), self._stream
         said = response_headers(stream.filter_state) if stream.filter_state else ()
         applied = NOTHING if self._rules is None else self._apply(self._rules)
+        granted = granted_by(self._open) if stream.filter_state else None
         return Decision(
             Verdict.ALLOW,
             adapters=names,
@@ -64,7 +72,8 @@ class Conclusion:
             body=stream.request.body if stream.request.body_changed else None,
             failed_open=tuple(self._failed_open),
             validity=self._validity(),
-            granted=granted_by(self._open) if stream.filter_state else None,
+            granted=granted,
+            quota=None if granted is None else standing_of(self._open),
         )
 
     def answered(self, adapter: Adapter, response: Response) -> Decision:

@@ -64,6 +64,25 @@ class Response:
     body: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class QuotaStanding:
+    """How a quota stands after what was granted of it; None for what no adapter said.
+
+    Attributes:
+        limit: Amount that there is in one window; None where it is not limited.
+        remaining: What is left in this window.
+        reset: Seconds until it ends, rounded up.
+        window: Nanoseconds of a window.
+        policy: What the limit is called.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset: int | None = None
+    window: int | None = None
+    policy: str = ""
+
+
 class Operation(StrEnum):
     """What becomes of a header."""
 
@@ -108,6 +127,7 @@ class Decision:
             an adapter that ran did not say.
         code: gRPC code that the adapter gave its denial; None where it gave none.
         granted: Amount of a quota; None where none was asked for, or no adapter said one.
+        quota: How that quota stands; None where no adapter said.
     """
 
     verdict: Verdict
@@ -123,3 +143,4 @@ class Decision:
     validity: Validity | None = field(default=None, compare=False)
     code: int | None = None
     granted: int | None = None
+    quota: QuotaStanding | None = None

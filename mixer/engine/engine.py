@@ -58,6 +58,7 @@ class Engine:
         allocation_verdicts: How many of them came to which verdict.
         reports: How many records the adapters were told of.
         cache: The decisions that adapters allow to be kept.
+        rate_limit: Settings of the front ends for rate limits.
         services: What the adapters share: data, queues, metrics. It outlives their VMs.
         rules: Applied to what the adapters allowed; None where there are none.
 
@@ -94,6 +95,7 @@ class Engine:
         self.allocations = 0
         self.reports = 0
         self._max_held_bytes = configuration.mixer.limits.max_held_bytes
+        self.rate_limit = configuration.mixer.rate_limit
         self.decision_timeout = configuration.mixer.limits.decision_timeout
         self.verdicts = VerdictCounts()
         self.allocation_verdicts = VerdictCounts()

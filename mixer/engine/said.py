@@ -2,7 +2,9 @@
 
 In Envoy they are properties like any other, and do nothing: ``mixer.valid_duration`` (a duration
 such as ``5s``), ``mixer.valid_use_count``, ``mixer.quota.granted`` and ``mixer.deny.code`` (numbers
-in decimal). Path parts may be joined by NUL or a dot.
+in decimal), and how a quota stands: ``mixer.quota.limit`` and ``mixer.quota.remaining`` (amounts),
+``mixer.quota.reset`` (whole seconds until the window ends), ``mixer.quota.window`` (a duration) and
+``mixer.quota.policy`` (what the limit is called). Path parts may be joined by NUL or a dot.
 """
 
 import re
@@ -20,6 +22,10 @@ _SHOWN = 40
 _NUMBER = re.compile(rb"-?[0-9]{1,19}")
 _I32 = range(-(1 << 31), 1 << 31)
 _I64 = range(-(1 << 63), 1 << 63)
+_AMOUNTS = range(1 << 63)
+_SECONDS = range(1 << 33)
+_LONGEST_POLICY = 256
+_LONGEST_WINDOW = 366 * _LONGEST
 _CODES = range(1, 17)
 
 
@@ -36,12 +42,22 @@ class Said:
         use_count: How often it may be used again.
         granted: Amount of the quota that was asked for.
         code: gRPC code of its denial.
+        limit: Amount that there is of the quota in one window.
+        remaining: What is left of it.
+        reset: Seconds until the window ends.
+        window: Nanoseconds of a window.
+        policy: What the limit is called.
     """
 
     duration: int | None = None
     use_count: int | None = None
     granted: int | None = None
     code: int | None = None
+    limit: int | None = None
+    remaining: int | None = None
+    reset: int | None = None
+    window: int | None = None
+    policy: str = ""
 
     def validity(self, default: "Said") -> Validity | None:
         """How long the answer holds.
@@ -83,11 +99,22 @@ def what_was_said(properties: Mapping[bytes, bytes] | None) -> Said:
     return said
 
 
-def _duration(value: bytes) -> int:
-    try:
-        return min(round(parse_duration(value.decode()) * _NS), _LONGEST)
-    except ValueError:
-        raise _refused("mixer.valid_duration", value, "a duration such as 5s") from None
+def _duration(name: str, longest: int) -> Callable[[bytes], int]:
+    def read(value: bytes) -> int:
+        try:
+            return min(round(parse_duration(value.decode()) * _NS), longest)
+        except ValueError:
+            raise _refused(name, value, "a duration such as 5s") from None
+
+    return read
+
+
+def _policy(value: bytes) -> str:
+    text = value.decode(errors="replace")
+    if len(text) > _LONGEST_POLICY:
+        wanted = f"a text of at most {_LONGEST_POLICY} characters"
+        raise _refused("mixer.quota.policy", value, wanted)
+    return text
 
 
 def _number(name: str, bounds: range) -> Callable[[bytes], int]:
@@ -104,8 +131,13 @@ def _refused(name: str, value: bytes, wanted: str) -> SaidError:
 
 
 _FIELDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
-    b"mixer.valid_duration": ("duration", _duration),
+    b"mixer.valid_duration": ("duration", _duration("mixer.valid_duration", _LONGEST)),
     b"mixer.valid_use_count": ("use_count", _number("mixer.valid_use_count", _I32)),
     b"mixer.quota.granted": ("granted", _number("mixer.quota.granted", _I64)),
+    b"mixer.quota.limit": ("limit", _number("mixer.quota.limit", _AMOUNTS)),
+    b"mixer.quota.remaining": ("remaining", _number("mixer.quota.remaining", _AMOUNTS)),
+    b"mixer.quota.reset": ("reset", _number("mixer.quota.reset", _SECONDS)),
+    b"mixer.quota.window": ("window", _duration("mixer.quota.window", _LONGEST_WINDOW)),
+    b"mixer.quota.policy": ("policy", _policy),
     b"mixer.deny.code": ("code", _number("mixer.deny.code", _CODES)),
 }

@@ -6,7 +6,15 @@ import pytest
 
 from mixer.api.mixer_v1 import decode_report
 from mixer.attributes import HeaderMap, Value
-from mixer.engine import AdapterState, Decision, Engine, PendingDecision, Record, Verdict
+from mixer.engine import (
+    AdapterState,
+    Decision,
+    Engine,
+    PendingDecision,
+    QuotaStanding,
+    Record,
+    Verdict,
+)
 from tests.api.mixer_calls import report_bytes
 from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.support import adapters as do
@@ -46,6 +54,39 @@ def test_a_grant_that_makes_no_sense(make_engine: MakeEngine, plugins: Plugins) 
         plugins.plugin("two", adapter(_grants("7")), {"quotas": "*"}),
     )
     assert _allocate(engine, "rates").granted is None
+
+
+def _stands(**said: str) -> list[do.Step]:
+    said = {"granted": "1", "limit": "9", "remaining": "5", **said}
+    return [do.set_property(f"mixer\0quota\0{name}", value) for name, value in said.items()]
+
+
+def test_how_a_quota_stands(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """It is told by the adapter that has the least left of it."""
+    more = {"reset": "30", "window": "1m", "policy": "rates"}
+    engine = make_engine(
+        plugins.plugin("one", adapter(*_stands()), {"quotas": "*"}),
+        plugins.plugin("two", adapter(*_stands(limit="7", remaining="2", **more)), {"quotas": "*"}),
+        plugins.plugin("three", adapter(_grants("4")), {"quotas": "*"}),
+    )
+    decision = _allocate(engine, "rates")
+    assert decision.granted == 1
+    assert decision.quota == QuotaStanding(7, 2, 30, 60 * 10**9, "rates")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("limit", "-1"), ("remaining", "x"), ("reset", "1.5"), ("window", "1"), ("policy", "p" * 257)],
+)
+def test_a_standing_that_makes_no_sense(
+    make_engine: MakeEngine, plugins: Plugins, name: str, value: str
+) -> None:
+    """Nothing is granted then: an adapter that says nonsense is not believed."""
+    code = adapter(*_stands(**{name: value}))
+    engine = make_engine(plugins.plugin("one", code, {"quotas": "*"}))
+    decision = _allocate(engine, "rates")
+    assert (decision.granted, decision.quota) == (None, None)
+    assert engine.adapters[0].stats.failures > 0
 
 
 def test_an_unknown_quota_is_not_granted(make_engine: MakeEngine, plugins: Plugins) -> None:
