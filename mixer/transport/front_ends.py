@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 import grpc  # noqa: TC002 - of an alias that others read
 
-from mixer.api import ext_authz, mixer_v1
+from mixer.api import ext_authz, mixer_v1, rlqs
+from mixer.api import rate_limit as rate_limit_api
 from mixer.engine import Engine
 from mixer.shedding import Shedder
-from mixer.transport import authorization
+from mixer.transport import authorization, rate_limit
 from mixer.transport import mixer_v1 as mixer_service
+from mixer.transport import rlqs as quota_service
 
 MakeHandler = Callable[[Engine, Shedder | None], "grpc.GenericRpcHandler[bytes, bytes]"]
 
@@ -29,6 +31,8 @@ class FrontEnd(NamedTuple):
 FRONT_ENDS = (
     FrontEnd(ext_authz.SERVICE, authorization.handler),
     FrontEnd(mixer_v1.SERVICE, mixer_service.handler),
+    FrontEnd(rate_limit_api.SERVICE, rate_limit.handler),
+    FrontEnd(rlqs.SERVICE, quota_service.handler),
 )
 """Every one that a gRPC listener has."""
 
