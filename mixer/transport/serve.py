@@ -5,12 +5,13 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from mixer.config import Configuration, MixerSpec, Telemetry
 from mixer.engine import Engine
 from mixer.engine.clusters import open_callouts
+from mixer.engine.life import check_adapters, end_plugins
 from mixer.telemetry import Metrics
 from mixer.transport.health import Health
 from mixer.transport.listening import check_free, check_listeners
@@ -32,10 +33,6 @@ _NO_RELOAD = "SIGHUP is ignored: the configuration is read at the start; restart
 
 class OtlpLibraryError(Exception):
     """OpenTelemetry's libraries are not as they were published; the message says what to do."""
-
-
-class BrokenAdaptersError(Exception):
-    """Adapters that must not be passed over did not load."""
 
 
 async def serve(
@@ -67,7 +64,7 @@ async def serve(
     health = Health()
     async with open_callouts(configuration.mixer) as callouts:
         with Engine(configuration, on_change=health.adapter_changed, callouts=callouts) as engine:
-            _check(engine, continue_on_errors=continue_on_errors)
+            check_adapters(engine, continue_on_errors=continue_on_errors)
             for notice in engine.notices:
                 _log.warning("%s", notice)
             await _answer(engine, configuration.mixer, health, announce)
@@ -81,7 +78,7 @@ async def _answer(engine: Engine, spec: MixerSpec, health: Health, announce: Ann
             announce(engine, servers.addresses, metrics_address)
             await stop.wait()
             _log.info("stopping: what is in flight has %g s", spec.shutdown.grace)
-        await _end_plugins(engine, spec.shutdown.grace)
+        await end_plugins(engine, spec.shutdown.grace)
     for adapter in engine.adapters:
         _log.info("adapter %s: %s", adapter.name, adapter.stats)
 
@@ -100,15 +97,6 @@ async def _telling(metrics: Metrics, telemetry: Telemetry) -> AsyncIterator[str 
             OtlpPush = _otlp_push()  # noqa: N806 - a class
             await stack.enter_async_context(OtlpPush(metrics, settings))
         yield address
-
-
-async def _end_plugins(engine: Engine, grace: float) -> None:
-    """Tell the plugins, and wait for those that put their end off."""
-    ended = asyncio.Event()
-    engine.shut_down(ended.set)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(grace):
-            await ended.wait()
 
 
 def _otlp_push() -> "type[OtlpPush]":
@@ -130,9 +118,3 @@ def _stop_signal() -> asyncio.Event:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, _log.warning, _NO_RELOAD)
     return stop
-
-
-def _check(engine: Engine, *, continue_on_errors: bool) -> None:
-    closed = [a for a in engine.broken if not a.fails_open]
-    if closed and not continue_on_errors:
-        raise BrokenAdaptersError("\n".join(str(adapter.problem) for adapter in closed))
