@@ -1,8 +1,8 @@
 """What can be asked for on an HTTP listener."""
 
-from mixer.api import forward_auth
+from mixer.api import authzen, forward_auth
 
-ENDPOINTS = (*forward_auth.ENDPOINTS,)
+ENDPOINTS = (*forward_auth.ENDPOINTS, *authzen.ENDPOINTS)
 """Each path, and the protocol that is spoken there."""
 
 HEALTH = "/healthz"
