@@ -72,16 +72,17 @@ class RequestBody:
         """The server's next message; None where something came through before."""
         if self._coming is None and not self._exchange.may_go_on:
             return await self._receive()
-        if self._coming is None:
-            self._coming = asyncio.ensure_future(self._receive())
+        coming = self._coming
+        if coming is None:
+            coming = self._coming = asyncio.ensure_future(self._receive())
         changed = asyncio.ensure_future(self._changed.wait())
         try:
-            await asyncio.wait({self._coming, changed}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({coming, changed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             changed.cancel()
-        if not self._coming.done():
+        if not coming.done() or self._coming is not coming:
             return None
-        coming, self._coming = self._coming, None
+        self._coming = None
         return coming.result()
 
     def close(self) -> None:
