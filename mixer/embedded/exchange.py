@@ -107,6 +107,7 @@ class EmbeddedExchange:
     async def close(self, ended: Ended) -> None:  # noqa: ARG002 - adapters saw it pass
         """See `mixer.middleware.Exchange`; the adapters log the request."""
         decision = self._exchange.close()
+        self._exchange.on_change = nobody
         _log.debug("%s by %s %s", decision.verdict, decision.adapter, decision.reason)
 
     async def _until(self, holds: Callable[[], bool]) -> None:

@@ -21,6 +21,7 @@ from tests.benchmarks import (
     fresh_vms,
     host_calls,
     latency,
+    middleware,
     mixer_wire,
     report,
     server_cpu,
@@ -160,6 +161,18 @@ def _print_client(costs: list[client_cache.CacheCost]) -> None:
     )
 
 
+def _print_middleware(costs: list[middleware.MiddlewareCost]) -> None:
+    alone = costs[0].median
+    _table(
+        "CPU of a request to an application of ASGI",
+        ("", "us", "more", "ratio"),
+        [
+            (c.name, f"{c.median:.0f}", f"{c.median - alone:+.0f} us", f"{c.median / alone:.2f}")
+            for c in costs
+        ],
+    )
+
+
 def _print_fresh(costs: list[fresh_vms.FreshCost]) -> None:
     stays = {c.module: c.stream for c in costs if not c.instance}
     _table(
@@ -246,6 +259,8 @@ def main() -> None:
         _console.print(f"A check that load shedding lets in costs {admitting:.1f} us more\n")
         _progress("stores")
         _print_stores(stores.measure(max(10, options.checks * 5)))
+        _progress("middleware")
+        _print_middleware(asyncio.run(middleware.measure(compared, options.checks)))
         _progress("a VM for each stream")
         _print_fresh(fresh_vms.measure(options.checks // 10))
         _progress("start")

@@ -7,7 +7,7 @@ from mixer.middleware.asgi.reply import CutOffError, Reply
 from mixer.middleware.asgi.request_body import RequestBody, has_body
 from mixer.middleware.asgi.scope import UnusableHeadersError, changed_scope
 from mixer.middleware.asgi.types import App, Receive, Scope, Send
-from mixer.middleware.ports import Exchange
+from mixer.middleware.ports import Exchange, nobody
 from mixer.middleware.values import UNAVAILABLE, Ended, Incoming
 
 _log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class HttpCall:
                 return
             await self._serve(app)
         finally:
+            self._exchange.on_change = nobody  # a cycle of references would wait for the collector
             self._body.close()
             if self._pushing is not None:
                 self._pushing.cancel()
