@@ -22,8 +22,6 @@ _log = logging.getLogger(__name__)
 
 TIMED_OUT = "decision_timed_out"
 """The reason of a request whose callouts took too long."""
-GONE = "caller_gone"
-"""The reason of a request whose caller waits no longer."""
 
 _MIN_STATUS, _MAX_STATUS = 200, 599
 _UNUSABLE_STATUS, _FAILED = 500, 503
@@ -121,9 +119,6 @@ class EmbeddedExchange:
                     await self._change()
         except TimeoutError:
             exchange.give_up(TIMED_OUT)
-        except asyncio.CancelledError:
-            exchange.give_up(GONE)
-            raise
 
     async def _change(self) -> None:
         future = asyncio.get_running_loop().create_future()

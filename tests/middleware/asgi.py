@@ -91,7 +91,12 @@ async def call(
     pieces = list(chunks)
     body = b"".join(pieces)
     headers = list(more.pop("headers", ()))
-    if body and not any(n in (b"content-length", b"transfer-encoding") for n, _ in headers):
+    is_announced = more.get("http_version", "1.1") == "1.1"
+    if (
+        body
+        and is_announced
+        and not any(n in (b"content-length", b"transfer-encoding") for n, _ in headers)
+    ):
         headers.append((b"content-length", b"%d" % len(body)))
     gone = asyncio.Event()
 

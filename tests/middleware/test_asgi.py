@@ -255,6 +255,28 @@ async def test_an_application_without_a_lifespan() -> None:
         assert script.life == ["start", "stop"]
 
 
+async def test_what_decides_stops_before_the_server_does() -> None:
+    """Reports are delivered then: a server may end the process at once."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for _ in range(2):
+            await send({"type": f"{(await receive())['type']}.complete"})
+
+    script, told = Scripted(), []
+    coming = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def receive() -> Any:
+        return coming.pop(0)
+
+    async def send(message: Any) -> None:
+        told.append((message["type"], list(script.life)))
+
+    await MixerMiddleware(app, script)({"type": "lifespan"}, receive, send)
+    assert told == [
+        ("lifespan.startup.complete", ["start"]), ("lifespan.shutdown.complete", ["start", "stop"]),
+    ]  # fmt: skip
+
+
 async def test_an_application_that_does_not_start() -> None:
     """The server is told so, and what decides stops."""
 
@@ -290,10 +312,7 @@ async def test_a_body_that_is_not_announced(version: str) -> None:
     script = Scripted()
     script.open = lambda incoming: Reading(script, incoming)  # type: ignore[method-assign]
     chunks = (b"body",)
-    headers = [(b"transfer-encoding", b"unused")]
-    reply = await call(
-        MixerMiddleware(Echo(), script), http_version=version, chunks=chunks, headers=headers
-    )
+    reply = await call(MixerMiddleware(Echo(), script), http_version=version, chunks=chunks)
     assert (reply.seen["body"], seen) == ("body", [b"body"])
 
 

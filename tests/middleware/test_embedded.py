@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ from mixer.embedded import EmbeddedDecider
 from mixer.embedded.decider import EmbeddedRunning
 from mixer.engine import Engine
 from mixer.engine.life import BrokenAdaptersError
+from mixer.middleware import Workload
 from mixer.middleware.asgi import MixerMiddleware
+from mixer.middleware.asgi.scope import incoming_of
 from tests.engine.conftest import MakeEngine, Plugins
 from tests.engine.world import PAUSE, World
 from tests.middleware.asgi import PATIENCE_S, Echo, Reply, call, lifespan, scope
@@ -259,8 +263,23 @@ async def test_a_callout_that_nobody_answers(make_engine: MakeEngine, plugins: P
     assert reply.status == 503
 
 
-async def test_a_request_that_is_cancelled(make_engine: MakeEngine, plugins: Plugins) -> None:
+async def test_a_caller_with_a_deadline(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Nothing waits longer than it does."""
+    world = World(make_engine, plugins.plugin("one", WAITING))
+    world.engine.decision_timeout = 3600.0
+    incoming = replace(incoming_of(scope(), Workload()), seconds=0.01)
+    exchange = EmbeddedRunning(world.engine).open(incoming)
+    async with asyncio.timeout(PATIENCE_S):
+        await exchange.request_headers(end_of_stream=True)
+    assert exchange.answer is not None
+    assert exchange.answer.status == 503
+
+
+async def test_a_request_that_is_cancelled(
+    make_engine: MakeEngine, plugins: Plugins, caplog: pytest.LogCaptureFixture
+) -> None:
     """What waited for it is given up, and counted as no permission."""
+    caplog.set_level(logging.DEBUG, "mixer.embedded")
     world = World(make_engine, plugins.plugin("one", WAITING))
     waiting = asyncio.ensure_future(call(MixerMiddleware(Echo(), Having(world.engine))))
     await until(lambda: world.callouts.http_calls)
@@ -268,6 +287,7 @@ async def test_a_request_that_is_cancelled(make_engine: MakeEngine, plugins: Plu
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert (world.engine.verdicts.error, world.engine.verdicts.allow) == (1, 0)
+    assert "error by one caller_gone" in caplog.text
 
 
 async def test_a_body_goes_on_by_itself(make_engine: MakeEngine, plugins: Plugins) -> None:
