@@ -46,7 +46,8 @@ from mixer.proxywasm.reads import Reads, ReadSet
 from mixer.proxywasm.scheduling import Cancel, LoopScheduler, ManualScheduler, Scheduler
 from mixer.proxywasm.services import LogSink, Services
 from mixer.proxywasm.stream_context import StreamContext
-from mixer.proxywasm.tcp_stream import Peer, TcpFlow, TcpStream
+from mixer.proxywasm.tcp_lifecycle import TcpLifecycleError
+from mixer.proxywasm.tcp_stream import Peer, SavedTcpStream, TcpFlow, TcpStream
 from mixer.proxywasm.tcp_stream_context import TcpStreamContext
 from mixer.proxywasm.wasm_vm import WasmVm
 
@@ -86,12 +87,14 @@ __all__ = [
     "Reads",
     "RootContext",
     "SavedStream",
+    "SavedTcpStream",
     "Scheduler",
     "Services",
     "Status",
     "StreamContext",
     "StreamType",
     "TcpFlow",
+    "TcpLifecycleError",
     "TcpStream",
     "TcpStreamContext",
     "VmClosedError",

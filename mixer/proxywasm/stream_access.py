@@ -38,6 +38,8 @@ class StreamAccess(StreamProperties):
         "_wake",
     )
 
+    stream: HttpStream
+
     def __init__(self, root: RootContext, stream: HttpStream, reads: Reads | None = None) -> None:
         super().__init__(root, stream, reads)
         self._state = NEW

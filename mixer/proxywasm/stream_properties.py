@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mixer.cel import Activation
     from mixer.proxywasm.http_stream import HttpStream
     from mixer.proxywasm.reads import Reads
+    from mixer.proxywasm.tcp_stream import TcpStream
 
 _FILTER_STATE = "filter_state"
 _VM_MEMORY = "plugin_vm_memory"
@@ -35,7 +36,7 @@ class StreamProperties(Context):
 
     Args:
         root: The plugin.
-        stream: The request, shared by all adapters of the chain.
+        stream: The request or the connection, shared by all adapters of the chain.
         reads: Where to record what the module reads, or None.
 
     Attributes:
@@ -44,7 +45,11 @@ class StreamProperties(Context):
 
     __slots__ = ("root", "said", "stream")
 
-    def __init__(self, root: RootContext, stream: HttpStream, reads: Reads | None = None) -> None:
+    stream: HttpStream | TcpStream
+
+    def __init__(
+        self, root: RootContext, stream: HttpStream | TcpStream, reads: Reads | None = None
+    ) -> None:
         super().__init__(root.vm, root.vm.next_context_id())
         self.root = root
         self.stream = stream

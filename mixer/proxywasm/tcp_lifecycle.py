@@ -27,6 +27,8 @@ class TcpEvent(IntEnum):
     UPSTREAM_CLOSE = auto()
     DOWNSTREAM_CLOSE = auto()
     DELETE = auto()
+    ABANDON = auto()
+    """Nobody will tell what becomes of the connection."""
 
 
 _NEXT = {
@@ -38,6 +40,9 @@ _NEXT = {
     (TcpState.HELD, TcpEvent.DOWNSTREAM_CLOSE): TcpState.CLOSED,
     (TcpState.OPEN, TcpEvent.DOWNSTREAM_CLOSE): TcpState.CLOSED,
     (TcpState.CLOSED, TcpEvent.DELETE): TcpState.DELETED,
+    (TcpState.NEW, TcpEvent.ABANDON): TcpState.DELETED,
+    (TcpState.HELD, TcpEvent.ABANDON): TcpState.DELETED,
+    (TcpState.OPEN, TcpEvent.ABANDON): TcpState.DELETED,
 }
 
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mixer.proxywasm.abi import BufferType, Status, StreamType
-from mixer.proxywasm.contexts import Context, RootContext
 from mixer.proxywasm.departures import CHANGE_READ_ONLY_BUFFER
 from mixer.proxywasm.message_view import Outcome
-from mixer.proxywasm.property_codec import encode_known, look_up, look_up_older, split
+from mixer.proxywasm.stream_properties import StreamProperties
 from mixer.proxywasm.tcp_lifecycle import TcpEvent, TcpState, advance
 from mixer.proxywasm.tcp_stream import Peer
 
 if TYPE_CHECKING:
+    from mixer.proxywasm.contexts import RootContext
     from mixer.proxywasm.reads import Reads
     from mixer.proxywasm.tcp_stream import TcpFlow, TcpStream
     from mixer.vm import GuestFunction
 
-_FILTER_STATE = b"filter_state\0wasm."
 _CLOSES = (StreamType.DOWNSTREAM, StreamType.UPSTREAM)
 
 
-class TcpStreamContext(Context):
+class TcpStreamContext(StreamProperties):
     """One TCP connection in one plugin.
 
     A front end tells it what happens, and takes from the stream what goes on: a module that returns
@@ -33,15 +32,15 @@ class TcpStreamContext(Context):
         reads: Where to record what the module reads, or None.
     """
 
-    __slots__ = ("_resumed", "_state", "root", "stream")
+    __slots__ = ("_entered", "_open", "_resumed", "_state")
+
+    stream: TcpStream
 
     def __init__(self, root: RootContext, stream: TcpStream, reads: Reads | None = None) -> None:
-        super().__init__(root.vm, root.vm.next_context_id())
-        self.root = root
-        self.stream = stream
-        self.reads = reads
+        super().__init__(root, stream, reads)
         self._state = TcpState.NEW
-        self._resumed = False
+        self._entered = self._resumed = False
+        self._open: list[TcpFlow] = []
         root.vm.contexts[self.id] = self
         self.vm.call(self, self.vm.callbacks.on_context_create, self.id, root.id)
 
@@ -73,14 +72,23 @@ class TcpStreamContext(Context):
     ) -> Outcome:
         self._state = advance(self._state, TcpEvent.DATA)
         flow.held += data
-        flow.is_open = True
+        self._set_open(flow, is_open=True)
         action = self._enter(callback, len(flow.held), end_of_stream)
         resumed = self._resumed and flow is self.stream.downstream
         stopped = action != 0 and not resumed
         if not stopped and not self.stream.closed:
-            flow.let_go()
-            flow.is_open = False
+            self._let_go(flow)
+            self._set_open(flow, is_open=False)
         return self._outcome(stopped=stopped)
+
+    def _set_open(self, flow: TcpFlow, *, is_open: bool) -> None:
+        self._open = [other for other in self._open if other is not flow]
+        if is_open:
+            self._open.append(flow)
+
+    def _let_go(self, flow: TcpFlow) -> None:
+        """Have what is held go on: to the other side, where this is the only adapter."""
+        flow.let_go()
 
     def on_upstream_connection_close(self, peer: Peer) -> None:
         """Run ``proxy_on_upstream_connection_close``. Raises TrapError."""
@@ -104,20 +112,42 @@ class TcpStreamContext(Context):
             for callback in (callbacks.on_done, callbacks.on_log, callbacks.on_delete):
                 self._enter(callback)
         finally:
-            self.vm.contexts.pop(self.id, None)
+            self._leave()
+
+    def abandon(self) -> None:
+        """Run ``proxy_on_done`` and ``proxy_on_delete``: how the connection goes on is not told.
+
+        Raises:
+            TrapError: One of them trapped.
+        """
+        self._state = advance(self._state, TcpEvent.ABANDON)
+        try:
+            self._enter(self.vm.callbacks.on_done)
+            self._enter(self.vm.callbacks.on_delete)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self.vm.contexts.pop(self.id, None)
+        if self.vm.retired:
+            self.vm.release()
 
     def _enter(self, callback: GuestFunction, *args: int) -> int:
-        self._resumed = False
-        action = self.vm.call(self, callback, self.id, *args)
-        if self._resumed:
-            self._continue()
-        return action
+        self._resumed, self._entered = False, True
+        self.stream.begin_step()
+        try:
+            action = self.vm.call(self, callback, self.id, *args)
+            if self._resumed:
+                self._continue()
+            return action
+        finally:
+            self._entered = False
 
     def _continue(self) -> None:
         if self._state is TcpState.HELD:
             self._state = advance(self._state, TcpEvent.ACCEPT)
         if not self.stream.closed:
-            self.stream.downstream.let_go()
+            self._let_go(self.stream.downstream)
 
     def _outcome(self, *, stopped: bool) -> Outcome:
         if self.stream.closed:
@@ -140,7 +170,7 @@ class TcpStreamContext(Context):
             BufferType.UPSTREAM_DATA: self.stream.upstream,
         }
         flow = flows.get(buffer_type)
-        return flow if flow is not None and flow.is_open else None
+        return flow if any(one is flow for one in self._open) else None
 
     def buffer(self, buffer_type: BufferType) -> bytes | None:
         """See `Context.buffer`."""
@@ -159,26 +189,21 @@ class TcpStreamContext(Context):
         flow.held = content
         return Status.OK
 
-    def get_property(self, path: bytes) -> bytes | None:
-        """See `Context.get_property`."""
-        parts, attributes = split(path), self.stream.attributes
-        stored = self.stream.filter_state.get(path.removeprefix(_FILTER_STATE))
-        if stored is not None:
-            return stored
-        value = look_up(attributes.get, parts)
-        if value is None and len(parts) == 1:
-            value = self.root.plugin_property(parts[0])
-        return encode_known(look_up_older(attributes.get, parts) if value is None else value)
-
     def set_property(self, path: bytes, value: bytes) -> Status:
         """See `Context.set_property`."""
-        self.stream.filter_state[path] = value
-        return Status.OK
+        before = self.stream.filter_state.get(path)
+        grown = len(value) + (len(path) if before is None else -len(before))
+        if not self.stream.keep(grown):
+            return Status.INTERNAL_FAILURE
+        return super().set_property(path, value)
 
     def resume(self, stream_type: StreamType) -> Status:
         """See `Context.resume`: only data from the client can be let go."""
         if stream_type is StreamType.DOWNSTREAM:
-            self._resumed = True
+            if self._entered:
+                self._resumed = True  # once the callback is over
+            else:
+                self._continue()
         return super().resume(stream_type)
 
     def close_stream(self, stream_type: StreamType) -> Status:
