@@ -17,6 +17,7 @@ from mixer.config.wasmplugin import (
     EnvVar,
     FailStrategy,
     Phase,
+    PluginType,
     WasmPluginDocument,
     WasmPluginSpec,
 )
@@ -131,6 +132,11 @@ class WasmPlugin:
     def is_service(self) -> bool:
         """Annotation ``mixer.dev/service``: it runs by itself, and no request goes through it."""
         return self.metadata.annotations.service is not None
+
+    @property
+    def is_network(self) -> bool:
+        """``spec.type`` NETWORK: it is for TCP connections, and no HTTP request goes through it."""
+        return self.spec.type is PluginType.NETWORK
 
     @property
     def quotas(self) -> frozenset[str]:

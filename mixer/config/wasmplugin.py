@@ -63,7 +63,7 @@ class PullPolicy(StrEnum):
 
 
 class PluginType(StrEnum):
-    """Which of Proxy-Wasm's interfaces a module has."""
+    """What a plugin is for: HTTP requests, also where nothing is said, or TCP connections."""
 
     UNSPECIFIED = "UNSPECIFIED_PLUGIN_TYPE"
     HTTP = "HTTP"
@@ -156,12 +156,6 @@ class PolicyTargetReference(Model):
     namespace: str | None = None
 
 
-def _http_only(value: PluginType) -> PluginType:
-    if value is PluginType.NETWORK:
-        raise ValueError("NETWORK is not supported yet: HTTP only")
-    return value
-
-
 class WasmPluginSpec(Model):
     """``spec`` of a WasmPlugin; ``plugin_config`` is the JSON text that the module gets."""
 
@@ -180,7 +174,7 @@ class WasmPluginSpec(Model):
     priority: Annotated[int | None, _INT32] = None
     vm_config: VmConfig = VmConfig()
     match: Items[TrafficSelector] = ()
-    type: Annotated[Choice[PluginType], AfterValidator(_http_only)] = PluginType.UNSPECIFIED
+    type: Choice[PluginType] = PluginType.UNSPECIFIED
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:

@@ -16,9 +16,11 @@ from mixer.engine.pending import PendingDecision
 from mixer.engine.record import Record
 from mixer.engine.request import Request
 from mixer.engine.sees import Sees
+from mixer.engine.tcp import NO_NETWORK_ADAPTER, TcpExchange
 from mixer.engine.validity import Validity
 
 __all__ = [
+    "NO_NETWORK_ADAPTER",
     "Adapter",
     "AdapterState",
     "Admission",
@@ -34,6 +36,7 @@ __all__ = [
     "Request",
     "Response",
     "Sees",
+    "TcpExchange",
     "Validity",
     "Verdict",
 ]

@@ -210,12 +210,20 @@ class Adapter:
             AdapterFailure: There is no VM now.
             TrapError: The module trapped; tell `crashed`.
         """
+        return StreamContext(self._root or self.living_root(), stream, reads)
+
+    def living_root(self) -> RootContext:
+        """The plugin, in a VM that is started anew if that is due.
+
+        Raises:
+            AdapterFailure: There is no VM now.
+        """
         root = self._root
         if root is None:
             root = self.owner.acquire(self) if self.owner is not None else None
             if root is None:
                 raise AdapterFailure(self.name, f"adapter_{self.state}", may_fail_open=True)
-        return StreamContext(root, stream, reads)
+        return root
 
     def crashed(self, error: TrapError) -> AdapterFailure:
         """Give up the VM after a trap, and return the failure to answer with."""

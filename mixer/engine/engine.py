@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from types import TracebackType
 
-from mixer.attributes import Manifest
+from mixer.attributes import AttributeBag, Manifest
 from mixer.callouts.ports import Callouts, NoCallouts
 from mixer.config import Configuration, Problem, WasmPlugin
 from mixer.engine.adapter import Adapter, AdapterState
@@ -24,6 +24,7 @@ from mixer.engine.reporting import loggers, report
 from mixer.engine.request import Request
 from mixer.engine.scheduling import scheduler_of_this_thread
 from mixer.engine.sharing import open_stores, shared_services
+from mixer.engine.tcp import ConnectionCheck, NetworkAdapters, TcpExchange
 from mixer.engine.vm_owners import VmOwners
 from mixer.engine.wasm_engines import WasmEngines
 from mixer.proxywasm import ProxyWasmModule, Scheduler, unknown_capabilities
@@ -52,6 +53,7 @@ class Engine:
         admission: Which attributes callers of Mixer may send.
         adapters: In the order in which they run; services, through which no request goes, too.
         decisions: How many were made or begun.
+        connections: How many TCP connections were carried or begun.
         decision_timeout: Seconds that a front end waits for a pending decision at the most.
         verdicts: How many of them came to which verdict.
         allocations: How many quotas were asked for.
@@ -85,16 +87,20 @@ class Engine:
         self.services = shared_services(self._stores, scheduler, callouts or NoCallouts())
         self._owners = VmOwners(self.services, configuration.mixer.limits.max_isolated_streams)
         self.adapters = tuple(self._adapter(p, on_change) for p in configuration.plugins)
-        self._filters = tuple(a for a in self.adapters if not a.plugin.is_service)
+        filters = [a for a in self.adapters if not a.plugin.is_service]
+        self._filters = tuple(a for a in filters if not a.plugin.is_network)
+        held = configuration.mixer.limits.max_held_bytes
+        self._network = NetworkAdapters([a for a in filters if a.plugin.is_network], held)
         self._loggers = loggers(self._filters)
         self._quotas = QuotaAdapters(self._filters)
         limits = configuration.mixer.decision_cache
         self.cache = DecisionCache(limits, {a.name: a for a in self._filters})
         self.admission = Admission(Manifest(configuration.mixer.attribute_manifest))
         self.decisions = 0
+        self.connections = 0
         self.allocations = 0
         self.reports = 0
-        self._max_held_bytes = configuration.mixer.limits.max_held_bytes
+        self._max_held_bytes = held
         self.rate_limit = configuration.mixer.rate_limit
         self.decision_timeout = configuration.mixer.limits.decision_timeout
         self.verdicts = VerdictCounts()
@@ -175,6 +181,26 @@ class Engine:
         bag = request.attributes
         matching = [a for a in self._filters if a.matches is None or a.matches(bag)]
         return HttpExchange(matching, request, self.verdicts, self.rules, self._max_held_bytes)
+
+    @property
+    def connection_verdicts(self) -> VerdictCounts:
+        """How many of the connections came to which verdict; those under way came to none yet."""
+        return self._network.verdicts
+
+    def connect(self, attributes: AttributeBag) -> TcpExchange:
+        """Begin a TCP connection that passes the NETWORK adapters piece by piece.
+
+        Args:
+            attributes: What the front end knows of it.
+        """
+        self.connections += 1
+        return self._network.exchange(attributes)
+
+    def check_connection(self, attributes: AttributeBag) -> Decision | PendingDecision:
+        """Ask the NETWORK adapters whether a TCP connection may begin; see `decide`."""
+        self.decisions += 1
+        check = ConnectionCheck(self._network.exchange(attributes))
+        return decide(check, self.verdicts)
 
     def allocate(self, request: Request, quota: str) -> Decision | PendingDecision:
         """Ask for an amount of a quota; never raises for what an adapter does.

@@ -40,6 +40,8 @@ URL: FieldPath = ("spec", "url")
 DIGEST: FieldPath = ("spec", "sha256")
 CAPABILITIES: FieldPath = ("metadata", "annotations", "mixer.dev/allowed-capabilities")
 MAX_VM_MEMORY: FieldPath = ("metadata", "annotations", "mixer.dev/max-vm-memory")
+TYPE: FieldPath = ("spec", "type")
+QUOTAS: FieldPath = ("metadata", "annotations", "mixer.dev/quotas")
 CONFIGURATION: FieldPath = ("spec", "pluginConfig")
 
 

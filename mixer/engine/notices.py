@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 
 from mixer.config import Problem, WasmPlugin
-from mixer.engine.failure import CAPABILITIES, MAX_VM_MEMORY
+from mixer.engine.failure import CAPABILITIES, MAX_VM_MEMORY, QUOTAS, TYPE
 from mixer.proxywasm import ProxyWasmModule, withheld_callbacks
+
+_OF_HTTP = ("proxy_on_request_", "proxy_on_response_", "proxy_on_log")
+_OF_TCP = ("proxy_on_new_connection", "proxy_on_downstream_", "proxy_on_upstream_", "proxy_on_log")
 
 
 def notices(plugin: WasmPlugin, module: ProxyWasmModule) -> Iterator[Problem]:
@@ -19,3 +22,16 @@ def notices(plugin: WasmPlugin, module: ProxyWasmModule) -> Iterator[Problem]:
         yield plugin.problem(
             MAX_VM_MEMORY, f"{threshold} bytes are never reached: the memory limit is {limit}"
         )
+    yield from _of_type(plugin, module)
+
+
+def _of_type(plugin: WasmPlugin, module: ProxyWasmModule) -> Iterator[Problem]:
+    if plugin.is_service:
+        return
+    what, prefixes = (
+        ("HTTP requests", _OF_HTTP) if not plugin.is_network else ("TCP connections", _OF_TCP)
+    )
+    if not any(export.name.startswith(prefixes) for export in module.module.exports):
+        yield plugin.problem(TYPE, f"the module has no callbacks for {what}: it is told of nothing")
+    if plugin.is_network and plugin.quotas:
+        yield plugin.problem(QUOTAS, "is not used: quotas are allocated by adapters for HTTP")

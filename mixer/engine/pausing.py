@@ -1,6 +1,7 @@
 """A request that waits in an adapter: for what, and whether it can ever go on."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from mixer.engine.adapter import Adapter
 from mixer.engine.failure import AdapterFailure
@@ -10,16 +11,23 @@ PAUSED_FOR_EVER = "paused_for_ever"
 """The reason of a request that nothing could resume."""
 
 
+class Waiting(Protocol):
+    """What goes on by itself once something has changed."""
+
+    def wait(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called then, and not from within a callback of a module."""
+
+
 class Paused(NamedTuple):
     """Where a chain waits.
 
     Attributes:
-        adapter: Who paused the request or its answer.
+        adapter: Who paused the request, its answer or the connection.
         context: Its stream.
     """
 
     adapter: Adapter
-    context: StreamContext
+    context: Waiting
 
 
 def may_resume(context: StreamContext) -> bool:

@@ -3,13 +3,24 @@
 import logging
 import time
 from collections.abc import Callable
+from typing import Protocol
 
-from mixer.engine.chain import Chain, Steps
+from mixer.engine.chain import Steps
 from mixer.engine.decision import Decision, VerdictCounts
-from mixer.engine.failure import misled
+from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.pausing import Paused
 
 _log = logging.getLogger(__name__)
+
+
+class Deciding(Protocol):
+    """What makes a decision: `mixer.engine.chain.Chain`, and what is like it for connections."""
+
+    def run(self) -> Steps:
+        """Decide; where an adapter pauses it, tell which, and go on when it may."""
+
+    def failed(self, failure: AdapterFailure) -> Decision:
+        """The decision where an adapter failed that may not be passed over."""
 
 
 class PendingDecision:
@@ -27,7 +38,9 @@ class PendingDecision:
 
     __slots__ = ("_began", "_chain", "_done", "_paused", "_steps", "_verdicts", "decision")
 
-    def __init__(self, chain: Chain, steps: Steps, paused: Paused, verdicts: VerdictCounts) -> None:
+    def __init__(
+        self, chain: Deciding, steps: Steps, paused: Paused, verdicts: VerdictCounts
+    ) -> None:
         self._began = time.monotonic()
         self._chain = chain
         self._verdicts = verdicts
@@ -82,7 +95,7 @@ class PendingDecision:
         return self.decision
 
 
-def decide(chain: Chain, verdicts: VerdictCounts) -> Decision | PendingDecision:
+def decide(chain: Deciding, verdicts: VerdictCounts) -> Decision | PendingDecision:
     """Run a chain until it has decided, or has to wait; a decision is counted once it is made."""
     steps = chain.run()
     try:

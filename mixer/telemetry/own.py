@@ -103,6 +103,12 @@ def _verdicts(observed: Observed) -> Iterator[Sample]:
         yield Sample((("verdict", verdict.value),), counts.of(verdict))
 
 
+def _connections(observed: Observed) -> Iterator[Sample]:
+    counts = observed.engine.connection_verdicts
+    for verdict in Verdict:
+        yield Sample((("verdict", verdict.value),), counts.of(verdict))
+
+
 def _allocations(observed: Observed) -> Iterator[Sample]:
     counts = observed.engine.allocation_verdicts
     for verdict in Verdict:
@@ -152,6 +158,11 @@ OWN = (
     OwnMetric("mixer_decisions_pending", "mixer.decisions.pending", _G, "{decision}",
               "Decisions that are begun and not made: an adapter waits for a callout.",
               _one(lambda o: o.engine.decisions - o.engine.verdicts.total)),
+    OwnMetric("mixer_connections_total", "mixer.connections", _C, "{connection}",
+              "TCP connections that were carried and have ended, by verdict.", _connections),
+    OwnMetric("mixer_connections_open", "mixer.connections.open", _G, "{connection}",
+              "TCP connections that are being carried.",
+              _one(lambda o: o.engine.connections - o.engine.connection_verdicts.total)),
     OwnMetric("mixer_allocations_total", "mixer.allocations", _C, "{allocation}",
               "Quotas that were asked for, by verdict.", _allocations),
     OwnMetric("mixer_reports_total", "mixer.reports", _C, "{record}",

@@ -104,7 +104,8 @@ class Server:
         When the stop begins, gRPC cancels requests that it has received and not yet handed over.
         """
         before = -1
-        while before != (now := self._engine.decisions + self._engine.reports):
+        engine = self._engine
+        while before != (now := engine.decisions + engine.reports + engine.connections):
             before = now
             await asyncio.sleep(_MOMENT)
 

@@ -85,7 +85,10 @@ def test_a_kind_that_is_no_text(text_refused):
         ("priority: '1'", "6: spec.priority: must be an integer, not a string"),
         ("priority: true", "6: spec.priority: must be an integer, not a boolean"),
         ("priority: 2147483648", "6: spec.priority: must be at most 2147483647"),
-        ("type: NETWORK", "6: spec.type: NETWORK is not supported yet: HTTP only"),
+        (
+            "type: TCP",
+            "6: spec.type: must be one of UNSPECIFIED_PLUGIN_TYPE, HTTP, NETWORK, not 'TCP'",
+        ),
         ("sha256: abc", "6: spec.sha256: must be 64 hexadecimal digits, not 3 characters"),
         ("pluginConfig: [1]", "6: spec.pluginConfig: must be a mapping"),
         ("pluginName: ''", "6: spec.pluginName: must not be empty"),

@@ -1,0 +1,85 @@
+"""The adapters for TCP connections, and what they decide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mixer.engine.decision import VerdictCounts
+from mixer.engine.failure import misled
+from mixer.engine.pausing import Paused
+from mixer.engine.tcp.exchange import TcpExchange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mixer.attributes import AttributeBag
+    from mixer.engine.adapter import Adapter
+    from mixer.engine.chain import Steps
+    from mixer.engine.decision import Decision
+    from mixer.engine.failure import AdapterFailure
+
+NO_NETWORK_ADAPTER = "no adapter is for TCP connections: spec.type of a WasmPlugin must be NETWORK"
+"""The reason where nobody could decide about a connection: that must not let it pass."""
+
+
+class NetworkAdapters:
+    """Those whose ``spec.type`` is NETWORK.
+
+    Args:
+        adapters: In the order in which they run.
+        max_held_bytes: See `TcpExchange`.
+
+    Attributes:
+        verdicts: How many connections that were carried came to which verdict.
+    """
+
+    def __init__(self, adapters: Sequence[Adapter], max_held_bytes: int) -> None:
+        self._adapters = adapters
+        self._max_held = max_held_bytes
+        self.verdicts = VerdictCounts()
+
+    def exchange(self, attributes: AttributeBag) -> TcpExchange:
+        """A connection through those that match.
+
+        Where there are adapters and none matches, it is carried; where there are none at all, it is
+        closed: whoever has only adapters for HTTP would take the one for the other.
+        """
+        matching = [one for one in self._adapters if _is_for(one, attributes)]
+        exchange = TcpExchange(matching, attributes, self.verdicts, self._max_held)
+        if not self._adapters:
+            exchange.answer = exchange.failed(misled("", NO_NETWORK_ADAPTER))
+        return exchange
+
+
+def _is_for(adapter: Adapter, attributes: AttributeBag) -> bool:
+    return adapter.matches is None or adapter.matches(attributes)
+
+
+class ConnectionCheck:
+    """Whether a connection may begin: see `mixer.engine.pending.Deciding`."""
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, exchange: TcpExchange) -> None:
+        self._exchange = exchange
+
+    def run(self) -> Steps:
+        """Decide; where an adapter holds the connection, tell which, and go on when it may."""
+        exchange = self._exchange
+        try:
+            if exchange.answer is None:
+                exchange.new_connection()
+            while not exchange.accepted and exchange.answer is None:
+                assert exchange.held_by is not None
+                yield Paused(exchange.held_by, self)
+            return exchange.decision
+        finally:
+            exchange.abandon()
+
+    def wait(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called once something changed."""
+        self._exchange.on_change = wake
+
+    def failed(self, failure: AdapterFailure) -> Decision:
+        """The decision where an adapter failed that may not be passed over."""
+        return self._exchange.failed(failure)
