@@ -29,8 +29,8 @@ def handler(
     async def check(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         try:
             request = ext_authz.decode(data, caller_of(context))
-            if request is None:
-                return ext_authz.refuse(ext_authz.NO_HTTP)
+            if isinstance(request, ext_authz.Connection):
+                return await _check_connection(engine, request)
             decision = engine.decide(request)
             if isinstance(decision, PendingDecision):
                 gone = partial(_log_sent, request)
@@ -46,6 +46,15 @@ def handler(
     gate = None if shedder is None else shedder.gate("ext_authz", Kind.CHECK)
     method = grpc.unary_unary_rpc_method_handler(shedding(gate, check, deny_overloaded))
     return grpc.method_handlers_generic_handler(ext_authz.SERVICE, {ext_authz.METHOD: method})
+
+
+async def _check_connection(engine: Engine, connection: ext_authz.Connection) -> bytes:
+    decision = engine.check_connection(connection.attributes)
+    log = partial(decision_log.log_connection, connection.attributes)
+    if isinstance(decision, PendingDecision):
+        decision = await settled(decision, engine.decision_timeout, log)
+    log(decision)
+    return ext_authz.encode(decision)
 
 
 def _log_sent(request: Request, decision: Decision) -> None:

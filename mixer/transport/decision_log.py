@@ -2,6 +2,7 @@
 
 import logging
 
+from mixer.attributes import AttributeBag
 from mixer.engine import Decision, Request
 
 _log = logging.getLogger(__name__)
@@ -22,14 +23,22 @@ def log_decision(request: Request, decision: Decision, outcome: str = "") -> Non
         decision: As it was sent.
         outcome: What was decided, where it is not the verdict.
     """
-    _log.debug(
-        "%s %s: %s by %s%s",
-        _quoted(_asked(request, b":method"))[1:-1],
-        _quoted(_asked(request, b":path").partition("?")[0]),
-        outcome or decision.verdict,
-        decision.adapter or "no adapter",
-        decision.reason and f": {decision.reason}",
-    )
+    method = _quoted(_asked(request, b":method"))[1:-1]
+    path = _quoted(_asked(request, b":path").partition("?")[0])
+    _log_outcome(f"{method} {path}", decision, outcome or decision.verdict)
+
+
+def log_connection(attributes: AttributeBag, decision: Decision) -> None:
+    """Log who decided what about a TCP connection, where decisions are logged."""
+    if is_on():
+        ends = (attributes.get(f"{peer}.address") for peer in ("source", "destination"))
+        source, destination = (_quoted(str(one or "-"))[1:-1] for one in ends)
+        _log_outcome(f"connection {source} -> {destination}", decision, decision.verdict)
+
+
+def _log_outcome(subject: str, decision: Decision, outcome: str) -> None:
+    by, reason = decision.adapter or "no adapter", decision.reason and f": {decision.reason}"
+    _log.debug("%s: %s by %s%s", subject, outcome, by, reason)
 
 
 def quota_outcome(name: str, granted: int, amount: int) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import ssl
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -59,7 +60,7 @@ def _message() -> external_auth_pb2.CheckRequest:
 
 def _decode(message: external_auth_pb2.CheckRequest) -> Request:
     request = ext_authz.decode(message.SerializeToString())
-    assert request is not None
+    assert isinstance(request, Request)
     return request
 
 
@@ -331,9 +332,36 @@ def test_the_size_is_the_content_length() -> None:
     assert _decode(message).attributes.get("request.size") == 123
 
 
-def test_no_http_attributes_is_no_http_request() -> None:
-    """A check by a network filter is told apart."""
-    assert ext_authz.decode(b"") is None
+def _connection() -> external_auth_pb2.CheckRequest:
+    message = _message()
+    message.attributes.ClearField("request")
+    return message
+
+
+def test_a_connection() -> None:
+    """Without an HTTP request it is a connection, with all attributes but those of requests."""
+    connection = ext_authz.decode(_connection().SerializeToString())
+    assert isinstance(connection, ext_authz.Connection)
+    find = connection.attributes.get
+    assert find("source.address") == "10.0.0.1:5000"
+    assert find("connection.requested_server_name") == "example.com"
+    assert find("source.principal") == "spiffe://cluster.local/ns/a/sa/b"
+    assert find("source.labels") == {"app": "shop"}
+    assert find("xds.route_name") == "r1"
+    assert not any(name.startswith("request.") for name in connection.attributes.names())
+    istio = find("mixer.attribute")
+    assert isinstance(istio, Mapping)
+    assert istio["source.ip"] == bytes((10, 0, 0, 1))
+    assert "request.path" not in istio
+
+
+def test_a_check_about_nothing_is_refused() -> None:
+    """A message that tells of no connection either is none that could be allowed."""
+    message = _connection()
+    message.attributes.source.ClearField("address")
+    for data in (b"", message.SerializeToString()):
+        with pytest.raises(ext_authz.MalformedRequestError, match="neither"):
+            ext_authz.decode(data)
 
 
 @given(st.binary(max_size=300))
@@ -343,7 +371,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         request = ext_authz.decode(data)
     except ext_authz.MalformedRequestError:
         return
-    if request is not None:
+    if isinstance(request, Request):
         request.headers.pairs()
-        for name in request.attributes.names():
-            request.attributes.get(name)
+    for name in request.attributes.names():
+        request.attributes.get(name)

@@ -141,14 +141,6 @@ def test_a_response_header_is_set_for_the_downstream() -> None:
     assert (option.header.key, option.header.value) == ("x-a", "1")
 
 
-def test_a_check_without_http_is_denied() -> None:
-    """A network filter that asks is refused, with the reason."""
-    response = external_auth_pb2.CheckResponse.FromString(ext_authz.refuse(ext_authz.NO_HTTP))
-    assert response.status.code == code_pb2.INVALID_ARGUMENT
-    assert response.denied_response.status.code == 400
-    assert "network filters" in response.status.message
-
-
 def test_large_decisions_are_not_remembered() -> None:
     """Bodies of the past do not fill the memory; small answers are written once."""
     small, large = _deny(Response(403, body=b"no")), _deny(Response(403, body=b"x" * 5000))

@@ -16,7 +16,7 @@ from mixer.attributes import Timestamp, Value
 from mixer.config import loads
 from mixer.demo.configuration import auth_configuration
 from mixer.demo.credentials import new_credentials
-from mixer.engine import Decision, Engine
+from mixer.engine import Decision, Engine, Request
 from mixer.wire import mixer_v1_pb2 as pb
 from tests.api.mixer_calls import asked_by, check_bytes
 from tests.support import adapters as do
@@ -208,7 +208,7 @@ def as_check(sent: Sent) -> bytes:
 
 def ask_ext_authz(engine: Engine, sent: Sent) -> Outcome:
     request = ext_authz.decode(as_ext_authz(sent))
-    assert request is not None
+    assert isinstance(request, Request)
     decision = engine.decide(request)
     assert isinstance(decision, Decision)
     answer = external_auth_pb2.CheckResponse.FromString(ext_authz.encode(decision))

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 
 from mixer.api import ext_authz
 from mixer.config import loads
-from mixer.engine import Engine
+from mixer.engine import Engine, Request
 from tests.benchmarks.variants import Variant
 
 _ROUNDS = 5
@@ -63,6 +63,6 @@ def _ask(engine: Engine, requests: list[bytes], checks: int) -> float:
     began = time.process_time()
     for data in asked:
         request = ext_authz.decode(data)
-        assert request is not None
+        assert isinstance(request, Request)
         ext_authz.encode(engine.decide(request))
     return time.process_time() - began

@@ -14,7 +14,7 @@ import yaml
 
 from mixer.api import ext_authz
 from mixer.config import loads
-from mixer.engine import Engine
+from mixer.engine import Engine, Request
 from mixer.shedding import Bounds, Gate, Kind, RateBound, Refusal, Shedder, WaitBound
 from mixer.study.service import ServiceProcess
 from mixer.transport.overload import deny_overloaded
@@ -101,7 +101,7 @@ def _served_alone(variant: Variant, checks: int) -> float:
 
         def serve() -> None:
             request = ext_authz.decode(next(requests))
-            assert request is not None
+            assert isinstance(request, Request)
             ext_authz.encode(engine.decide(request))
 
         return _each(serve, checks)

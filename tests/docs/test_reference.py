@@ -23,7 +23,7 @@ from mixer.config import (
     WasmPluginSpec,
     loads,
 )
-from mixer.engine import Decision, Engine
+from mixer.engine import Decision, Engine, Request
 from mixer.engine.clusters import configured_clusters
 from mixer.engine.expressions import compile_expressions
 from mixer.proxywasm import UNSUPPORTED, departures, host_functions
@@ -144,7 +144,7 @@ def test_the_example_of_a_rule_takes_no_forged_header(
     page = (_DOCS / "configuration.md").read_text()
     *_, example = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     request = ext_authz.decode(check_request(path, x_user="forged", **headers))
-    assert request is not None
+    assert isinstance(request, Request)
     with Engine(loads(example)) as engine:
         decision = engine.decide(request)
     assert isinstance(decision, Decision)

@@ -1,15 +1,15 @@
 """Envoy's external authorization: envoy.service.auth.v3.Authorization/Check."""
 
-from mixer.api.ext_authz.request import MalformedRequestError, decode
-from mixer.api.ext_authz.response import NO_HTTP, as_sent, encode, refuse
+from mixer.api.ext_authz.request import Connection, MalformedRequestError, decode
+from mixer.api.ext_authz.response import as_sent, encode, refuse
 
 SERVICE = "envoy.service.auth.v3.Authorization"
 METHOD = "Check"
 
 __all__ = [
     "METHOD",
-    "NO_HTTP",
     "SERVICE",
+    "Connection",
     "MalformedRequestError",
     "as_sent",
     "decode",

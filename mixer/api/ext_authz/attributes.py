@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from mixer.api.configured import configured
 from mixer.api.ext_authz.certificate import Certificate, read_certificate
 from mixer.attributes import (
     CALLER_RESOLVERS,
     HTTP_RESOLVERS,
-    LEGACY_NAMES,
-    VOCABULARY,
     AttributeBag,
     FindCaller,
     HeaderMap,
     IstioAttributes,
-    Kind,
     Resolver,
     Timestamp,
     Value,
@@ -178,37 +176,18 @@ _FROM_MESSAGE: dict[str, Resolver] = {
     "mixer.attribute": _by_istio_names,
 }
 
-_FROM_TEXT: dict[Kind, Callable[[str], Value]] = {
-    Kind.STRING: str,
-    Kind.INT: int,
-    Kind.UINT: int,
-    Kind.BOOL: lambda text: text == "true",
-}
-_SHORT = {full: short for short, full in LEGACY_NAMES.items()}
-_NOT_OF_PROXIES = ("plugin_", "mixer.")
-
-
-def _extension(name: str, kind: Kind) -> Resolver:
-    """An attribute of the proxy's configuration; text that is not of its type is absent."""
-    convert = _FROM_TEXT[kind]
-
-    def resolve(source: CheckSource) -> Value | None:
-        extensions = source.context.context_extensions
-        text = extensions.get(name) or extensions.get(_SHORT.get(name, name))
-        try:
-            return convert(text) if text else None
-        except ValueError:
-            return None
-
-    return resolve
-
-
 RESOLVERS: Mapping[str, Resolver] = MappingProxyType(
-    _FROM_MESSAGE
-    | {
-        name: _extension(name, kind)
-        for name, kind in VOCABULARY.items()
-        if name not in _FROM_MESSAGE and kind in _FROM_TEXT and not name.startswith(_NOT_OF_PROXIES)
-    }
+    _FROM_MESSAGE | configured(lambda source: source.context.context_extensions, _FROM_MESSAGE)
 )
 """How to compute each attribute from a `CheckSource`."""
+
+
+def _connection_by_istio_names(source: CheckSource) -> Value | None:
+    return IstioAttributes(AttributeBag(CONNECTION_RESOLVERS, source).get)
+
+
+CONNECTION_RESOLVERS: Mapping[str, Resolver] = MappingProxyType(
+    {name: one for name, one in RESOLVERS.items() if not name.startswith(("request.", "response."))}
+    | {"mixer.attribute": _connection_by_istio_names}
+)
+"""The same where there is no HTTP request."""

@@ -35,8 +35,6 @@ _CODES = {
     503: code_pb2.UNAVAILABLE,
     504: code_pb2.DEADLINE_EXCEEDED,
 }
-NO_HTTP = "the request has no HTTP attributes: network filters are not supported"
-"""Why a check by a network filter is refused."""
 
 _MIN_STATUS, _MAX_STATUS = 200, 599
 _UNUSABLE_STATUS = 500
