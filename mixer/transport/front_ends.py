@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import grpc  # noqa: TC002 - of an alias that others read
 
-from mixer.api import ext_authz, mixer_v1, rlqs
+from mixer.api import ext_authz, mixer_v1, network_ext_proc, rlqs
 from mixer.api import rate_limit as rate_limit_api
 from mixer.engine import Engine
 from mixer.shedding import Shedder
 from mixer.transport import authorization, rate_limit
 from mixer.transport import mixer_v1 as mixer_service
 from mixer.transport import rlqs as quota_service
+from mixer.transport import network_ext_proc as network_service
 
 MakeHandler = Callable[[Engine, Shedder | None], "grpc.GenericRpcHandler[bytes, bytes]"]
 
@@ -33,6 +34,7 @@ FRONT_ENDS = (
     FrontEnd(mixer_v1.SERVICE, mixer_service.handler),
     FrontEnd(rate_limit_api.SERVICE, rate_limit.handler),
     FrontEnd(rlqs.SERVICE, quota_service.handler),
+    FrontEnd(network_ext_proc.SERVICE, network_service.handler),
 )
 """Every one that a gRPC listener has."""
 
