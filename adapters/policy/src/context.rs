@@ -1,6 +1,6 @@
-//! The Proxy-Wasm contexts: one root per plugin, one HTTP context per request.
+//! The Proxy-Wasm contexts: one root per plugin, and one for each request or connection.
 
-use crate::config::{Action, Config, Rule};
+use crate::config::{Action, Config, Protocol, Rule};
 use crate::decide::{decide, not_configured, Evaluate, Refusal};
 use mixer_host::condition::Condition;
 use mixer_host::config::ConfigError;
@@ -9,7 +9,7 @@ use mixer_host::reading::Reading;
 use mixer_host::response::{send_with_code, LocalResponse};
 use mixer_host::value::{Truth, Value};
 use mixer_host::{properties, root};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::{Action as Next, ContextType};
 use std::rc::Rc;
 
@@ -38,8 +38,17 @@ impl RootContext for Root {
         Some(Box::new(Stream(self.policy.clone())))
     }
 
+    fn create_stream_context(&self, _id: u32) -> Option<Box<dyn StreamContext>> {
+        Some(Box::new(Connection(self.policy.clone())))
+    }
+
     fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+        match &self.policy {
+            Some(policy) if policy.config.protocol == Protocol::Tcp => {
+                Some(ContextType::StreamContext)
+            }
+            _ => Some(ContextType::HttpContext),
+        }
     }
 }
 
@@ -150,4 +159,24 @@ fn refuse(refusal: &Refusal) -> Next {
     send_with_code(&response, refusal.code);
     // Also for a host that failed to send the response: never let it pass.
     Next::Pause
+}
+
+struct Connection(Option<Rc<Policy>>);
+
+impl Context for Connection {}
+
+impl StreamContext for Connection {
+    fn on_new_connection(&mut self) -> Next {
+        let refusal = match &self.0 {
+            Some(policy) => decide(&policy.config, &**policy),
+            None => Some(not_configured()),
+        };
+        let Some(refusal) = refusal else {
+            return Next::Continue;
+        };
+        // There is nobody to answer: closing is all that a connection can be told.
+        properties::set("mixer.deny.reason", &refusal.details);
+        self.close_downstream();
+        Next::Pause
+    }
 }

@@ -8,7 +8,7 @@ mod duration;
 mod ip_list;
 mod list;
 
-pub use config::{Action, Check, Config, Denial, Rule};
+pub use config::{Action, Check, Config, Denial, Protocol, Rule};
 pub use decide::{decide, Evaluate, Refusal};
 pub use mixer_host::value::{Truth, Value};
 

@@ -12,12 +12,23 @@ use mixer_host::config::{parse, ConfigError, Object};
 const NEEDED: &str = "rules are needed";
 
 pub struct Config {
+    /// What the rules are about.
+    pub protocol: Protocol,
     /// In order: the first that refuses answers.
     pub rules: Vec<Rule>,
     /// How long an answer holds, as Go writes a duration.
     pub valid_duration: String,
     /// How often; below 0 without a bound.
     pub valid_use_count: i32,
+}
+
+/// A context of a plugin is of one kind: so the plugin has to be told which.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Protocol {
+    /// HTTP requests.
+    Http,
+    /// TCP connections.
+    Tcp,
 }
 
 pub struct Rule {
@@ -57,12 +68,22 @@ pub struct Check {
 
 impl Config {
     pub fn parse(text: &[u8]) -> Result<Self, ConfigError> {
-        let mut root = parse(text, NEEDED)?.object(&["rules", "validDuration", "validUseCount"])?;
+        let known = ["protocol", "rules", "validDuration", "validUseCount"];
+        let mut root = parse(text, NEEDED)?.object(&known)?;
         Ok(Self {
+            protocol: protocol(&mut root)?,
             rules: rules::rules(root.required("rules")?)?,
             valid_duration: valid_duration(&mut root)?,
             valid_use_count: valid_use_count(&mut root)?,
         })
+    }
+}
+
+fn protocol(root: &mut Object) -> Result<Protocol, ConfigError> {
+    match root.string_or("protocol", "HTTP")?.as_str() {
+        "HTTP" => Ok(Protocol::Http),
+        "TCP" => Ok(Protocol::Tcp),
+        _ => Err(ConfigError::new("protocol", "must be HTTP or TCP")),
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Action, Config};
+use super::{Action, Config, Protocol};
 use serde_json::{json, Value};
 
 fn error(config: &Value) -> String {
@@ -45,6 +45,24 @@ fn defaults() {
 }
 
 #[test]
+fn protocols() {
+    for (own, protocol) in [
+        (json!({}), Protocol::Http),
+        (json!({"protocol": "HTTP"}), Protocol::Http),
+        (json!({"protocol": "TCP"}), Protocol::Tcp),
+    ] {
+        let mut config = deny(json!({}));
+        for (name, value) in own.as_object().unwrap() {
+            config[name] = value.clone();
+        }
+        assert_eq!(parsed(&config).protocol, protocol);
+    }
+    let mut config = deny(json!({}));
+    config["protocol"] = json!("UDP");
+    assert_eq!(error(&config), "protocol must be HTTP or TCP");
+}
+
+#[test]
 fn statuses_of_codes() {
     for (code, status) in [
         (3, 400),
@@ -74,7 +92,7 @@ fn mistakes_are_named_with_their_path() {
         ),
         (
             json!({"rule": []}),
-            "rule is not a known field; known here: rules, validDuration, ",
+            "rule is not a known field; known here: protocol, rules, ",
         ),
         (
             json!({"rules": [{}]}),
