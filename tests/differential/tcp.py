@@ -5,7 +5,8 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.differential.scripted_exchange import TCP_CALLBACKS, Script, module_t
 from tests.support.compile import wasm
 
 _QUIET_S, _LONG_S = 0.25, 15.0
-_EXTENSIONS = "type.googleapis.com/envoy.extensions.filters.network"
+EXTENSIONS = "type.googleapis.com/envoy.extensions.filters.network"
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,23 @@ class Connection:
         pieces: Each sent once the last one has had its effect; then the client ends its side.
         echoes: Whether the upstream sends back what it gets; else it says ``bye`` and closes.
         held: Whether the module keeps the connection from its start, so that it never ends.
+        behind: Steps of a second module, which the client's data passes after the first one.
     """
 
     script: Script
     pieces: tuple[bytes, ...] = (b"one", b"two")
     echoes: bool = True
     held: bool = False
+    behind: Script | None = None
+
+    def modules(self, name: str) -> dict[str, Script]:
+        """The script of each module, by the name of its plugin, in the order of the chain."""
+        more = {} if self.behind is None else {f"{name}{BEHIND}": self.behind}
+        return {name: self.script, **more}
+
+
+BEHIND = ".behind"
+"""Ends the name of a second plugin, and begins its lines."""
 
 
 @dataclass
@@ -50,7 +62,7 @@ class Carried:
     lines: list[str] = field(default_factory=list)
 
 
-class _Upstream:
+class Upstream:
     """Echoes, or says goodbye; what it got is kept by the listener's name."""
 
     def __init__(self, connection: Connection) -> None:
@@ -75,52 +87,65 @@ def _end_with(writer: asyncio.StreamWriter, data: bytes) -> None:
     writer.write(data)
 
 
-def tcp_listener(name: str, module: Path) -> build.Config:
-    """A listener with the module before a TCP proxy."""
-    http = build.wasm_filter(name, module, "plugin configuration")
-    plugin = http["typed_config"]["config"]
-    wasm_filter = {
-        "name": f"envoy.filters.network.wasm.{name}",
-        "typed_config": {"@type": f"{_EXTENSIONS}.wasm.v3.Wasm", "config": plugin},
-    }
+def tcp_listener(name: str, filters: Sequence[build.Config]) -> build.Config:
+    """A listener with these filters before a TCP proxy to the cluster of the same name."""
     proxy = {
-        "@type": f"{_EXTENSIONS}.tcp_proxy.v3.TcpProxy",
+        "@type": f"{EXTENSIONS}.tcp_proxy.v3.TcpProxy",
         "stat_prefix": name,
         "cluster": name,
     }
+    last = {"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}
     return {
         "name": name,
         "address": build.socket_address("127.0.0.1:0"),
-        "filter_chains": [{"filters": [wasm_filter, _named(proxy)]}],
+        "filter_chains": [{"filters": [*filters, last]}],
     }
 
 
-def _named(proxy: build.Config) -> build.Config:
-    return {"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}
+def wasm_filter(name: str, module: Path, configuration: str = "") -> build.Config:
+    """Envoy's own network filter with a module."""
+    http = build.wasm_filter(name, module, configuration, vm_id=name)
+    plugin = http["typed_config"]["config"]
+    return {
+        "name": f"envoy.filters.network.wasm.{name}",
+        "typed_config": {"@type": f"{EXTENSIONS}.wasm.v3.Wasm", "config": plugin},
+    }
+
+
+Lines = Callable[[str], list[str]]
+"""What the modules of a connection have logged so far, by its name."""
 
 
 class _Client:
     """Sends the pieces of a connection through its listener.
 
     Args:
-        envoy: It runs.
-        name: Of the listener and of the plugin.
+        address: Of the listener.
+        name: Of the connection.
         connection: What is sent.
-        logged: How many lines the module has logged when it has seen the connection, and each
-            piece with all that follows from it, for as long as the connection lives.
+        logged: How many lines the modules have logged when they have seen the connection, and each
+            piece with all that follows from it, for as long as the connection lives; None where
+            that does not matter.
+        lines: Tells them.
     """
 
     def __init__(
-        self, envoy: EnvoyProcess, name: str, connection: Connection, logged: Sequence[int]
+        self,
+        address: str,
+        name: str,
+        connection: Connection,
+        logged: Sequence[int | None],
+        lines: Lines,
     ) -> None:
-        self._envoy = envoy
+        self._address = address
         self._name = name
         self._connection = connection
-        self._logged = list(logged)
+        self._logged = logged
+        self._told = lines
 
     async def run(self) -> tuple[bytes, list[str]]:
-        """What came back, and what the module logged."""
-        host, _, port = self._envoy.address(self._name).rpartition(":")
+        """What came back, and what the modules logged."""
+        host, _, port = self._address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         got = b""
         with contextlib.suppress(OSError):
@@ -132,7 +157,8 @@ class _Client:
                 got = await asyncio.wait_for(reader.read(), _LONG_S)
         writer.close()
         last = "on_new_connection" if self._connection.held else "on_delete"
-        return got, await self._lines(lambda lines: last in lines)
+        plugins = 1 if self._connection.held else len(self._connection.modules(""))
+        return got, await self._lines(lambda lines: sum(last in line for line in lines) >= plugins)
 
     async def _send(self, writer: asyncio.StreamWriter) -> None:
         logged = iter(self._logged)
@@ -140,19 +166,31 @@ class _Client:
         for piece in self._connection.pieces:
             writer.write(piece)
             await writer.drain()
-            await self._until_logged(next(logged, 0))
+            await self._until_logged(next(logged, None))
 
-    async def _until_logged(self, count: int) -> None:
-        await self._lines(lambda lines: len(lines) >= count)
+    async def _until_logged(self, count: int | None) -> None:
+        if count is not None:
+            await self._lines(lambda lines: len(lines) >= count)
 
     async def _lines(self, enough: Callable[[list[str]], bool]) -> list[str]:
         deadline = time.monotonic() + _LONG_S
         while True:
-            log = self._envoy.log.read_text(errors="replace")
-            lines = re.findall(rf"wasm log {self._name}(?= |:)[^:]*: (.*)", log)
+            lines = self._told(self._name)
             if enough(lines) or time.monotonic() > deadline:
                 return lines
             await asyncio.sleep(0.01)
+
+
+def lines_of(envoy: EnvoyProcess) -> Lines:
+    """Of the modules in this Envoy."""
+
+    def lines(name: str) -> list[str]:
+        log = envoy.log.read_text(errors="replace")
+        pattern = rf"wasm log {re.escape(name)}({re.escape(BEHIND)})?(?= |:)[^:]*: (.*)"
+        found = re.findall(pattern, log)
+        return [f"{behind} {line}" if behind else line for behind, line in found]
+
+    return lines
 
 
 async def _until_quiet(reader: asyncio.StreamReader) -> bytes:
@@ -163,27 +201,60 @@ async def _until_quiet(reader: asyncio.StreamReader) -> bytes:
     return got
 
 
+@asynccontextmanager
+async def upstreams(
+    connections: Mapping[str, Connection],
+) -> AsyncIterator[tuple[dict[str, Upstream], list[build.Config]]]:
+    """Starts the upstream of each connection; also the clusters of Envoy that lead there."""
+    made = {name: Upstream(one) for name, one in connections.items()}
+    async with contextlib.AsyncExitStack() as stack:
+        clusters = []
+        for name, upstream in made.items():
+            server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
+            await stack.enter_async_context(server)
+            port = server.sockets[0].getsockname()[1]
+            clusters.append(build.cluster(name, f"127.0.0.1:{port}"))
+        yield made, clusters
+
+
+async def carried(
+    connections: Mapping[str, Connection],
+    logged: Mapping[str, Sequence[int | None]],
+    envoy: EnvoyProcess,
+    made: Mapping[str, Upstream],
+    lines: Lines,
+) -> dict[str, Carried]:
+    """Run them, each in the listener of its name; ``logged`` is as of `_Client`."""
+    clients = [
+        _Client(envoy.address(name), name, one, logged[name], lines)
+        for name, one in connections.items()
+    ]
+    seen = await asyncio.gather(*(one.run() for one in clients))
+    return {
+        name: Carried(made[name].got, downstream, told)
+        for name, (downstream, told) in zip(connections, seen, strict=True)
+    }
+
+
+def modules(connection: Connection, name: str, folder: Path) -> dict[str, Path]:
+    """The files of its modules, by the names of the plugins."""
+    files = {}
+    for plugin, script in connection.modules(name).items():
+        files[plugin] = folder / f"{plugin}.wasm"
+        files[plugin].write_bytes(wasm(module_text(script, callbacks=TCP_CALLBACKS)))
+    return files
+
+
 async def through_envoy(
     connections: Mapping[str, Connection], logged: Mapping[str, Sequence[int]], folder: Path
 ) -> dict[str, Carried]:
-    """Run them in one Envoy, each in a listener of its own; ``logged`` is as of `_Client`."""
-    upstreams = {name: _Upstream(one) for name, one in connections.items()}
-    listeners, clusters = [], []
-    async with contextlib.AsyncExitStack() as stack:
-        for name, one in connections.items():
-            module = folder / f"{name}.wasm"
-            module.write_bytes(wasm(module_text(one.script, callbacks=TCP_CALLBACKS)))
-            server = await asyncio.start_server(upstreams[name].serve, "127.0.0.1", 0)
-            await stack.enter_async_context(server)
-            port = server.sockets[0].getsockname()[1]
-            listeners.append(tcp_listener(name, module))
-            clusters.append(build.cluster(name, f"127.0.0.1:{port}"))
+    """Run them in one Envoy's own Wasm filters."""
+    listeners = []
+    for name, one in connections.items():
+        files = modules(one, name, folder)
+        filters = [wasm_filter(plugin, file) for plugin, file in files.items()]
+        listeners.append(tcp_listener(name, filters))
+    async with upstreams(connections) as (made, clusters):
         bootstrap = build.bootstrap(listeners, clusters)
-        envoy = await stack.enter_async_context(EnvoyProcess(bootstrap, start_timeout_s=120.0))
-        seen = await asyncio.gather(
-            *(_Client(envoy, name, c, logged[name]).run() for name, c in connections.items())
-        )
-        return {
-            name: Carried(upstreams[name].got, downstream, lines)
-            for name, (downstream, lines) in zip(connections, seen, strict=True)
-        }
+        async with EnvoyProcess(bootstrap, start_timeout_s=120.0) as envoy:
+            return await carried(connections, logged, envoy, made, lines_of(envoy))
