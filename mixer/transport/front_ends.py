@@ -11,8 +11,8 @@ from mixer.engine import Engine
 from mixer.shedding import Shedder
 from mixer.transport import authorization, rate_limit
 from mixer.transport import mixer_v1 as mixer_service
-from mixer.transport import rlqs as quota_service
 from mixer.transport import network_ext_proc as network_service
+from mixer.transport import rlqs as quota_service
 
 MakeHandler = Callable[[Engine, Shedder | None], "grpc.GenericRpcHandler[bytes, bytes]"]
 
