@@ -10,6 +10,7 @@ from mixer.cel.activation import (
     Activation,
     AttributeActivation,
     AttributeGroup,
+    Find,
 )
 from mixer.cel.checking import Result, checked_program
 from mixer.cel.errors import (
@@ -19,11 +20,13 @@ from mixer.cel.errors import (
     ExpressionError,
     FunctionError,
 )
+from mixer.cel.necessary import ANYHOW, Demand, Lookup, Way, Ways
 from mixer.cel.parsing import MAX_EXPRESSION_BYTES
 from mixer.cel.program import MAX_COST, Program
 
 __all__ = [
     "ABSENT",
+    "ANYHOW",
     "GROUPS",
     "MAX_COST",
     "MAX_EXPRESSION_BYTES",
@@ -32,10 +35,15 @@ __all__ = [
     "AttributeGroup",
     "BoundError",
     "BudgetError",
+    "Demand",
     "EvaluationError",
     "ExpressionError",
+    "Find",
     "FunctionError",
+    "Lookup",
     "Program",
     "Result",
+    "Way",
+    "Ways",
     "checked_program",
 ]

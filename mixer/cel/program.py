@@ -9,6 +9,7 @@ from mixer.cel.comprehension import Comprehension
 from mixer.cel.errors import EvaluationError, FunctionError
 from mixer.cel.frame import Frame, Node
 from mixer.cel.functions import FUNCTIONS
+from mixer.cel.necessary import Ways, ways_of
 from mixer.cel.parsing import parse
 from mixer.cel.values import TYPES, CelMap, fields, weigh
 
@@ -34,11 +35,16 @@ class Program:
         size: Bytes of its text.
     """
 
-    __slots__ = ("_root", "size")
+    __slots__ = ("_root", "_text", "size")
 
     def __init__(self, text: bytes) -> None:
         self.size = len(text)
+        self._text = text
         self._root = _build(parse(text))
+
+    def ways(self) -> Ways:
+        """In which ways it may be true: at least one of them holds wherever it is."""
+        return ways_of(parse(self._text))
 
     def evaluate(self, activation: Activation, max_cost: int = MAX_COST) -> Any:
         """The value.

@@ -8,6 +8,7 @@ from typing import Any
 
 from mixer.cel import Activation, BudgetError, EvaluationError, Program
 from mixer.engine.decision import HeaderOperation, Operation
+from mixer.engine.selection.ordered import where_true
 from mixer.engine.token_bucket import TokenBucket
 
 _log = logging.getLogger(__name__)
@@ -49,9 +50,12 @@ class Rule:
         match: Gives whether it is for a request; None for all requests.
         request: Operations on the request's headers.
         response: Operations on the response's headers.
+
+    Attributes:
+        condition: Whether it is for a request.
     """
 
-    __slots__ = ("_logs", "_match", "_request", "_response", "name")
+    __slots__ = ("_logs", "_request", "_response", "condition", "name")
 
     def __init__(
         self,
@@ -61,7 +65,7 @@ class Rule:
         response: Iterable[Template],
     ) -> None:
         self.name = name
-        self._match = match
+        self.condition = where_true(match)
         self._request = tuple(request)
         self._response = tuple(response)
         self._logs = TokenBucket(_LOGS_PER_SECOND, _LOG_BURST)
@@ -70,10 +74,6 @@ class Rule:
         sides = {"request": self._request, "response": self._response}
         said = [f"{side} {_listed(templates)}" for side, templates in sides.items() if templates]
         return f"{self.name}: {'; '.join(said)}"
-
-    def is_for(self, activation: Activation) -> bool:
-        """Whether a request matches."""
-        return self._match is None or _value(self._match, activation) is True
 
     def request_operations(self, activation: Activation) -> Iterator[HeaderOperation]:
         """What it says of a request's headers."""

@@ -7,6 +7,7 @@ from mixer.attributes import AttributeBag, HeaderMap
 from mixer.cel import AttributeActivation
 from mixer.engine.decision import HeaderOperation, Operation
 from mixer.engine.rules.rule import Rule
+from mixer.engine.selection.ordered import Ordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Rules:
     __slots__ = ("_rules",)
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules = tuple(rules)
+        self._rules = Ordered([(rule.condition, rule) for rule in rules])
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -54,7 +55,7 @@ class Rules:
             attributes: What the expressions read, one attribute at a time.
         """
         activation = AttributeActivation(attributes.get)
-        matching = [rule for rule in self._rules if rule.is_for(activation)]
+        matching = list(self._rules.matching(attributes))
         applied = Applied(
             tuple(one for rule in matching for one in rule.request_operations(activation)),
             tuple(one for rule in matching for one in rule.response_operations(activation)),
