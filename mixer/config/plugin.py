@@ -200,6 +200,9 @@ def notices_of(parsed: WasmPluginDocument, document: Document, origin: Origin) -
         for name, why in WITHOUT_EFFECT.items()
         if getattr(spec, name) != fields[name].default
     ]
+    if selected := spec.workload_notice:
+        name, why = selected
+        notices.append(document.problem(("spec", fields[name].alias or name), why))
     for index, variable in enumerate(spec.vm_config.env):
         if _value(variable, origin) is None:
             path = ("spec", "vmConfig", "env", index, "name")

@@ -13,19 +13,23 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from mixer.config.metadata import AdapterMeta
-from mixer.config.model import Choice, Items, Model, StringMap, no_strings
+from mixer.config.model import Choice, Items, Model
 from mixer.config.module import ModuleUrl, Sha256
 from mixer.config.plugin_config import PluginConfig
+from mixer.config.workloads import (
+    ONLY_GATEWAYS,
+    WHERE_TOLD,
+    Labels,
+    PolicyTargetReference,
+    WorkloadSelector,
+    wanted_labels,
+)
 
 _C_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INT32 = Field(ge=-(1 << 31), le=(1 << 31) - 1)
 
-_NO_WORKLOADS = "has no effect: a central service has no workloads of its own to select"
 _NO_PULL = "has no effect: modules are files here, nothing is pulled"
 WITHOUT_EFFECT = {
-    "selector": _NO_WORKLOADS,
-    "target_ref": _NO_WORKLOADS,
-    "target_refs": _NO_WORKLOADS,
     "image_pull_policy": _NO_PULL,
     "image_pull_secret": _NO_PULL,
     "verification_key": "has no effect: Istio does not define how signatures are made; use sha256",
@@ -141,19 +145,6 @@ class TrafficSelector(Model):
     ports: Items[PortSelector] = ()
 
 
-class WorkloadSelector(Model):
-    """Workloads of a mesh that a plugin is for."""
-
-    match_labels: StringMap = Field(default_factory=no_strings)
-
-
-class PolicyTargetReference(Model):
-    """A resource of a mesh that a plugin is attached to."""
-
-    group: str = ""
-    kind: str
-    name: str
-    namespace: str | None = None
 
 
 class WasmPluginSpec(Model):
@@ -181,6 +172,21 @@ class WasmPluginSpec(Model):
         if sum(map(bool, (self.selector, self.target_ref, self.target_refs))) > 1:
             raise ValueError("only one of selector, targetRef and targetRefs may be set")
         return self
+
+    @property
+    def workload_labels(self) -> tuple[Labels, ...]:
+        """Labels of which a workload must have one set; none where it may be any workload."""
+        target = () if self.target_ref is None else (self.target_ref,)
+        return wanted_labels(self.selector, (*self.target_refs, *target))
+
+    @property
+    def workload_notice(self) -> tuple[str, str] | None:
+        """The field that selects workloads, and what it does here; None where none does."""
+        fields = ("selector", "target_ref", "target_refs")
+        field = next((name for name in fields if getattr(self, name)), None)
+        if field is None or (self.selector is not None and not self.selector.match_labels):
+            return None
+        return field, WHERE_TOLD if self.workload_labels else ONLY_GATEWAYS
 
 
 class WasmPluginDocument(Model):

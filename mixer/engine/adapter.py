@@ -10,9 +10,9 @@ from mixer.cel import Program
 from mixer.config import FailStrategy, Problem, WasmPlugin
 from mixer.engine.failure import CONFIGURATION, URL, AdapterFailure, LoadFailure
 from mixer.engine.guest_log import GuestLog
-from mixer.engine.match import matcher
 from mixer.engine.said import NOTHING, Said
 from mixer.engine.sees import Sees, what_it_sees
+from mixer.engine.selection.matching import matcher
 from mixer.engine.tenant import VmOwner
 from mixer.engine.token_bucket import TokenBucket
 from mixer.proxywasm import (
@@ -118,7 +118,7 @@ class Adapter:
         self.state = AdapterState.FAILED
         self._failed_field = URL
         self.stats = AdapterStats()
-        self.matches = matcher(plugin.spec.match, expression)
+        self.matches = matcher(plugin.spec, expression)
         self.says = _default_of(plugin)
         self.fails_open = plugin.fail_strategy is FailStrategy.FAIL_OPEN
         self._on_change = on_change

@@ -248,10 +248,10 @@ def test_a_wrong_annotation_of_ours_is_refused(refused, annotation, message):
 
 
 def test_what_has_no_effect_is_noticed(config, as_plugin):
-    """Fields for workloads of a mesh are accepted, and a notice says why they do nothing."""
+    """Fields for a mesh are accepted, and a notice says why they do little or nothing."""
     text = as_plugin("selector: {matchLabels: {a: b}}\nimagePullSecret: s\nphase: AUTHN")
-    first, second = map(str, config(text, file="a.yaml").notices)
-    assert first.startswith("a.yaml:6: spec.selector: has no effect: a central service has no")
+    second, first = map(str, config(text, file="a.yaml").notices)
+    assert first.startswith("a.yaml:6: spec.selector: excludes only requests whose caller tells")
     assert second.startswith("a.yaml:7: spec.imagePullSecret: has no effect: ")
 
 

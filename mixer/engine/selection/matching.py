@@ -10,27 +10,39 @@ from collections.abc import Callable, Sequence
 
 from mixer.attributes import AttributeBag
 from mixer.cel import AttributeActivation, BudgetError, EvaluationError, Program
-from mixer.config.wasmplugin import TrafficSelector, WorkloadMode
+from mixer.config.wasmplugin import TrafficSelector, WasmPluginSpec, WorkloadMode
+from mixer.engine.selection.workloads import workload_matcher
 
 Matcher = Callable[[AttributeBag], bool]
 
 _DIRECTION = {WorkloadMode.SERVER: 1, WorkloadMode.CLIENT: 2}
 
 
-def matcher(
-    selectors: Sequence[TrafficSelector], expression: Program | None = None
-) -> Matcher | None:
-    """What tells whether a request matches both; None where every request does."""
-    if not selectors:
-        return None if expression is None else _expression(expression)
+def matcher(spec: WasmPluginSpec, expression: Program | None = None) -> Matcher | None:
+    """What tells whether a request is for a plugin; None where every request is.
+
+    Args:
+        spec: Selects traffic and workloads.
+        expression: Of ``mixer.dev/match``.
+    """
+    parts = [_traffic(spec.match), workload_matcher(spec.workload_labels), _expression(expression)]
+    found = [part for part in parts if part is not None]
+    if len(found) <= 1:
+        return found[0] if found else None
+    return lambda bag: all(matches(bag) for matches in found)
+
+
+def _traffic(selectors: Sequence[TrafficSelector]) -> Matcher | None:
     compiled = [_selector(s) for s in selectors]
-    if expression is None:
-        return lambda bag: any(matches(bag) for matches in compiled)
-    agrees = _expression(expression)
-    return lambda bag: any(matches(bag) for matches in compiled) and agrees(bag)
+    if len(compiled) <= 1:
+        return compiled[0] if compiled else None
+    return lambda bag: any(matches(bag) for matches in compiled)
 
 
-def _expression(program: Program) -> Matcher:
+def _expression(program: Program | None) -> Matcher | None:
+    if program is None:
+        return None
+
     def matches(bag: AttributeBag) -> bool:
         try:
             return program.evaluate(AttributeActivation(bag.get)) is not False
