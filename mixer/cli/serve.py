@@ -67,7 +67,8 @@ def serve(
 
 
 def _announce(engine: "Engine", addresses: "Addresses", metrics_address: str | None) -> None:
-    lines = [_describe(adapter) for adapter in engine.adapters] or [
+    rules = {slot.adapter: slot.rules for slot in engine.selector.slots}
+    lines = [f"{_describe(one)}{_ruled(rules.get(one, 0))}" for one in engine.adapters] or [
         "no adapters: every request is allowed"
     ]
     lines += [f"rule {rule}" for rule in engine.rules or ()]
@@ -82,6 +83,10 @@ def _listening(addresses: "Addresses") -> list[str]:
 
     spoken = ((", ".join(SERVICES), addresses.grpc), ("HTTP", addresses.http))
     return [f"serving {what} on {', '.join(where)}" for what, where in spoken if where]
+
+
+def _ruled(rules: int) -> str:
+    return f", {rules} rule{'' if rules == 1 else 's'}" if rules else ""
 
 
 def _describe(adapter: "Adapter") -> str:

@@ -31,6 +31,7 @@ from mixer.config.rule import (
     HeaderOperationTemplate,
     MixerRule,
     MixerRuleSpec,
+    RuledAdapter,
 )
 from mixer.config.service import (
     AdapterDefaults,
@@ -85,6 +86,7 @@ __all__ = [
     "RateLimitQuota",
     "RateShedding",
     "RedisStore",
+    "RuledAdapter",
     "ServiceLimits",
     "SharedState",
     "SheddingMode",

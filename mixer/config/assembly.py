@@ -1,6 +1,6 @@
 """Documents of all files together: what kind each is of, and what must be unique."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from mixer.config.problem import ConfigError, Problem
 from mixer.config.rule import MAX_RULES, MixerRule, MixerRuleDocument, notices_of_rule
 from mixer.config.service import AdapterDefaults, MixerDocument, MixerSpec
 from mixer.config.source import Source, read_documents
-from mixer.config.validation import one_of, type_name, validate
+from mixer.config.validation import nearest, one_of, type_name, validate
 from mixer.config.wasmplugin import WasmPluginDocument
 
 _M = TypeVar("_M", bound=Model)
@@ -88,12 +88,14 @@ class Assembly:
         Raises:
             ConfigError: There was any problem.
         """
+        self._check_adapters_of_rules()
         if self._problems:
             raise ConfigError(self._problems)
         mixer = self._mixer or MixerSpec()
         defaults = mixer.adapter_defaults
         plugins = sorted((_resolved(one, defaults) for one in self._plugins), key=lambda p: p.order)
         found = (
+            _never_run(plugins, self._rules),
             *(notices_of(one.model, one.document, one.origin) for one in self._plugins),
             *map(notices_of_rule, self._rules),
         )
@@ -150,6 +152,20 @@ class Assembly:
         if parsed := self._validated(MixerDocument, document, origin):
             self._mixer = parsed.spec
 
+    def _check_adapters_of_rules(self) -> None:
+        """Find names of adapters that are not there: a rule for nobody is a mistake."""
+        known = {name for kind, name in self._seen if kind == "WasmPlugin"}
+        metas = (one.model.metadata for one in self._plugins)
+        services = {meta.qualified_name for meta in metas if meta.annotations.service}
+        for rule in self._rules:
+            named: set[str] = set()
+            for index, adapter in enumerate(rule.spec.adapters):
+                name = rule.adapter_name(adapter.name)
+                if message := _unfit(name, known, services, named):
+                    path = ("spec", "adapters", index, "name")
+                    self._problems.append(rule.problem(path, message))
+                named.add(name)
+
     def _note_name(self, kind: str, document: Document) -> None:
         """Find equal names among all of a kind, also among those with other problems."""
         match document.data:
@@ -180,3 +196,24 @@ class Assembly:
 
 def _resolved(one: _Parsed, defaults: AdapterDefaults) -> WasmPlugin:
     return resolve_plugin(one.model, one.document, one.origin, defaults)
+
+
+def _never_run(plugins: Iterable[WasmPlugin], rules: Iterable[MixerRule]) -> Iterator[Problem]:
+    """Tell of adapters that wait for a rule which is not there."""
+    said = ((rule, one) for rule in rules for one in rule.spec.adapters)
+    run = {rule.adapter_name(one.name) for rule, one in said if not one.disabled}
+    for plugin in plugins:
+        if not (plugin.runs_by_default or plugin.qualified_name in run):
+            path = ("metadata", "annotations", "mixer.dev/default")
+            yield plugin.problem(path, "it never runs: no rule has it run")
+
+
+def _unfit(
+    name: str, known: Collection[str], services: Collection[str], named: Collection[str]
+) -> str:
+    """Why a rule cannot name this adapter; empty where it can."""
+    if name in named:
+        return f"names adapter {name} again"
+    if name not in known:
+        return f"there is no adapter {name}{nearest(name, known)}"
+    return f"no request goes through {name}: it is a service" if name in services else ""

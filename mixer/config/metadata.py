@@ -43,6 +43,13 @@ class Isolation(StrEnum):
     REQUEST = "request"
 
 
+class Default(StrEnum):
+    """What an adapter does with a request that no rule configures it for."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
 class Compat(StrEnum):
     """What a module is answered where SDKs do not take what Envoy answers."""
 
@@ -118,6 +125,7 @@ class AdapterAnnotations(Model):
         valid_use_count: How often it may be used again; negative for any number of times.
         quotas: Names of those that the adapter answers for, separated by commas; ``*`` for all.
         match: CEL over the attributes; the adapter runs unless it is false.
+        default: ``enabled``, or ``disabled`` for an adapter that runs where a rule says so.
     """
 
     model_config = ConfigDict(
@@ -143,6 +151,7 @@ class AdapterAnnotations(Model):
     valid_use_count: Annotated[int | None, BeforeValidator(_use_count)] = None
     quotas: Annotated[frozenset[str], BeforeValidator(_quotas)] = frozenset()
     match: Expression | None = None
+    default: Choice[Default] = Default.ENABLED
 
     @field_validator("*", mode="before")
     @classmethod
@@ -166,9 +175,10 @@ class AdapterAnnotations(Model):
 
     @model_validator(mode="after")
     def _requests_to_match(self) -> Self:
-        if self.match is not None and self.service is not None:
+        given = {"match": self.match is not None, "default": self.default is Default.DISABLED}
+        for name in (name for name, is_given in given.items() if is_given and self.service):
             raise ValueError(
-                f"{ANNOTATION_PREFIX}match has no meaning with {ANNOTATION_PREFIX}service,"
+                f"{ANNOTATION_PREFIX}{name} has no meaning with {ANNOTATION_PREFIX}service,"
                 " through which no request goes"
             )
         return self

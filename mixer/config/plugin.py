@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mixer.config.document import Document
-from mixer.config.metadata import AdapterMeta, Compat, Isolation, LogLevel
+from mixer.config.metadata import AdapterMeta, Compat, Default, Isolation, LogLevel
 from mixer.config.model import Origin
 from mixer.config.module import module_path
 from mixer.config.problem import FieldPath, Problem
@@ -137,6 +137,11 @@ class WasmPlugin:
     def is_network(self) -> bool:
         """``spec.type`` NETWORK: it is for TCP connections, and no HTTP request goes through it."""
         return self.spec.type is PluginType.NETWORK
+
+    @property
+    def runs_by_default(self) -> bool:
+        """Annotation ``mixer.dev/default``: whether it runs where no rule says anything."""
+        return self.metadata.annotations.default is Default.ENABLED
 
     @property
     def quotas(self) -> frozenset[str]:

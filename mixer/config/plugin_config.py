@@ -40,3 +40,6 @@ def _plain(value: Any) -> Any:
 
 
 PluginConfig = Annotated[bytes, BeforeValidator(to_json), Field(repr=False)]
+
+OptionalConfig = Annotated[bytes | None, BeforeValidator(to_json), Field(repr=False)]
+"""The same where none is not the same as an empty one."""

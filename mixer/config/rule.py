@@ -1,4 +1,4 @@
-"""The ``MixerRule`` document: what becomes of headers where the adapters allowed a request.
+"""The ``MixerRule`` document: how adapters run for a request, and what becomes of its headers.
 
 The shape is that of a rule of Mixer, whose ``match`` and header operations it has; expressions are
 CEL, and are compiled by the engine.
@@ -15,10 +15,12 @@ from pydantic import AfterValidator, Field, model_validator
 from mixer.config.document import Document
 from mixer.config.expression import Expression
 from mixer.config.metadata import ObjectMeta
-from mixer.config.model import Choice, Items, Model
+from mixer.config.model import Choice, Items, Model, dns_label, dns_subdomain
+from mixer.config.plugin_config import OptionalConfig
 from mixer.config.problem import FieldPath, Problem
 
 MAX_RULES = 1000
+MAX_ADAPTERS = 64
 MAX_OPERATIONS = 64
 MAX_VALUES = 16
 
@@ -43,6 +45,14 @@ def _header_name(name: str) -> str:
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise ValueError(f"must be the name of a header: a token of up to {_LONGEST_NAME} bytes")
     return name.lower()
+
+
+def _adapter_name(name: str) -> str:
+    namespace, slash, last = name.rpartition("/")
+    if slash:
+        dns_label(namespace)
+    dns_subdomain(last)
+    return name
 
 
 class HeaderOperationTemplate(Model):
@@ -82,17 +92,40 @@ def _response_operation(template: HeaderOperationTemplate) -> HeaderOperationTem
     return template
 
 
+class RuledAdapter(Model):
+    """How an adapter runs for the requests of a rule.
+
+    Attributes:
+        name: As ``metadata.name`` of its WasmPlugin, which is of the rule's namespace, or
+            ``namespace/name``.
+        plugin_config: What the module gets in place of the WasmPlugin's; None leaves it at that.
+        disabled: Whether it does not run.
+    """
+
+    name: Annotated[str, AfterValidator(_adapter_name)]
+    plugin_config: OptionalConfig = None
+    disabled: bool = False
+
+    @model_validator(mode="after")
+    def _runs_or_not(self) -> Self:
+        if self.disabled and self.plugin_config is not None:
+            raise ValueError("an adapter that is disabled takes no pluginConfig")
+        return self
+
+
 class MixerRuleSpec(Model):
     """``spec`` of a MixerRule.
 
     Attributes:
         match: An expression: the rule is for requests for which it is true; for all without one.
+        adapters: How adapters run for them, as far as no rule before this one says so.
         request_header_operations: On what the upstream gets.
         response_header_operations: On what the downstream gets of the upstream's response.
         priority: Rules of a higher one come first; then the name decides.
     """
 
     match: Expression | None = None
+    adapters: Annotated[Items[RuledAdapter], Field(max_length=MAX_ADAPTERS)] = ()
     request_header_operations: Annotated[
         Items[Annotated[HeaderOperationTemplate, AfterValidator(_request_operation)]],
         Field(max_length=MAX_OPERATIONS),
@@ -105,11 +138,17 @@ class MixerRuleSpec(Model):
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
-        if not (self.request_header_operations or self.response_header_operations):
+        if not (self.adapters or self.has_operations):
             raise ValueError(
-                "needs at least one of requestHeaderOperations and responseHeaderOperations"
+                "needs at least one of adapters, requestHeaderOperations and"
+                " responseHeaderOperations"
             )
         return self
+
+    @property
+    def has_operations(self) -> bool:
+        """Whether it changes headers."""
+        return bool(self.request_header_operations or self.response_header_operations)
 
 
 class MixerRuleDocument(Model):
@@ -144,6 +183,11 @@ class MixerRule:
     def qualified_name(self) -> str:
         """``namespace/name``, or ``name`` without a namespace; unique among the rules."""
         return self.metadata.qualified_name
+
+    def adapter_name(self, written: str) -> str:
+        """The qualified name of an adapter, as this rule writes it."""
+        namespace = self.metadata.namespace
+        return written if "/" in written or not namespace else f"{namespace}/{written}"
 
     @property
     def order(self) -> tuple[int, str, str]:

@@ -1,6 +1,7 @@
 """From a configuration and a request to a decision."""
 
-from mixer.engine.adapter import Adapter, AdapterState
+from mixer.engine.adapter import Adapter
+from mixer.engine.adapter_state import AdapterState
 from mixer.engine.admission import Admission
 from mixer.engine.decision import (
     Decision,

@@ -1,17 +1,19 @@
 """An adapter: a plugin, and what becomes of it when its VM fails."""
 
+import copy
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 
 from mixer.cel import Program
 from mixer.config import FailStrategy, Problem, WasmPlugin
+from mixer.engine.adapter_state import AdapterState, AdapterStats
 from mixer.engine.failure import CONFIGURATION, URL, AdapterFailure, LoadFailure
 from mixer.engine.guest_log import GuestLog
 from mixer.engine.said import NOTHING, Said
 from mixer.engine.sees import Sees, what_it_sees
+from mixer.engine.selection.arrangement import By
 from mixer.engine.selection.matching import matcher
 from mixer.engine.tenant import VmOwner
 from mixer.engine.token_bucket import TokenBucket
@@ -35,45 +37,6 @@ _FAILURE_LOGS_PER_SECOND = 0.2
 _FAILURE_LOG_BURST = 5
 
 
-class AdapterState(StrEnum):
-    """The life of an adapter.
-
-    ``BROKEN`` is final for a configuration: the module or its configuration was refused. ``FAILED``
-    is left by the next start.
-    """
-
-    READY = "ready"
-    FAILED = "failed"
-    BROKEN = "broken"
-
-
-@dataclass(slots=True)
-class AdapterStats:
-    """Counts since the start of the service.
-
-    Attributes:
-        requests: Streams that were opened in it.
-        reports: Records that it was told of.
-        denied: Requests that it answered.
-        failures: Traps, and other ways to let a request down.
-        starts: Of its VM, failed ones included.
-        failed_starts: Those that failed.
-    """
-
-    requests: int = 0
-    reports: int = 0
-    denied: int = 0
-    failures: int = 0
-    starts: int = 0
-    failed_starts: int = 0
-
-    def __str__(self) -> str:
-        return (
-            f"{self.requests} requests, {self.denied} denied, {self.failures} failures, "
-            f"VM started {self.starts} times"
-        )
-
-
 _NS = 1_000_000_000
 
 
@@ -95,6 +58,8 @@ class Adapter:
         module: What it runs, or the reason why there is nothing to run.
         owner: Has its VM; None where there is nothing to run.
         expression: Its ``mixer.dev/match``.
+        configuration: What the module gets in place of the plugin's, or None.
+        by: The rule that says so, or None.
         on_change: Called when its state changes.
         clock: Seconds, monotonic.
     """
@@ -106,11 +71,16 @@ class Adapter:
         owner: VmOwner | None,
         *,
         expression: Program | None = None,
+        configuration: bytes | None = None,
+        by: By | None = None,
         on_change: Callable[["Adapter"], None] = lambda _adapter: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.plugin = plugin
         self.name = plugin.qualified_name
+        self.by = by
+        self.rule = "" if by is None else by.rule
+        self.lazy = False
         self.module = module if isinstance(module, ProxyWasmModule) else None
         self.sees = what_it_sees(self.module, plugin) if self.module else Sees.NOTHING
         self.owner = owner
@@ -127,15 +97,36 @@ class Adapter:
         self.settings = PluginSettings(
             name=plugin.plugin_name,
             root_id=plugin.root_id,
-            configuration=plugin.configuration,
+            configuration=plugin.configuration if configuration is None else configuration,
             allow_on_headers_stop_iteration=plugin.allow_on_headers_stop_iteration,
             log=GuestLog(self.name),
             log_level=LogLevel[plugin.log_level.name],
             compat=Compat(plugin.compat),
         )
         self._root: RootContext | None = None
+        self._began = False
         if isinstance(module, LoadFailure):
             self._refused(module)
+
+    def arranged(self, by: By, settings: PluginSettings, owner: VmOwner | None) -> "Adapter":
+        """The same adapter as a rule configures it, not started: one more plugin of its module.
+
+        All they have in common is counted and logged as one adapter.
+
+        Args:
+            by: The rule.
+            settings: Made by `configured`, or those of another one that gets the same.
+            owner: Has its VM.
+        """
+        other = copy.copy(self)
+        other.by, other.rule, other.settings, other.owner = by, by.rule, settings, owner
+        other.lazy = True
+        other._on_change = lambda _adapter: None
+        return other
+
+    def configured(self, configuration: bytes) -> PluginSettings:
+        """Its settings but for what the module gets."""
+        return replace(self.settings, configuration=configuration)
 
     def start(self) -> None:
         """Start the plugin in its VM; afterwards `state` and `error` tell how it went.
@@ -152,7 +143,7 @@ class Adapter:
 
     def attached(self, root: RootContext | None) -> None:
         """See `mixer.engine.tenant.Tenant`, as for the next ones."""
-        self.stats.starts += 1
+        self._note_start()
         self._root = root
         self._enter(AdapterState.READY, "")
 
@@ -169,10 +160,15 @@ class Adapter:
         refused = isinstance(error, PluginStartError)
         why = str(error) if refused else f"{self.plugin.module_path}: {error}"
         self._refused(LoadFailure(CONFIGURATION if refused else URL, why))
-        self.stats.starts += 1
+        self._note_start()
+
+    def _note_start(self) -> None:
+        """Count a start of the VM; one more plugin in it is none."""
+        self._began = True
+        self.stats.starts += not self.lazy
 
     def _refused(self, failure: LoadFailure) -> None:
-        first = self.stats.starts == 0
+        first = not self._began
         self.stats.failed_starts += self.module is not None
         self._root = None
         self._failed_field = failure.field
@@ -192,7 +188,12 @@ class Adapter:
     @property
     def problem(self) -> Problem:
         """The `error`, with the place in the configuration that it is about."""
-        return self.plugin.problem(self._failed_field, f"adapter {self.name}: {self.error}")
+        told, path = f"adapter {self.name}: {self.error}", self._failed_field
+        if path is not CONFIGURATION:
+            return self.plugin.problem(path, told)
+        if self.by is not None:
+            return self.by.problem(told)
+        return self.plugin.problem(path, told)
 
     def _enter(self, state: AdapterState, error: str) -> None:
         changed, self.state, self.error = self.state is not state, state, error
@@ -222,7 +223,7 @@ class Adapter:
         if root is None:
             root = self.owner.acquire(self) if self.owner is not None else None
             if root is None:
-                raise AdapterFailure(self.name, f"adapter_{self.state}", may_fail_open=True)
+                raise self.failure(f"adapter_{self.state}")
         return root
 
     def crashed(self, error: TrapError) -> AdapterFailure:
@@ -230,10 +231,14 @@ class Adapter:
         assert self.owner is not None
         if isinstance(error, VmClosedError):
             self.note_failure(str(error))
-            return AdapterFailure(self.name, "lost_its_vm", may_fail_open=True)
+            return self.failure("lost_its_vm")
         self.owner.crashed(error)
         self.note_failure(f"trap: {error.kind}; {self._next_start()}\n{error}")
-        return AdapterFailure(self.name, f"trap_{error.kind}", may_fail_open=True)
+        return self.failure(f"trap_{error.kind}")
+
+    def failure(self, reason: str) -> AdapterFailure:
+        """That its module broke, or was not there."""
+        return AdapterFailure(self.name, reason, may_fail_open=True, rule=self.rule)
 
     def _next_start(self) -> str:
         assert self.owner is not None

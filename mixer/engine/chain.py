@@ -5,7 +5,7 @@ holds the headers back sees the body first. The first answer of an adapter ends 
 adapter pauses the request for a callout, the chain waits as well; see `mixer.engine.pending`.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator
 
 from mixer.engine.adapter import Adapter
 from mixer.engine.answer_path import AnswerPath, sees_responses
@@ -16,6 +16,7 @@ from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.pausing import PAUSED_FOR_EVER, Paused, living, may_resume
 from mixer.engine.request import Request
 from mixer.engine.rules import Rules
+from mixer.engine.selection import Selector
 from mixer.proxywasm import (
     HttpMessage,
     HttpStream,
@@ -46,32 +47,32 @@ class Chain:
     """One request on its way through the adapters that are for it.
 
     Args:
-        adapters: In the order in which they run.
+        selector: Which adapters run, and in which order.
         request: What to decide about.
         trace: Where to note what the decision follows from, or None.
         rules: Change the headers of what the adapters allow.
     """
 
     __slots__ = (
-        "_adapters",
         "_before",
         "_bodies",
         "_failed_open",
         "_open",
         "_request",
         "_rules",
+        "_selector",
         "_stream",
         "_trace",
     )
 
     def __init__(
         self,
-        adapters: Iterable[Adapter],
+        selector: Selector,
         request: Request,
         trace: Trace | None = None,
         rules: Rules | None = None,
     ) -> None:
-        self._adapters = adapters
+        self._selector = selector
         self._request = request
         self._trace = trace
         self._rules = rules
@@ -85,7 +86,7 @@ class Chain:
     def run(self) -> Steps:
         """Decide; where an adapter pauses the request, tell which, and go on when it may."""
         try:
-            for adapter in self._matching():
+            for adapter in self._selector.select(self._stream.attributes):
                 if self._begin(self._headers, adapter) is Outcome.PAUSE:
                     yield from self._wait(adapter)
             for adapter in self._bodies:
@@ -101,12 +102,6 @@ class Chain:
         finally:
             self._delete_contexts()
         return decision
-
-    def _matching(self) -> Iterator[Adapter]:
-        attributes = self._stream.attributes
-        for adapter in self._adapters:
-            if adapter.matches is None or adapter.matches(attributes):
-                yield adapter
 
     def _begin(self, step: Step, adapter: Adapter) -> Outcome:
         """Run a step of one adapter: a callback, and what it may wait for afterwards."""

@@ -56,14 +56,15 @@ class Conclusion:
 
     def allowed(self) -> Decision:
         """All adapters let it pass: apply the rules."""
-        names, stream = self._names(), self._stream
+        ran, stream = tuple(self._open), self._stream
         said = response_headers(stream.filter_state) if stream.filter_state else ()
         applied = NOTHING if self._rules is None else self._apply(self._rules)
         granted = granted_by(self._open) if stream.filter_state else None
         return Decision(
             Verdict.ALLOW,
-            adapters=names,
-            adapter=names[-1] if names else "",
+            adapters=self._names(),
+            adapter=ran[-1].name if ran else "",
+            rule=ran[-1].rule if ran else "",
             request_headers=stream.request.headers.changes(
                 source_is_complete=self._request.headers_are_complete
             ),
@@ -86,6 +87,7 @@ class Conclusion:
             Verdict.DENY,
             adapters=self._names(),
             adapter=adapter.name,
+            rule=adapter.rule,
             reason=local.details,
             response=response,
             failed_open=tuple(self._failed_open),
@@ -99,10 +101,14 @@ class Conclusion:
             Verdict.ERROR,
             adapters=self._names(),
             adapter=failure.adapter,
+            rule=failure.rule or self._rule_of(failure.adapter),
             reason=failure.reason,
             response=Response(FAILURE_STATUS),
             failed_open=tuple(self._failed_open),
         )
+
+    def _rule_of(self, name: str) -> str:
+        return next((adapter.rule for adapter in self._open if adapter.name == name), "")
 
     def _names(self) -> tuple[str, ...]:
         return tuple(adapter.name for adapter in self._open)

@@ -114,6 +114,7 @@ class Decision:
         verdict: The outcome.
         adapters: Names of the adapters that ran, in order.
         adapter: The one that decided: the first that denied or failed, else the last that ran.
+        rule: The rule that configured it; empty where its WasmPlugin did.
         reason: A short word for logs, as the adapter gave it; empty where it gave none.
         response: The answer to send; None exactly when the verdict is ALLOW.
         request_headers: Changes to the request's headers, by adapters and by rules; empty unless
@@ -144,3 +145,4 @@ class Decision:
     code: int | None = None
     granted: int | None = None
     quota: QuotaStanding | None = None
+    rule: str = ""

@@ -1,21 +1,21 @@
 """The engine: a configuration, loaded, and the decisions made with it."""
 
-import hashlib
 import logging
 from collections.abc import Callable
 from types import TracebackType
 
 from mixer.attributes import AttributeBag, Manifest
 from mixer.callouts.ports import Callouts, NoCallouts
-from mixer.config import Configuration, Problem, WasmPlugin
-from mixer.engine.adapter import Adapter, AdapterState
+from mixer.config import Configuration, Problem
+from mixer.engine.adapter import Adapter
+from mixer.engine.adapter_loader import AdapterLoader
+from mixer.engine.adapter_state import AdapterState
 from mixer.engine.admission import Admission
 from mixer.engine.cache import DecisionCache, Trace
 from mixer.engine.chain import Chain
 from mixer.engine.decision import Decision, VerdictCounts
 from mixer.engine.exchange import HttpExchange
 from mixer.engine.expressions import compile_expressions
-from mixer.engine.failure import CAPABILITIES, DIGEST, URL, LoadFailure
 from mixer.engine.notices import notices
 from mixer.engine.pending import PendingDecision, decide
 from mixer.engine.quotas import UNKNOWN_QUOTA, QuotaAdapters
@@ -23,12 +23,12 @@ from mixer.engine.record import Record
 from mixer.engine.reporting import loggers, report
 from mixer.engine.request import Request
 from mixer.engine.scheduling import scheduler_of_this_thread
+from mixer.engine.selection import Selector
 from mixer.engine.sharing import open_stores, shared_services
 from mixer.engine.tcp import ConnectionCheck, NetworkAdapters, TcpExchange
 from mixer.engine.vm_owners import VmOwners
 from mixer.engine.wasm_engines import WasmEngines
-from mixer.proxywasm import ProxyWasmModule, Scheduler, unknown_capabilities
-from mixer.vm import ModuleError, read_module
+from mixer.proxywasm import Scheduler
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class Engine:
         rate_limit: Settings of the front ends for rate limits.
         services: What the adapters share: data, queues, metrics. It outlives their VMs.
         rules: Applied to what the adapters allowed; None where there are none.
+        selector: Which adapters run for a request.
 
     Raises:
         ConfigError: An expression of an adapter or a rule is wrong.
@@ -79,22 +80,33 @@ class Engine:
         callouts: Callouts | None = None,
     ) -> None:
         expressions = compile_expressions(configuration)
-        self.rules, self._matches = expressions.rules, expressions.matches
+        self.rules = expressions.rules
         scheduler = scheduler or scheduler_of_this_thread()
         self._stores = open_stores(configuration.mixer.state, scheduler)
         self._wasm = WasmEngines(configuration)
-        self._progress = progress
         self.services = shared_services(self._stores, scheduler, callouts or NoCallouts())
         self._owners = VmOwners(self.services, configuration.mixer.limits.max_isolated_streams)
-        self.adapters = tuple(self._adapter(p, on_change) for p in configuration.plugins)
-        filters = [a for a in self.adapters if not a.plugin.is_service]
-        self._filters = tuple(a for a in filters if not a.plugin.is_network)
+        loader = AdapterLoader(
+            self._wasm,
+            self._owners,
+            expressions.matches,
+            expressions.arrangements,
+            progress,
+            on_change,
+        )
+        slots = [loader.load(plugin) for plugin in configuration.plugins]
+        self.adapters = tuple(slot.adapter for slot in slots)
+        self._all = tuple(adapter for slot in slots for adapter in slot.adapters)
+        filters = [slot for slot in slots if not slot.adapter.plugin.is_service]
+        network = [slot for slot in filters if slot.adapter.plugin.is_network]
+        filters = [slot for slot in filters if slot not in network]
+        self.selector = Selector(filters)
         held = configuration.mixer.limits.max_held_bytes
-        self._network = NetworkAdapters([a for a in filters if a.plugin.is_network], held)
-        self._loggers = loggers(self._filters)
-        self._quotas = QuotaAdapters(self._filters)
+        self._network = NetworkAdapters(network, held)
+        self._loggers = loggers(filters)
+        self._quotas = QuotaAdapters(filters)
         limits = configuration.mixer.decision_cache
-        self.cache = DecisionCache(limits, {a.name: a for a in self._filters})
+        self.cache = DecisionCache(limits, {slot.adapter.name: slot.adapter for slot in filters})
         self.admission = Admission(Manifest(configuration.mixer.attribute_manifest))
         self.decisions = 0
         self.connections = 0
@@ -105,41 +117,13 @@ class Engine:
         self.decision_timeout = configuration.mixer.limits.decision_timeout
         self.verdicts = VerdictCounts()
         self.allocation_verdicts = VerdictCounts()
-        for adapter in self.adapters:
+        for adapter in self._all:
             adapter.start()
-
-    def _adapter(self, plugin: WasmPlugin, on_change: Callable[[Adapter], None]) -> Adapter:
-        module, expression = self._module(plugin), self._matches.get(plugin.qualified_name)
-        if isinstance(module, LoadFailure):
-            return Adapter(plugin, module, None, expression=expression, on_change=on_change)
-        linker = self._wasm.for_plugin(plugin).linkers.of(plugin.allowed_capabilities)
-        owner = self._owners.owner(plugin, module, linker)
-        return Adapter(plugin, module, owner, expression=expression, on_change=on_change)
-
-    def _module(self, plugin: WasmPlugin) -> ProxyWasmModule | LoadFailure:
-        try:
-            code = read_module(plugin.module_path)
-        except ModuleError as error:
-            return LoadFailure(URL, str(error))
-        if unknown := unknown_capabilities(plugin.allowed_capabilities or frozenset()):
-            names = ", ".join(unknown)
-            return LoadFailure(CAPABILITIES, f"{names}: neither a host call nor a callback")
-        digest = hashlib.sha256(code).hexdigest()
-        if plugin.expected_sha256 not in (None, digest):
-            return LoadFailure(DIGEST, f"the SHA-256 of {plugin.module_path} is {digest}")
-        loaded = self._wasm.for_plugin(plugin)
-        try:
-            if digest not in loaded.modules:
-                self._progress(f"loading {plugin.qualified_name} ({len(code):,} bytes)")
-                loaded.load(digest, code)
-            return loaded.modules[digest]
-        except ModuleError as error:
-            return LoadFailure(URL, f"{plugin.module_path}: {error}")
 
     @property
     def broken(self) -> tuple[Adapter, ...]:
-        """The adapters that did not load or start."""
-        return tuple(a for a in self.adapters if a.state is AdapterState.BROKEN)
+        """The adapters that did not load or start, and those that rules configure."""
+        return tuple(a for a in self._all if a.state is AdapterState.BROKEN)
 
     @property
     def notices(self) -> tuple[Problem, ...]:
@@ -155,7 +139,7 @@ class Engine:
         self.decisions += 1
         if self.cache.in_use:
             return self._decide_with_cache(request)
-        decision = decide(Chain(self._filters, request, rules=self.rules), self.verdicts)
+        decision = decide(Chain(self.selector, request, rules=self.rules), self.verdicts)
         if isinstance(decision, Decision):
             self.cache.note(decision)
         return decision
@@ -166,7 +150,7 @@ class Engine:
             self.verdicts.add(known.verdict)
             return known
         trace = Trace()
-        decision = decide(Chain(self._filters, request, trace, self.rules), self.verdicts)
+        decision = decide(Chain(self.selector, request, trace, self.rules), self.verdicts)
         if isinstance(decision, Decision):
             self.cache.keep(request, trace, decision)
         return decision
@@ -178,9 +162,8 @@ class Engine:
             request: Headers and attributes; what else it has does not count.
         """
         self.decisions += 1
-        bag = request.attributes
-        matching = [a for a in self._filters if a.matches is None or a.matches(bag)]
-        return HttpExchange(matching, request, self.verdicts, self.rules, self._max_held_bytes)
+        slots = self.selector.slots
+        return HttpExchange(slots, request, self.verdicts, self.rules, self._max_held_bytes)
 
     @property
     def connection_verdicts(self) -> VerdictCounts:
@@ -214,7 +197,7 @@ class Engine:
         """
         self.allocations += 1
         serving = self._quotas.serving(quota)
-        if not serving:
+        if serving is None:
             self.allocation_verdicts.add(UNKNOWN_QUOTA.verdict)
             return UNKNOWN_QUOTA
         return decide(Chain(serving, request), self.allocation_verdicts)

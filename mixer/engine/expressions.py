@@ -20,6 +20,7 @@ from mixer.config.problem import FieldPath
 from mixer.engine.decision import Operation
 from mixer.engine.rules.rule import Rule, Template
 from mixer.engine.rules.rules import Rules
+from mixer.engine.selection import Arrangement, By, Condition
 
 _MATCH: FieldPath = ("metadata", "annotations", "mixer.dev/match")
 
@@ -30,11 +31,13 @@ class Expressions:
 
     Attributes:
         matches: Of adapters that have one, by the adapter's name.
-        rules: None where there are none.
+        rules: That change headers; None where there are none.
+        arrangements: What rules say of adapters, in order, by the adapter's name.
     """
 
     matches: Mapping[str, Program]
     rules: Rules | None
+    arrangements: Mapping[str, Sequence[Arrangement]]
 
 
 def compile_expressions(configuration: Configuration) -> Expressions:
@@ -45,11 +48,23 @@ def compile_expressions(configuration: Configuration) -> Expressions:
     """
     compiler = _Compiler()
     matches = {p.qualified_name: compiler.match(p) for p in configuration.plugins}
-    rules = [compiler.rule(rule) for rule in configuration.rules]
+    rules = [(rule, compiler.rule(rule)) for rule in configuration.rules]
     if compiler.problems:
         raise ConfigError(compiler.problems)
     given = {name: program for name, program in matches.items() if program is not None}
-    return Expressions(given, Rules(rules) if rules else None)
+    changing = [compiled for rule, compiled in rules if rule.spec.has_operations]
+    arrangements: dict[str, list[Arrangement]] = {}
+    for rule, compiled in rules:
+        for name, arrangement in _arrangements(rule, compiled.condition):
+            arrangements.setdefault(name, []).append(arrangement)
+    return Expressions(given, Rules(changing) if changing else None, arrangements)
+
+
+def _arrangements(rule: MixerRule, condition: Condition) -> Iterator[tuple[str, Arrangement]]:
+    for index, said in enumerate(rule.spec.adapters):
+        by = By(rule.qualified_name, rule, ("spec", "adapters", index, "pluginConfig"))
+        arrangement = Arrangement(condition, by, not said.disabled, said.plugin_config)
+        yield rule.adapter_name(said.name), arrangement
 
 
 class _Compiler:

@@ -11,14 +11,16 @@ class AdapterFailure(Exception):  # noqa: N818 - the field's word for it
     Args:
         adapter: Its name.
         reason: A short word for the decision log.
+        rule: The rule that configures it; empty where its WasmPlugin does.
         may_fail_open: Whether failStrategy FAIL_OPEN applies. It is for modules that break, not for
             what a module did on purpose, such as closing the stream, and not for what the proxy
             must be configured to send.
     """
 
-    def __init__(self, adapter: str, reason: str, *, may_fail_open: bool) -> None:
+    def __init__(self, adapter: str, reason: str, *, may_fail_open: bool, rule: str = "") -> None:
         super().__init__(f"{adapter}: {reason}")
         self.adapter = adapter
+        self.rule = rule
         self.reason = reason
         self.may_fail_open = may_fail_open
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from mixer.engine.adapter import Adapter
-from mixer.engine.failure import AdapterFailure
 from mixer.proxywasm import StreamContext
 
 PAUSED_FOR_EVER = "paused_for_ever"
@@ -45,5 +44,5 @@ def living(adapter: Adapter, context: StreamContext) -> StreamContext:
         AdapterFailure: It is.
     """
     if context.vm.closed:
-        raise AdapterFailure(adapter.name, "lost_its_vm", may_fail_open=True)
+        raise adapter.failure("lost_its_vm")
     return context

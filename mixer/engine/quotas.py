@@ -1,9 +1,9 @@
 """Which adapters answer for a quota."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from mixer.engine.adapter import Adapter
 from mixer.engine.decision import Decision, Response, Verdict
+from mixer.engine.selection import Selector, Slot
 
 _ANY = "*"
 _NOT_FOUND = 5
@@ -22,14 +22,17 @@ class QuotaAdapters:
     """The adapters with annotation ``mixer.dev/quotas``.
 
     Args:
-        adapters: In the order in which they run.
+        slots: In the order in which they run.
     """
 
-    def __init__(self, adapters: Iterable[Adapter]) -> None:
-        self._adapters = tuple(a for a in adapters if a.plugin.quotas)
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        named = {name for slot in slots for name in slot.adapter.plugin.quotas}
+        self._serving = {name: Selector(_serving(slots, name)) for name in named}
 
-    def serving(self, quota: str) -> tuple[Adapter, ...]:
-        """Those that answer for a quota of this name, in order."""
-        return tuple(
-            a for a in self._adapters if quota in a.plugin.quotas or _ANY in a.plugin.quotas
-        )
+    def serving(self, quota: str) -> Selector | None:
+        """Those that answer for a quota of this name; None where there are none."""
+        return self._serving.get(quota) or self._serving.get(_ANY)
+
+
+def _serving(slots: Sequence[Slot], quota: str) -> list[Slot]:
+    return [slot for slot in slots if {quota, _ANY} & slot.adapter.plugin.quotas]

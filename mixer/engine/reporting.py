@@ -10,20 +10,19 @@ from mixer.engine.adapter import Adapter
 from mixer.engine.failure import AdapterFailure
 from mixer.engine.record import Record
 from mixer.engine.sees import Sees
+from mixer.engine.selection import Selector, Slot
 from mixer.proxywasm import HttpMessage, HttpStream
 from mixer.vm import TrapError
 
 
-def loggers(adapters: Iterable[Adapter]) -> tuple[Adapter, ...]:
+def loggers(slots: Iterable[Slot]) -> Selector:
     """Those whose module logs, and may."""
-    return tuple(a for a in adapters if Sees.LOG in a.sees)
+    return Selector([slot for slot in slots if Sees.LOG in slot.adapter.sees])
 
 
-def report(adapters: Iterable[Adapter], record: Record) -> None:
+def report(selector: Selector, record: Record) -> None:
     """Tell adapters of a record; what one of them does harms no other."""
-    for adapter in adapters:
-        if adapter.matches is not None and not adapter.matches(record.attributes):
-            continue
+    for adapter in selector.select(record.attributes):
         try:
             _log(adapter, record)
         except AdapterFailure as failure:

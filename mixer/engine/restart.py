@@ -48,6 +48,12 @@ class RestartPolicy:
         wait = took / START_SHARE if self.reload_backoff is None else self.reload_backoff
         self._earliest = now + wait * (1 + self.jitter() / 2)
 
+    def joined(self, now: float, took: float) -> None:
+        """A plugin started again, in a VM that runs; the next start waits so much longer."""
+        self._failed_starts = 0
+        if self.reload_backoff is None:
+            self._earliest = max(self._earliest, now) + took / START_SHARE
+
     def recovered(self) -> None:
         """A start succeeded that makes no other one wait."""
         self._failed_starts = 0

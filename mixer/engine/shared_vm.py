@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mixer.engine.recycling import CHECK_S, Recycling
+from mixer.engine.residents import Residents
 from mixer.engine.restart import RestartPolicy
 from mixer.engine.retirement import Retirement
 from mixer.engine.tenant import Tenant
@@ -16,15 +17,6 @@ _log = logging.getLogger(__name__)
 
 MAX_RETIRED = 8
 """VMs with streams or callouts that were replaced; until one has ended, none is replaced."""
-
-
-@dataclass(slots=True)
-class _Started:
-    """A VM, and what came of its plugins."""
-
-    vm: WasmVm
-    roots: dict[Tenant, RootContext]
-    refused: dict[Tenant, PluginStartError]
 
 
 class SharedVm:
@@ -42,15 +34,25 @@ class SharedVm:
         self.factory = factory
         self.restart = restart
         self.tenants: list[Tenant] = []
-        self.vm: WasmVm | None = None
         self._always_on = always_on
-        self._roots: dict[Tenant, RootContext] = {}
+        self._residents: Residents | None = None
+        self._started: set[Tenant] = set()
+        self._expecting: set[Tenant] = set()
         self._scheduler = factory.services.scheduler
         self._retirement = Retirement(self._scheduler)
         self._recycling = Recycling(factory.spec, self._scheduler, factory.clock, self._recycle)
         self._cancel_alone: Cancel = _nothing
         self._cancel_rebuild: Cancel = _nothing
         self._rebuild_due = self._ended = False
+
+    @property
+    def vm(self) -> WasmVm | None:
+        """The one that streams open in."""
+        return None if self._residents is None else self._residents.vm
+
+    @property
+    def _roots(self) -> dict[Tenant, RootContext]:
+        return {} if self._residents is None else self._residents.roots
 
     @property
     def memory_bytes(self) -> int:
@@ -65,55 +67,61 @@ class SharedVm:
     def start(self, tenant: Tenant) -> None:
         """See `VmOwner.start`."""
         self.tenants.append(tenant)
-        if self.vm is None:
+        if self._residents is None:
             self._start()
         else:
-            self._join(self.vm, tenant)
+            self._join(self._residents, tenant)
 
-    def _start(self) -> None:
-        """Make a VM with all plugins in it; one that refuses leaves it to the others."""
+    def _start(self, asking: Tenant | None = None) -> None:
+        """Make a VM with the plugins in it; one that refuses leaves it to the others."""
         began = self.factory.clock()
         try:
-            started = self._make(self.tenants)
+            made = self._make(self.tenants, asking)
         except (ModuleError, TrapError) as error:
             self._refused(dict.fromkeys(self.tenants, error))
             return
         self._took(began)
-        if started.roots:
-            self._move_in(started)
+        if made.roots:
+            self._move_in(made)
         else:
-            started.vm.close()
-        if started.refused:
-            self._refused(started.refused)
+            made.vm.close()
+        if made.refused:
+            self._refused(made.refused)
 
     def _took(self, began: float) -> None:
         now = self.factory.clock()
         self.restart.started(now, now - began)
 
-    def _make(self, tenants: list[Tenant]) -> _Started:
+    def _make(self, tenants: list[Tenant], asking: Tenant | None = None) -> Residents:
         first = tenants[0].settings
         log = first.log or self.factory.services.log
         services = replace(self.factory.services, log=log, failed=self._trapped_alone)
-        started = _Started(self.factory.make(services), {}, {})
+        made = Residents(self.factory.make(services))
         try:
-            for tenant in tenants:
-                try:
-                    started.roots[tenant] = started.vm.start_plugin(tenant.settings)
-                except PluginStartError as error:
-                    started.refused[tenant] = error
+            made.start_all(t for t in tenants if t is asking or not self._may_wait(t))
         except BaseException:
-            started.vm.close()
+            made.vm.close()
             raise
-        started.vm.started()
-        return started
+        return made
 
-    def _move_in(self, started: _Started) -> None:
-        self.vm, self._roots, self._rebuild_due = started.vm, started.roots, False
-        self.vm.rebuild_wanted = self._rebuild_wanted
+    def _may_wait(self, tenant: Tenant) -> bool:
+        """Whether it need not be there before its next stream."""
+        return tenant.lazy and tenant in self._started and tenant not in self._expecting
+
+    def _move_in(self, made: Residents) -> None:
+        self._residents, self._rebuild_due = made, False
+        made.vm.rebuild_wanted = self._rebuild_wanted
         self._cancel_rebuild()
-        self._recycling.watch(self.vm)
-        for tenant, root in self._roots.items():
-            tenant.attached(root)
+        self._recycling.watch(made.vm)
+        for tenant in self.tenants:
+            if tenant in made.roots:
+                self._attach(tenant, made.roots[tenant])
+            elif self._may_wait(tenant):
+                tenant.attached(None)
+
+    def _attach(self, tenant: Tenant, root: RootContext) -> None:
+        self._started.add(tenant)
+        tenant.attached(root)
 
     def _refused(self, errors: Mapping[Tenant, Exception]) -> None:
         self.restart.start_failed(self.factory.clock())
@@ -121,21 +129,27 @@ class SharedVm:
             tenant.start_failed(error)
         self.tenants = [t for t in self.tenants if not t.broken]
 
-    def _join(self, vm: WasmVm, tenant: Tenant) -> None:
+    def _join(self, residents: Residents, tenant: Tenant) -> None:
         """Start a plugin in a VM that runs: its trap is that of all."""
         began = self.factory.clock()
         try:
-            root = self._roots[tenant] = vm.start_plugin(tenant.settings)
+            root = residents.start(tenant)
         except PluginStartError as error:
-            vm.started()
+            residents.vm.started()
+            residents.refused[tenant] = error
             self._refused({tenant: error})
         except TrapError as error:
             self._refused({tenant: error})
             self.crashed(error)
         else:
-            vm.started()
-            self._took(began)
-            tenant.attached(root)
+            residents.vm.started()
+            self._joined(tenant, began)
+            self._attach(tenant, root)
+
+    def _joined(self, tenant: Tenant, began: float) -> None:
+        now = self.factory.clock()
+        again = tenant in self._started
+        (self.restart.joined if again else self.restart.started)(now, now - began)
 
     def acquire(self, tenant: Tenant) -> RootContext | None:
         """See `VmOwner.acquire`."""
@@ -146,12 +160,12 @@ class SharedVm:
         return self._roots.get(tenant)
 
     def _start_again(self, tenant: Tenant) -> None:
-        if not self.restart.may_start(self.factory.clock()):
-            return
-        if self.vm is None:
-            self._start()
-        else:
-            self._join(self.vm, tenant)
+        residents, may = self._residents, self.restart.may_start(self.factory.clock())
+        if residents is None:
+            if may:
+                self._start(tenant)
+        elif may or (self._may_wait(tenant) and tenant not in residents.refused):
+            self._join(residents, tenant)
 
     def crashed(self, error: TrapError) -> None:
         """See `VmOwner.crashed`."""
@@ -160,12 +174,18 @@ class SharedVm:
         if vm is None or vm.trap is None:
             return
         self._recycling.stop()
+        self._note_expecting()
         vm.close()
-        self.vm, self._roots = None, {}
+        self._residents = None
         for tenant in self.tenants:
             tenant.lost(error)
         if self._always_on or vm.events.used:
             self._start_alone_later()
+
+    def _note_expecting(self) -> None:
+        """Remember who is to be there at once in the next VM: no stream would ask for it."""
+        if self._residents is not None:
+            self._expecting |= self._residents.expecting()
 
     def _start_alone_later(self) -> None:
         if not self._ended:
@@ -182,9 +202,9 @@ class SharedVm:
 
     def _trapped_alone(self, error: TrapError) -> None:
         vms = [*self._retirement.vms, *([self.vm] if self.vm else [])]
-        roots = [vm.trapped.root for vm in vms if vm.trap is not None and vm.trapped]
-        for tenant in self.tenants:
-            if any(root.settings is tenant.settings for root in roots):
+        for root in [vm.trapped.root for vm in vms if vm.trap is not None and vm.trapped]:
+            tenant = next((t for t in self.tenants if t.settings is root.settings), None)
+            if tenant is not None:
                 tenant.trapped_alone(error)
         self.crashed(error)  # whoever it was
 
@@ -215,6 +235,7 @@ class SharedVm:
         old, began = self.vm, self.factory.clock()
         if old is None or not self._may_replace():
             return
+        self._note_expecting()
         try:
             started = self._make_all(list(self._roots))
         except (ModuleError, TrapError, PluginStartError) as error:
@@ -228,7 +249,7 @@ class SharedVm:
         self._move_in(started)
         self._retirement.begin(old)
 
-    def _make_all(self, tenants: list[Tenant]) -> _Started:
+    def _make_all(self, tenants: list[Tenant]) -> Residents:
         started = self._make(tenants)
         for error in started.refused.values():
             started.vm.close()
@@ -236,7 +257,7 @@ class SharedVm:
         return started
 
     def _names(self) -> str:
-        return "adapter " + ", ".join(tenant.name for tenant in self.tenants)
+        return "adapter " + ", ".join(dict.fromkeys(tenant.name for tenant in self.tenants))
 
     def shut_down(self, finished: Callable[[], None]) -> None:
         """See `VmOwner.shut_down`."""
@@ -257,7 +278,7 @@ class SharedVm:
             tenant.detached()
         if self.vm is not None:
             self._retirement.add(self.vm)
-        self.vm, self._roots = None, {}
+        self._residents = None
 
 
 def _nothing() -> None:

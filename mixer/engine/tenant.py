@@ -15,10 +15,13 @@ class Tenant(Protocol):
         name: For logs.
         settings: Of its root context.
         broken: Whether it was refused at its first start, and is not to be started again.
+        lazy: Whether, once it has been started, it starts in a further VM with its first stream
+            there: of hundreds of plugins in a VM not all can be waited for.
     """
 
     name: str
     settings: PluginSettings
+    lazy: bool
 
     @property
     def broken(self) -> bool:

@@ -32,7 +32,6 @@ class Events:
 
     Attributes:
         dropped: Notifications that a bound kept back.
-        used: Whether a plugin ever asked for ticks or the messages of a queue.
     """
 
     def __init__(self, vm: WasmVm) -> None:
@@ -43,8 +42,17 @@ class Events:
         self._closed = False
         self._listens = False
         self._rests_until = 0
+        self._asked: set[int] = set()
         self.dropped = 0
-        self.used = False
+
+    @property
+    def used(self) -> bool:
+        """Whether a plugin ever asked for ticks or the messages of a queue."""
+        return bool(self._asked)
+
+    def asked_by(self, root: RootContext) -> bool:
+        """Whether this one did."""
+        return root.id in self._asked
 
     def rest(self, nanoseconds: int) -> None:
         """Let requests have as much time as an event took: it all happens in one thread."""
@@ -60,12 +68,12 @@ class Events:
         if tick := self._ticks.pop(root.id, None):
             tick.stop()
         if milliseconds and not self._closed:
-            self.used = True
+            self._asked.add(root.id)
             self._ticks[root.id] = _Tick(self._vm, root, milliseconds / 1000)
 
     def note_queue(self, root: RootContext, name: bytes) -> None:
         """Remember which plugin registered a queue of this ``vm_id`` last."""
-        self.used = True
+        self._asked.add(root.id)
         self._queues[name] = root
 
     def register_again(self) -> None:

@@ -37,8 +37,9 @@ def log_connection(attributes: AttributeBag, decision: Decision) -> None:
 
 
 def _log_outcome(subject: str, decision: Decision, outcome: str) -> None:
-    by, reason = decision.adapter or "no adapter", decision.reason and f": {decision.reason}"
-    _log.debug("%s: %s by %s%s", subject, outcome, by, reason)
+    by, rule = decision.adapter or "no adapter", decision.rule and f" (rule {decision.rule})"
+    reason = decision.reason and f": {decision.reason}"
+    _log.debug("%s: %s by %s%s%s", subject, outcome, by, rule, reason)
 
 
 def quota_outcome(name: str, granted: int, amount: int) -> str:

@@ -122,6 +122,31 @@ def test_rules_are_counted(tmp_path: Path) -> None:
     assert result.stdout == "ok: 1 file, 1 rule, 0 adapters, each starts\n"
 
 
+def test_a_configuration_that_is_refused_is_told_by_its_rule(tmp_path: Path) -> None:
+    """With the line of the rule, before anything is served with it."""
+    path = tmp_path / "mixer.yaml"
+    path.write_text("""\
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: policy}
+spec:
+  url: builtin://policy
+  pluginConfig: {rules: [{deny: {}}]}
+---
+apiVersion: mixer.dev/v1alpha1
+kind: MixerRule
+metadata: {name: r}
+spec:
+  adapters:
+  - name: policy
+    pluginConfig: {rules: []}
+""")
+    result = _mixer("validate", str(path))
+    assert result.exit_code == 1
+    first, *_ = result.stderr.splitlines()
+    assert first.startswith(f"{path}:14: spec.adapters[0].pluginConfig: adapter policy: ")
+
+
 def test_tls_files_are_read(tmp_path: Path) -> None:
     """What would keep `mixer serve` from starting is a problem here too."""
     path = tmp_path / "mixer.yaml"

@@ -86,7 +86,7 @@ def test_a_name_that_no_header_has_is_refused(text_refused, name):
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
-        ("match: 'true'", "spec: needs at least one of requestHeaderOperations and"),
+        ("match: 'true'", "spec: needs at least one of adapters, requestHeaderOperations and"),
         (f"{ONE}\nmatch: ''", "spec.match: must not be empty"),
         (f"{ONE}\nmatch: true", "spec.match: must be a string, not a boolean"),
         (f"{ONE}\nmatch: {'a' * 4097}", "spec.match: must have at most 4096 characters"),
@@ -119,6 +119,107 @@ def test_bounds_and_mistakes_are_told_with_the_field(text_refused, spec, problem
     [found] = text_refused(rule_text(spec))
     assert problem in found
     assert found.startswith("a.yaml:")
+
+
+def plugin_text(metadata: str = "name: t") -> str:
+    """Text of one adapter, in five lines."""
+    return (
+        "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\n"
+        f"metadata: {{{metadata}}}\nspec:\n  url: ./t.wasm\n"
+    )
+
+
+def test_what_a_rule_says_of_adapters():
+    """Another configuration, that it does not run, or that it runs as it is."""
+    adapters = """\
+adapters:
+- {name: t, pluginConfig: {a: [1, 2.0]}}
+- {name: ns/u, disabled: true}
+- {name: v}
+- {name: w, pluginConfig: {}}
+"""
+    plugins = [plugin_text(f"name: {n}") for n in "tvw"]
+    [rule] = rules(rule_text(adapters), plugin_text("name: u, namespace: ns"), *plugins)
+    said = [(one.name, one.plugin_config, one.disabled) for one in rule.spec.adapters]
+    assert said == [
+        ("t", b'{"a":[1,2]}', False), ("ns/u", None, True), ("v", None, False), ("w", b"", False)
+    ]  # fmt: skip
+
+
+def test_a_rule_names_adapters_of_its_own_namespace():
+    """As references in Kubernetes do."""
+    spec = "adapters: [{name: t}, {name: other/t}]"
+    [rule] = rules(
+        rule_text(spec, "name: r, namespace: ns"),
+        plugin_text("name: t, namespace: ns"),
+        plugin_text("name: t, namespace: other"),
+    )
+    names = [rule.adapter_name(one.name) for one in rule.spec.adapters]
+    assert names == ["ns/t", "other/t"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        (
+            "[{name: sendr}]",
+            "spec.adapters[0].name: there is no adapter sendr; did you mean 'sender'?",
+        ),
+        ("[{name: ns/t}]", "spec.adapters[0].name: there is no adapter ns/t"),
+        (
+            "[{name: sender}]",
+            "spec.adapters[0].name: no request goes through sender: it is a service",
+        ),
+        ("[{name: t}, {name: t}]", "spec.adapters[1].name: names adapter t again"),
+        ("[{name: A}]", "spec.adapters[0].name: must be a DNS name"),
+        ("[{name: a/b/c}]", "spec.adapters[0].name: must be a DNS label"),
+        ("[{}]", "spec.adapters[0].name: is required"),
+        (
+            "[{name: t, disabled: true, pluginConfig: {secret: 1}}]",
+            "spec.adapters[0]: an adapter that is disabled takes no pluginConfig",
+        ),
+        ("[{name: t, pluginConfig: secret}]", "spec.adapters[0].pluginConfig: must be a mapping"),
+        ("[{name: t, enabled: true}]", "spec.adapters[0].enabled: unknown field"),
+        (f"[{', '.join(['{name: t}'] * 65)}]", "spec.adapters: must have at most 64 items"),
+    ],
+)
+def test_what_a_rule_cannot_say_of_adapters(text_refused, spec, problem):
+    """Each mistake has its line; nothing of a configuration is told."""
+    service = plugin_text("name: sender, annotations: {mixer.dev/service: singleton}")
+    texts = [rule_text(f"adapters: {spec}"), plugin_text(), service]
+    [found] = text_refused("---\n".join(texts))
+    assert found.startswith(f"a.yaml:5: {problem}")
+    assert "secret" not in found
+
+
+def test_a_rule_for_an_adapter_that_is_wrong_is_not_wrong_itself(text_refused):
+    """One mistake is one problem."""
+    wrong = plugin_text().replace("./t.wasm", "oci://t")
+    [found] = text_refused("---\n".join([rule_text("adapters: [{name: t}]"), wrong]))
+    assert "spec.url" in found
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        (ONE, True),
+        ("adapters: [{name: t, disabled: true}]", True),
+        ("adapters: [{name: t}]", False),
+    ],
+)
+def test_an_adapter_that_no_rule_has_run_is_told(rule, told):
+    """It waits for a rule that is not there."""
+    plugin = plugin_text("name: t, annotations: {mixer.dev/default: disabled}")
+    notices = loads("---\n".join([plugin, rule_text(rule)]), file="a.yaml").notices
+    never = "a.yaml:3: metadata.annotations[mixer.dev/default]: it never runs: no rule has it run"
+    assert [str(one) for one in notices] == [never] * told
+
+
+def test_a_service_runs_by_no_default(text_refused):
+    """No request goes through it, whatever rules say."""
+    annotations = "{mixer.dev/default: disabled, mixer.dev/service: singleton}"
+    [found] = text_refused(plugin_text(f"name: t, annotations: {annotations}"))
+    assert "mixer.dev/default has no meaning with mixer.dev/service" in found
 
 
 def test_a_rule_that_is_written_twice_is_refused(text_refused):

@@ -62,6 +62,14 @@ async def stack(envoy: Path, services: Services, guests: Guests) -> AsyncIterato
             adapter("denies", guests.denies(b"no", b"no", 403)),
             rule("one", response=[operation("REPLACE", "x-a", '"1"')]),
         ],
+        "chosen": [
+            adapter("denies", guests.denies(b"no", b"no", 403)),
+            rule(
+                "open",
+                'request.path.startsWith("/open")',
+                adapters=[{"name": "denies", "disabled": True}],
+            ),
+        ],
     }
     async with running(services, chains, [asks(name) for name in chains]) as started:
         yield started
@@ -82,6 +90,12 @@ async def test_operations_on_the_request_reach_the_upstream(stack: Stack) -> Non
     assert ",".join(lines(seen, "x-tag")) == "a,b,c"
     assert lines(seen, "x-none") == []
     assert int(lines(seen, "x-two")[0]) > 3
+
+
+async def test_an_adapter_that_a_rule_switches_off(stack: Stack) -> None:
+    """It does not run for the requests of that rule, and for all others."""
+    assert (await stack.get("chosen", "/open/x")).status == 200
+    assert (await stack.get("chosen", "/")).status == 403
 
 
 async def test_a_rule_that_does_not_match_changes_nothing(stack: Stack) -> None:

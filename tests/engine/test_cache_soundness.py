@@ -15,6 +15,8 @@ from mixer.engine.cache.traced_bag import TracedBag
 from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.support import adapters as do
 from tests.support.adapters import Step, adapter
+from tests.support.guest import http_stream
+from tests.support.tenants import TEXT, gets, rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,26 +168,50 @@ def _metrics(engine: Engine) -> dict[str, int]:
     return {m.name: m.value for m in engine.services.metrics.snapshot()}
 
 
+MATCHES = st.sampled_from(
+    [
+        'request.path == "/x?y=1"', 'request.path.startsWith("/x")', 'request.host in ["1", "2"]',
+        'request.headers["a"] == "1"', 'request.headers["b"] == "2" || request.host == "1"',
+        'context_extensions.a == "2"', 'destination.labels["b"] == "1" && request.host == "2"',
+        'request.useragent.endsWith("1")', 'source.address != "10.0.0.1:1"', "request.size > 2",
+    ]
+)  # fmt: skip
+RULES = st.lists(
+    st.tuples(MATCHES, st.sampled_from([{"disabled": True}, {}, {"pluginConfig": {"a": 1}}])),
+    max_size=8,
+)
+
+
+def _rules(rules: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Rules that say whether the first adapter runs."""
+    return [rule(f"r{n}", match, {"name": "m0", **how}) for n, (match, how) in enumerate(rules)]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(texts=st.lists(modules(), min_size=1, max_size=3), requests=REQUESTS)
-def test_the_same_answers(texts: list[str], requests: list[Asked]) -> None:
-    """Whatever modules read and do, and whatever is asked in which order, nobody can tell."""
+@given(texts=st.lists(modules(), min_size=1, max_size=3), rules=RULES, requests=REQUESTS)
+def test_the_same_answers(
+    texts: list[str], rules: list[tuple[str, dict[str, Any]]], requests: list[Asked]
+) -> None:
+    """Whatever modules and rules read and do, in which order things are asked: nobody can tell."""
     with TemporaryDirectory() as folder:
         plugins = Plugins(Path(folder))
         documents = [plugins.plugin(f"m{n}", text, ALWAYS) for n, text in enumerate(texts)]
+        documents += _rules(rules)
         configuration = plugins.configuration(*documents)
         with Engine(configuration) as cached, Engine(configuration) as plain:
             cached.cache.in_use = True
             plain.cache.note = lambda _: None  # type: ignore[method-assign]
             plain.cache.in_use = False
             stream = requests * 2
-            assert _decisions(cached, stream) == _decisions(plain, stream)
+            decisions = _decisions(cached, stream)
+            assert decisions == _decisions(plain, stream)
             assert _metrics(cached) == _metrics(plain)
             assert cached.verdicts == plain.verdicts
             for one, other in zip(cached.adapters, plain.adapters, strict=True):
                 assert one.stats == other.stats
             assert not plain.cache.stats.misses
-            assert cached.cache.stats.hits >= len(requests), "the second time nothing is new"
+            again = sum(bool(one.adapters) for one in decisions[len(requests) :])
+            assert cached.cache.stats.hits >= again, "the second time nothing is new"
 
 
 def test_maps_tell_what_is_looked_up() -> None:
@@ -377,3 +403,31 @@ def test_adapters_are_chosen_by_attributes(make_engine: MakeEngine, plugins: Plu
     ]
     assert verdicts == ["deny", "allow", "deny", "allow"]
     assert engine.cache.stats.hits == 2
+
+
+@pytest.mark.parametrize(
+    ("match", "name", "values"),
+    [
+        ('request.host == "{}"', ":authority", ("h0", "h1", "h9")),
+        ('request.path.startsWith("/{}/")', ":path", ("/h0/", "/h1/", "/h9/")),
+        ('request.headers["x-tenant"] == "{}"', "x-tenant", ("h0", "h1", "h9")),
+    ],
+)
+def test_rules_are_chosen_by_what_is_looked_up(
+    make_engine: MakeEngine, plugins: Plugins, match: str, name: str, values: tuple[str, ...]
+) -> None:
+    """What the index of the rules looks at is read as well, and what it need not look at is not."""
+    engine = make_engine(
+        plugins.plugin("t", TEXT, ALWAYS, pluginConfig={"own": 1}),
+        *(rule(f"r{n}", match.format(f"h{n}"), gets("t", f"k{n}")) for n in range(8)),
+    )
+    engine.cache.in_use = True
+    for _ in range(2):
+        for value, key in zip(values, ("k0", "k1", "own"), strict=True):
+            pairs = [(name.encode(), value.encode()), (b"x-other", str(engine.decisions).encode())]
+            stream = http_stream(pairs)
+            decision = engine.decide(Request(stream.request.headers, stream.attributes))
+            assert isinstance(decision, Decision)
+            (change,) = decision.request_headers
+            assert change.values == (f'{{"{key}":1}}'.encode(),)
+    assert engine.cache.stats.hits == 3

@@ -82,6 +82,25 @@ async def test_a_decision_without_a_reason(
     assert _lines(log) == ["GET '/a': allow by no adapter"]
 
 
+async def test_the_rule_that_configured_the_adapter(log: pytest.LogCaptureFixture) -> None:
+    """It is told beside the adapter's name, for what the adapter denied as well."""
+    policy = """
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: policy}
+spec:
+  url: builtin://policy
+  pluginConfig: {rules: [{name: nobody, match: "false", deny: {}}]}
+"""
+    says = """
+  match: request.path.startsWith("/a")
+  adapters: [{name: policy, pluginConfig: {rules: [{name: all, deny: {}}]}}]
+"""
+    with Engine(loads(f"{policy}---{_RULE}{says}")) as engine:
+        await _by_ext_authz(engine)
+    assert _lines(log) == ["GET '/a': deny by policy (rule rule): denied_by_all"]
+
+
 async def test_what_ext_authz_cannot_express(log: pytest.LogCaptureFixture) -> None:
     """The error is logged that was sent, not the decision that it took the place of."""
     with Engine(loads(_REMOVES)) as engine:

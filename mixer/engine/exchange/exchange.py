@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mixer.engine.decision import VerdictCounts
     from mixer.engine.request import Request
     from mixer.engine.rules import Rules
+    from mixer.engine.selection import Slot
 
 TOO_LARGE = {True: ("request_payload_too_large", 413), False: ("response_payload_too_large", 500)}
 """What Envoy answers where more of a request's or of a response's body is held back than may be."""
@@ -46,7 +47,7 @@ class HttpExchange:
     makes raises LifecycleError.
 
     Args:
-        adapters: Those that match, in the order in which the request passes them.
+        slots: The adapters, in the order in which the request passes those that run.
         request: Headers and attributes; body and flags do not count.
         verdicts: Counts what comes of it.
         rules: Change the headers of what the adapters let pass.
@@ -61,7 +62,6 @@ class HttpExchange:
     """
 
     __slots__ = (
-        "_adapters",
         "_asked",
         "_closed",
         "_failed_open",
@@ -70,6 +70,7 @@ class HttpExchange:
         "_open",
         "_returning",
         "_ruling",
+        "_sides",
         "_stream",
         "_verdicts",
         "answer",
@@ -80,14 +81,13 @@ class HttpExchange:
 
     def __init__(
         self,
-        adapters: Sequence[Adapter],
+        slots: Sequence[Slot],
         request: Request,
         verdicts: VerdictCounts,
         rules: Rules | None,
         max_held_bytes: int,
     ) -> None:
         message = HttpMessage(request.headers)
-        self._adapters = adapters
         self._asked = request
         self._verdicts = verdicts
         self._max_held = max_held_bytes
@@ -98,9 +98,12 @@ class HttpExchange:
         self._ruling = Ruling(rules, self._stream)
         self._returning: WayBack | None = None
         self._closed = False
-        sides = [RequestSide(adapter, self._begin) for adapter in adapters]
+        attributes = request.attributes
+        self._sides = [RequestSide(slot, attributes, self._begin) for slot in slots]
         complete = request.headers_are_complete
-        self.request = Flow(message, sides, self._guard, self._look, source_is_complete=complete)
+        self.request = Flow(
+            message, self._sides, self._guard, self._look, source_is_complete=complete
+        )
         self.response: Flow | None = None
         self.answer: Decision | None = None
         self.on_change: Callable[[], None] = _nothing
@@ -247,10 +250,13 @@ class HttpExchange:
 
     @property
     def sees(self) -> Sees:
-        """What of the stream the adapters that match have callbacks for, or rules change."""
+        """What of the stream the adapters have callbacks for that may run, or rules change.
+
+        Before the request's headers came to an adapter it is not known whether it runs.
+        """
         seen = Sees.NOTHING
-        for adapter in self._adapters:
-            seen |= adapter.sees
+        for side in self._sides:
+            seen |= Sees.NOTHING if side.bypassed else side.adapter.sees
         return seen | Sees.RESPONSE_HEADERS if self.response_operations else seen
 
     @property
@@ -301,10 +307,11 @@ class HttpExchange:
         return self.answer
 
     def _allowed(self) -> Decision:
-        names = tuple(adapter.name for adapter in self._open)
+        ran = tuple(self._open)
         return Decision(
             Verdict.ALLOW,
-            adapters=names,
-            adapter=names[-1] if names else "",
+            adapters=tuple(adapter.name for adapter in ran),
+            adapter=ran[-1].name if ran else "",
+            rule=ran[-1].rule if ran else "",
             failed_open=tuple(self._failed_open),
         )

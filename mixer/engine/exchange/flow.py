@@ -131,6 +131,8 @@ class Flow:
 
     def _take(self, side: Side, out: Inbox) -> None:
         """Tell an adapter of what is here."""
+        if side.inbox.headers and not side.stopped:
+            side.reached()
         if side.bypassed:
             side.go_past(out)
             return

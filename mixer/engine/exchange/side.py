@@ -11,7 +11,9 @@ from mixer.engine.exchange.inbox import Inbox
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mixer.attributes import AttributeBag
     from mixer.engine.adapter import Adapter
+    from mixer.engine.selection import Slot
     from mixer.proxywasm import HttpMessage, MessageView, Outcome, Pause, StreamContext
 
 
@@ -39,7 +41,7 @@ class Side(ABC):
         headers_passed: Whether the headers went on.
         pause: What the adapter waits with; None while it does not.
         stopped: Whether it is told of nothing until it resumes.
-        bypassed: Whether it failed open: everything goes past it.
+        bypassed: Whether it does not run, or failed open: everything goes past it.
     """
 
     __slots__ = (
@@ -61,6 +63,9 @@ class Side(ABC):
         self.last = Piece.HEADERS
         self.ended = self.headers_passed = self.stopped = self.bypassed = False
         self.pause: Pause | None = None
+
+    def reached(self) -> None:  # noqa: B027 - a response passes those that the request passed
+        """The headers came here."""
 
     def headers(self) -> Outcome:
         """Make the callback for the headers."""
@@ -155,18 +160,34 @@ class Side(ABC):
 
 
 class RequestSide(Side):
-    """The request; with its headers the stream begins in the adapter.
+    """The request; with its headers the stream begins in the adapter that they are for.
 
     Args:
-        adapter: Whose it is.
+        slot: Tells which adapter that is, if any.
+        attributes: By which it does.
         begin: Makes the context.
     """
 
-    __slots__ = ("_begin",)
+    __slots__ = ("_attributes", "_begin", "_slot")
 
-    def __init__(self, adapter: Adapter, begin: Callable[[Adapter], StreamContext]) -> None:
-        super().__init__(adapter, None)
+    def __init__(
+        self,
+        slot: Slot,
+        attributes: AttributeBag,
+        begin: Callable[[Adapter], StreamContext],
+    ) -> None:
+        super().__init__(slot.adapter, None)
+        self._slot = slot
+        self._attributes = attributes
         self._begin = begin
+
+    def reached(self) -> None:
+        """See `Side.reached`: the headers are as the adapters before left them."""
+        chosen = self._slot.choose(self._attributes)
+        if chosen is None:
+            self.bypassed = True
+        else:
+            self.adapter = chosen
 
     @property
     def _view(self) -> MessageView | None:

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 from mixer.engine.decision import VerdictCounts
 from mixer.engine.failure import misled
 from mixer.engine.pausing import Paused
+from mixer.engine.selection import Selector
 from mixer.engine.tcp.exchange import TcpExchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mixer.attributes import AttributeBag
-    from mixer.engine.adapter import Adapter
     from mixer.engine.chain import Steps
     from mixer.engine.decision import Decision
     from mixer.engine.failure import AdapterFailure
+    from mixer.engine.selection import Slot
 
 NO_NETWORK_ADAPTER = "no adapter is for TCP connections: spec.type of a WasmPlugin must be NETWORK"
 """The reason where nobody could decide about a connection: that must not let it pass."""
@@ -26,15 +27,15 @@ class NetworkAdapters:
     """Those whose ``spec.type`` is NETWORK.
 
     Args:
-        adapters: In the order in which they run.
+        slots: Of the adapters, in the order in which they run.
         max_held_bytes: See `TcpExchange`.
 
     Attributes:
         verdicts: How many connections that were carried came to which verdict.
     """
 
-    def __init__(self, adapters: Sequence[Adapter], max_held_bytes: int) -> None:
-        self._adapters = adapters
+    def __init__(self, slots: Sequence[Slot], max_held_bytes: int) -> None:
+        self._selector = Selector(slots)
         self._max_held = max_held_bytes
         self.verdicts = VerdictCounts()
 
@@ -44,15 +45,11 @@ class NetworkAdapters:
         Where there are adapters and none matches, it is carried; where there are none at all, it is
         closed: whoever has only adapters for HTTP would take the one for the other.
         """
-        matching = [one for one in self._adapters if _is_for(one, attributes)]
+        matching = list(self._selector.select(attributes))
         exchange = TcpExchange(matching, attributes, self.verdicts, self._max_held)
-        if not self._adapters:
+        if not self._selector.slots:
             exchange.answer = exchange.failed(misled("", NO_NETWORK_ADAPTER))
         return exchange
-
-
-def _is_for(adapter: Adapter, attributes: AttributeBag) -> bool:
-    return adapter.matches is None or adapter.matches(attributes)
 
 
 class ConnectionCheck:
