@@ -14,6 +14,7 @@ from mixer.config.cluster import (
     DynamicUpstream,
 )
 from mixer.config.configuration import Configuration, load, loads
+from mixer.config.higress import HostRules, MatchRule
 from mixer.config.http_listener import UNIX_CALLER, HttpSettings
 from mixer.config.listener import Listener, Protocol
 from mixer.config.load_shedding import (
@@ -22,7 +23,7 @@ from mixer.config.load_shedding import (
     RateShedding,
     SheddingMode,
 )
-from mixer.config.metadata import AdapterAnnotations, AdapterMeta, LogLevel
+from mixer.config.metadata import AdapterAnnotations, AdapterMeta, LogLevel, MatchRules
 from mixer.config.plugin import AdapterLimits, WasmPlugin
 from mixer.config.problem import ConfigError, Problem
 from mixer.config.rate_limit import QuotaStrategy, RateLimit, RateLimitHeaders, RateLimitQuota
@@ -65,12 +66,15 @@ __all__ = [
     "FailStrategy",
     "HeaderAction",
     "HeaderOperationTemplate",
+    "HostRules",
     "HttpSettings",
     "LatencyShedding",
     "Listener",
     "LmdbStore",
     "LoadShedding",
     "LogLevel",
+    "MatchRule",
+    "MatchRules",
     "MemoryStore",
     "MetricsEndpoint",
     "MixerRule",

@@ -4,7 +4,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from mixer.config import higress
 from mixer.config.document import Document
+from mixer.config.higress import Converted, HigressPluginDocument
 from mixer.config.model import Model, Origin
 from mixer.config.plugin import WasmPlugin, notices_of, resolve_plugin
 from mixer.config.problem import ConfigError, Problem
@@ -36,6 +38,7 @@ class _Parsed:
     model: WasmPluginDocument
     document: Document
     origin: Origin
+    converted: Converted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Assembly:
         self._rules: list[MixerRule] = []
         self._seen: dict[tuple[str, str], Document] = {}
         self._mixer: MixerSpec | None = None
+        self._notices: list[Problem] = []
 
     def add(self, source: Source | Problem) -> None:
         """Add a file, or the reason why it could not be read."""
@@ -95,6 +99,7 @@ class Assembly:
         defaults = mixer.adapter_defaults
         plugins = sorted((_resolved(one, defaults) for one in self._plugins), key=lambda p: p.order)
         found = (
+            self._notices,
             _never_run(plugins, self._rules),
             *(notices_of(one.model, one.document, one.origin) for one in self._plugins),
             *map(notices_of_rule, self._rules),
@@ -134,8 +139,22 @@ class Assembly:
 
     def _take_plugin(self, document: Document, origin: Origin) -> None:
         self._note_name("WasmPlugin", document)
-        if parsed := self._validated(WasmPluginDocument, document, origin):
-            self._plugins.append(_Parsed(parsed, document, origin))
+        match document.data:
+            case {"apiVersion": higress.API_VERSION}:
+                self._take_higress(document, origin)
+            case _:
+                if parsed := self._validated(WasmPluginDocument, document, origin):
+                    self._plugins.append(_Parsed(parsed, document, origin))
+
+    def _take_higress(self, document: Document, origin: Origin) -> None:
+        parsed = self._validated(HigressPluginDocument, document, origin)
+        if parsed is None:
+            return
+        converted = higress.convert(parsed, document)
+        self._notices += converted.notices
+        if converted.document is not None:
+            made = _Parsed(converted.document, document, origin, converted)
+            self._plugins.append(made)
 
     def _take_rule(self, document: Document, origin: Origin) -> None:
         self._note_name("MixerRule", document)
@@ -195,7 +214,7 @@ class Assembly:
 
 
 def _resolved(one: _Parsed, defaults: AdapterDefaults) -> WasmPlugin:
-    return resolve_plugin(one.model, one.document, one.origin, defaults)
+    return resolve_plugin(one.model, one.document, one.origin, defaults, one.converted)
 
 
 def _never_run(plugins: Iterable[WasmPlugin], rules: Iterable[MixerRule]) -> Iterator[Problem]:
@@ -203,7 +222,7 @@ def _never_run(plugins: Iterable[WasmPlugin], rules: Iterable[MixerRule]) -> Ite
     said = ((rule, one) for rule in rules for one in rule.spec.adapters)
     run = {rule.adapter_name(one.name) for rule, one in said if not one.disabled}
     for plugin in plugins:
-        if not (plugin.runs_by_default or plugin.qualified_name in run):
+        if not (plugin.runs_by_default or plugin.host_rules or plugin.qualified_name in run):
             path = ("metadata", "annotations", "mixer.dev/default")
             yield plugin.problem(path, "it never runs: no rule has it run")
 

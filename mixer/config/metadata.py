@@ -50,6 +50,13 @@ class Default(StrEnum):
     DISABLED = "disabled"
 
 
+class MatchRules(StrEnum):
+    """Who matches the ``matchRules`` of a WasmPlugin of Higress."""
+
+    MODULE = "module"
+    HOST = "host"
+
+
 class Compat(StrEnum):
     """What a module is answered where SDKs do not take what Envoy answers."""
 
@@ -126,6 +133,8 @@ class AdapterAnnotations(Model):
         quotas: Names of those that the adapter answers for, separated by commas; ``*`` for all.
         match: CEL over the attributes; the adapter runs unless it is false.
         default: ``enabled``, or ``disabled`` for an adapter that runs where a rule says so.
+        match_rules: ``module`` or ``host``: who matches Higress's ``matchRules``; the module if it
+            knows them, where it is not given.
     """
 
     model_config = ConfigDict(
@@ -152,6 +161,7 @@ class AdapterAnnotations(Model):
     quotas: Annotated[frozenset[str], BeforeValidator(_quotas)] = frozenset()
     match: Expression | None = None
     default: Choice[Default] = Default.ENABLED
+    match_rules: Choice[MatchRules] | None = None
 
     @field_validator("*", mode="before")
     @classmethod

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mixer.config.document import Document
+from mixer.config.higress import Converted, HostRules
 from mixer.config.metadata import AdapterMeta, Compat, Default, Isolation, LogLevel
 from mixer.config.model import Origin
 from mixer.config.module import module_path
@@ -53,6 +54,8 @@ class WasmPlugin:
         env: Of the VM, values of the host filled in; secret.
         limits: Annotations, or the defaults of the Mixer document.
         document: Knows the lines of the fields.
+        host_rules: Higress's ``matchRules``, for a module that does not match them itself.
+        configuration_field: The field of ``spec`` with what the module gets.
     """
 
     metadata: AdapterMeta
@@ -63,6 +66,8 @@ class WasmPlugin:
     env: Mapping[str, str] = field(repr=False)
     limits: AdapterLimits
     document: Document = field(repr=False, compare=False)
+    host_rules: HostRules | None = None
+    configuration_field: str = "pluginConfig"
 
     def problem(self, path: FieldPath, message: str) -> Problem:
         """Say what is wrong with a field, such as ``("spec", "url")``, and where it is written."""
@@ -182,9 +187,22 @@ class WasmPlugin:
 
 
 def resolve_plugin(
-    parsed: WasmPluginDocument, document: Document, origin: Origin, defaults: AdapterDefaults
+    parsed: WasmPluginDocument,
+    document: Document,
+    origin: Origin,
+    defaults: AdapterDefaults,
+    converted: Converted | None = None,
 ) -> WasmPlugin:
-    """Apply defaults, find the module's path, and read the environment."""
+    """Apply defaults, find the module's path, and read the environment.
+
+    Args:
+        parsed: The document, as Istio has it.
+        document: What was written.
+        origin: Of the file.
+        defaults: Of the Mixer document.
+        converted: Where it was written for Higress.
+    """
+    of_higress = converted or Converted(parsed)
     return WasmPlugin(
         metadata=parsed.metadata,
         spec=parsed.spec,
@@ -194,6 +212,8 @@ def resolve_plugin(
         env=_environment(parsed.spec, origin),
         limits=_limits(parsed.metadata, defaults),
         document=document,
+        host_rules=of_higress.host_rules,
+        configuration_field=of_higress.field,
     )
 
 

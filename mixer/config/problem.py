@@ -7,6 +7,9 @@ from dataclasses import dataclass
 FieldPath = tuple[str | int, ...]
 """Keys and indices that lead from the top of a document to a field."""
 
+CONFIGURATIONS = frozenset({"pluginConfig", "defaultConfig", "config"})
+"""Fields that hold what a module gets: nothing in them is told, be it a key or a value."""
+
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_KEY = 80
 
@@ -47,13 +50,13 @@ class ConfigError(Exception):
 def field_name(path: FieldPath) -> str:
     """Write a path the way Kubernetes does: ``spec.match[0].ports``.
 
-    Everything below ``pluginConfig`` is left out: its keys may be secrets too, such as a table of
-    API keys, and the line number is enough to find the place.
+    Everything below a configuration of a module is left out: its keys may be secrets too, such as a
+    table of API keys, and the line number is enough to find the place.
     """
     name = ""
     for part in path:
         name += _step(part, first=not name)
-        if part == "pluginConfig":
+        if part in CONFIGURATIONS:
             break
     return name
 

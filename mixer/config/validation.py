@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from mixer.config.document import Document
 from mixer.config.model import Model, Origin
-from mixer.config.problem import FieldPath, Problem
+from mixer.config.problem import CONFIGURATIONS, FieldPath, Problem
 
 _M = TypeVar("_M", bound=Model)
 
@@ -39,7 +39,7 @@ _BOUNDS = {
     "string_too_long": "must have at most {max_length} characters",
     "too_long": "must have at most {max_length} items",
 }
-_SECRET = frozenset({"pluginConfig", "vmConfig"})
+_SECRET = CONFIGURATIONS | {"vmConfig"}
 _UNLISTED = "UNDEFINED"
 _LONGEST_SHOWN = 40
 

@@ -147,23 +147,28 @@ class TrafficSelector(Model):
 
 
 
-class WasmPluginSpec(Model):
-    """``spec`` of a WasmPlugin; ``plugin_config`` is the JSON text that the module gets."""
+class ModuleSpec(Model):
+    """What the WasmPlugin of Istio and that of Higress have in common."""
 
-    selector: WorkloadSelector | None = None
-    target_ref: PolicyTargetReference | None = None
-    target_refs: Annotated[Items[PolicyTargetReference], Field(max_length=16)] = ()
     url: ModuleUrl
     sha256: Sha256 = None
     image_pull_policy: Choice[PullPolicy] = PullPolicy.UNSPECIFIED
     image_pull_secret: Annotated[str | None, Field(min_length=1, max_length=253)] = None
     verification_key: Annotated[str | None, Field(repr=False)] = None
-    plugin_config: PluginConfig = b""
     plugin_name: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     phase: Choice[Phase] = Phase.UNSPECIFIED
     fail_strategy: Choice[FailStrategy] = FailStrategy.FAIL_CLOSE
     priority: Annotated[int | None, _INT32] = None
     vm_config: VmConfig = VmConfig()
+
+
+class WasmPluginSpec(ModuleSpec):
+    """``spec`` of a WasmPlugin; ``plugin_config`` is the JSON text that the module gets."""
+
+    selector: WorkloadSelector | None = None
+    target_ref: PolicyTargetReference | None = None
+    target_refs: Annotated[Items[PolicyTargetReference], Field(max_length=16)] = ()
+    plugin_config: PluginConfig = b""
     match: Items[TrafficSelector] = ()
     type: Choice[PluginType] = PluginType.UNSPECIFIED
 

@@ -193,7 +193,7 @@ class Adapter:
             return self.plugin.problem(path, told)
         if self.by is not None:
             return self.by.problem(told)
-        return self.plugin.problem(path, told)
+        return self.plugin.problem(("spec", self.plugin.configuration_field), told)
 
     def _enter(self, state: AdapterState, error: str) -> None:
         changed, self.state, self.error = self.state is not state, state, error

@@ -8,6 +8,7 @@ from mixer.config import WasmPlugin
 from mixer.engine.adapter import Adapter
 from mixer.engine.failure import CAPABILITIES, DIGEST, URL, LoadFailure
 from mixer.engine.selection import Arrangement, Condition, Ordered, Slot
+from mixer.engine.selection.higress import arrangements_of, rules_for_host
 from mixer.engine.tenant import VmOwner
 from mixer.engine.vm_owners import VmOwners
 from mixer.engine.wasm_engines import WasmEngines
@@ -49,11 +50,16 @@ class AdapterLoader:
         Where only rules configure it, the first of them has the adapter itself: what is told of the
         adapter as a whole is then true of that one.
         """
-        own, alone = plugin.configuration, plugin.runs_by_default
-        said = self._arrangements.get(plugin.qualified_name, ())
+        host_rules = rules_for_host(plugin)
+        own = plugin.configuration if host_rules is None else host_rules.default
+        said = (
+            *self._arrangements.get(plugin.qualified_name, ()),
+            *arrangements_of(plugin, host_rules),
+        )
+        alone = plugin.runs_by_default and own is not None
         first = None if alone else next((one for one in said if one.runs), None)
-        adapter = self._adapter(plugin, own, first)
-        ruled = self._ruled(adapter, own, said, first)
+        adapter = self._adapter(plugin, own or b"", first)
+        ruled = self._ruled(adapter, own or b"", said, first)
         return Slot(adapter, adapter if alone else None, Ordered([*ruled]))
 
     def _adapter(self, plugin: WasmPlugin, own: bytes, first: Arrangement | None) -> Adapter:
