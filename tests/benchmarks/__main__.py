@@ -24,6 +24,7 @@ from tests.benchmarks import (
     middleware,
     mixer_wire,
     report,
+    rules,
     server_cpu,
     shedding,
     start,
@@ -79,7 +80,7 @@ def _print_server(costs: list[server_cpu.ServerCost]) -> None:
                 f"{c.median / base:.2f}",
                 f"{c.median - base:+.0f} us",
                 f"{min(c.cpu_us):.0f}-{max(c.cpu_us):.0f}",
-                f"{c.resident_mib:.0f}",
+                f"{c.python_mib:.0f}",
             )
             for c in costs
         ],
@@ -103,6 +104,39 @@ def _print_cache(costs: list[decision_cache.CacheCost]) -> None:
             (c.name, f"{c.made:.1f}", f"{c.used:.1f}", f"{c.used / c.made:.3f}", f"{c.hits:.0%}")
             for c in costs
         ],
+    )
+
+
+def _print_rules(costs: list[rules.RuleCost]) -> None:
+    _table(
+        f"CPU of a check without transport, with one rule and with {rules.MANY:,}",
+        ("", "one us", "many us", "more"),
+        [(c.kind, f"{c.one:.1f}", f"{c.many:.1f}", f"{c.many - c.one:+.1f} us") for c in costs],
+    )
+
+
+def _print_tenants(costs: list[rules.TenantCost]) -> None:
+    first, _, last = costs
+    _table(
+        "Tenants of auth, each with a configuration of its own",
+        ("tenants", "VMs", "start ms", "linear KiB", "Python KiB", "answer after a trap ms"),
+        [
+            (
+                f"{c.tenants:,}",
+                str(c.vms),
+                f"{c.start * 1e3:.0f}",
+                f"{c.linear >> 10:,}",
+                f"{c.python >> 10:,}",
+                f"{c.restart:.1f}",
+            )
+            for c in costs
+        ],
+    )
+    more = last.tenants - first.tenants
+    _console.print(
+        f"One more tenant: {(last.linear - first.linear) / more / 1024:.1f} KiB of linear memory,"
+        f" {(last.python - first.python) / more / 1024:.1f} KiB of Python's,"
+        f" {(last.start - first.start) / more * 1e6:.0f} us to start\n"
     )
 
 
@@ -249,6 +283,9 @@ def main() -> None:
         _print_engine(engine_cpu.measure(compared, options.checks))
         _progress("decision cache")
         _print_cache(decision_cache.measure(compared, options.checks))
+        _progress("rules")
+        _print_rules(rules.measure(Path(folder), options.checks))
+        _print_tenants(rules.measure_tenants(Path(folder), (1, 10, rules.MANY)))
         _progress("reports")
         _print_report(report.measure(Path(folder), max(1, options.checks // 200)))
         _progress("Mixer's messages")
