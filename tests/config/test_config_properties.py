@@ -4,7 +4,7 @@ import contextlib
 import json
 import re
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mixer.config import ConfigError, loads
@@ -31,6 +31,7 @@ def as_yaml(value):
     return NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+@settings(deadline=None)
 @given(st.text() | st.lists(WORDS, max_size=40).map("".join))
 @example("kind: List\nitems: [{kind: List}]\napiVersion: v1")
 @example("\ud800")
@@ -41,6 +42,7 @@ def test_any_text_is_read_or_refused(text):
         loads(text)
 
 
+@settings(deadline=None)
 @given(
     value=st.recursive(
         JSON_VALUE,
@@ -56,6 +58,7 @@ def test_any_spec_is_read_or_refused(as_plugin, value):
         loads(as_plugin(url="", spec=as_yaml(value)))
 
 
+@settings(deadline=None)
 @given(value=st.dictionaries(TEXT, JSON_VALUE, min_size=1, max_size=5))
 def test_the_module_gets_the_configuration_as_written(as_plugin, value):
     """Any JSON object arrives as that object, in its order, and as compact UTF-8."""
