@@ -97,11 +97,11 @@ class Engine:
         slots = [loader.load(plugin) for plugin in configuration.plugins]
         self.adapters = tuple(slot.adapter for slot in slots)
         self._all = tuple(adapter for slot in slots for adapter in slot.adapters)
-        filters = [slot for slot in slots if not slot.adapter.plugin.is_service]
-        network = [slot for slot in filters if slot.adapter.plugin.is_network]
-        filters = [slot for slot in filters if slot not in network]
+        chained = [slot for slot in slots if not slot.adapter.plugin.is_service]
+        filters = [slot for slot in chained if not slot.adapter.plugin.is_network]
         self.selector = Selector(filters)
         held = configuration.mixer.limits.max_held_bytes
+        network = [slot for slot in chained if slot.adapter.plugin.is_network]
         self._network = NetworkAdapters(network, held)
         self._loggers = loggers(filters)
         self._quotas = QuotaAdapters(filters)
