@@ -145,8 +145,6 @@ class TrafficSelector(Model):
     ports: Items[PortSelector] = ()
 
 
-
-
 class ModuleSpec(Model):
     """What the WasmPlugin of Istio and that of Higress have in common."""
 
