@@ -2,6 +2,7 @@
 
 from mixer.attributes.bag import AttributeBag, Resolver
 from mixer.attributes.caller import CALLER_RESOLVERS, NOBODY, Caller, FindCaller, HasCaller
+from mixer.attributes.grpc_status import grpc_status
 from mixer.attributes.headers import (
     HeaderChange,
     HeaderMap,
@@ -52,6 +53,7 @@ __all__ = [
     "ValueType",
     "WrongType",
     "canonical_name",
+    "grpc_status",
     "message_value",
     "plain_value",
     "whole_number",

@@ -202,10 +202,14 @@ class Engine:
             return UNKNOWN_QUOTA
         return decide(Chain(serving, request), self.allocation_verdicts)
 
-    def report(self, record: Record) -> None:
-        """Tell the adapters of a request that is over; never raises for what an adapter does."""
+    def report(self, record: Record) -> tuple[str, ...]:
+        """Tell the adapters of a request that is over; never raises for what an adapter does.
+
+        Returns:
+            The names of those that failed and do not fail open: they may not know of it.
+        """
         self.reports += 1
-        report(self._loggers, record)
+        return report(self._loggers, record)
 
     def shut_down(self, finished: Callable[[], None]) -> None:
         """End every plugin in good order; there must be no requests any more.

@@ -20,29 +20,39 @@ def loggers(slots: Iterable[Slot]) -> Selector:
     return Selector([slot for slot in slots if Sees.LOG in slot.adapter.sees])
 
 
-def report(selector: Selector, record: Record) -> None:
-    """Tell adapters of a record; what one of them does harms no other."""
+def report(selector: Selector, record: Record) -> tuple[str, ...]:
+    """Tell adapters of a record; what one of them does harms no other.
+
+    Returns:
+        The names of those that failed, and may not be passed over.
+    """
+    failed: tuple[str, ...] = ()
     for adapter in selector.select(record.attributes):
         try:
             _log(adapter, record)
+            continue
         except AdapterFailure as failure:
             adapter.note_failure(failure.reason)
         except TrapError as trap:
             adapter.crashed(trap)
+        if not adapter.fails_open:
+            failed += (adapter.name,)
+    return failed
 
 
 def _log(adapter: Adapter, record: Record) -> None:
     adapter.stats.reports += 1
-    context = adapter.open(_stream(record))
+    context = adapter.open(stream_of(record))
     context.log_stream()
     context.delete()
 
 
-def _stream(record: Record) -> HttpStream:
+def stream_of(record: Record) -> HttpStream:
     """A stream of its own for each adapter: what one sets is nothing to another one."""
     response = record.response_headers
     return HttpStream(
         HttpMessage(record.headers),
         record.attributes,
         None if response is None else HttpMessage(response, trailers=record.response_trailers),
+        recorded=True,
     )

@@ -84,6 +84,7 @@ class HttpStream:
         local_response: The one that answers the request.
         reset: Whether a module closed the stream without an answer.
         wake: Has whoever waits in one context look anew; None while nobody does.
+        recorded: Whether it is over and did not pass here: all that is known of it was told.
     """
 
     request: HttpMessage
@@ -94,6 +95,7 @@ class HttpStream:
     local_response: LocalResponse | None = None
     reset: bool = False
     wake: Callable[[], None] | None = None
+    recorded: bool = False
     _written: int = 0
 
     def save(self) -> SavedStream:

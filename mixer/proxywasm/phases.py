@@ -9,9 +9,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mixer.attributes import grpc_status
 from mixer.proxywasm.abi import BufferType
 from mixer.proxywasm.lifecycle import End
-from mixer.proxywasm.response_attributes import OF_RESPONSE, grpc_status
+from mixer.proxywasm.response_attributes import OF_RESPONSE, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,15 +80,23 @@ def _sent(context: StreamAccess) -> int:
 
 
 def _grpc_status(context: StreamAccess) -> int | None:
-    return grpc_status(context.stream, _trailers(context), _headers(context))
+    return grpc_status(code_of(context.stream), _trailers(context), _headers(context))
 
 
-def _of_response(name: str, read: Read) -> Read:
-    """What the front end says of the response goes first."""
+def _of_response(name: str, read: Read, *, while_it_passes: bool = False) -> Read:
+    """What the front end says of the response goes first.
+
+    Args:
+        name: Of the attribute.
+        read: What is known of it besides.
+        while_it_passes: Whether nothing is where the response did not pass here, but was told of.
+    """
 
     def find(context: StreamAccess) -> Value | None:
         given = context.stream.attributes.get(name)
-        return read(context) if given is None else given
+        if given is not None or (while_it_passes and context.stream.recorded):
+            return given
+        return read(context)
 
     return find
 
@@ -107,10 +116,15 @@ _OF_RESPONSE: dict[str, Read] = {
     **{name: _from_stream(read) for name, read in OF_RESPONSE.items()},
 }
 
+_WHILE_IT_PASSES = ("size", "total_size", "code_details")
+
 PHASED = MappingProxyType(
     {
         **{f"request.{n}": _of_request(f"request.{n}", r) for n, r in _WHILE_CLOSED.items()},
-        **{f"response.{n}": _of_response(f"response.{n}", r) for n, r in _OF_RESPONSE.items()},
+        **{
+            f"response.{n}": _of_response(f"response.{n}", r, while_it_passes=n in _WHILE_IT_PASSES)
+            for n, r in _OF_RESPONSE.items()
+        },
     }
 )
 """How to read each of them; all other attributes can be read in every phase."""
