@@ -5,8 +5,8 @@ https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attribu
 
 What is asked beyond that is under ``mixer``: the operation (``check``, ``quota`` or ``report``, of
 callers that say which), the quota with its name, amount and ``best_effort``, the domain and
-descriptor of a rate limit, the deduplication id, who asks, Istio's attributes by Istio's names, and
-subject, action, resource and context of AuthZEN.
+descriptor of a rate limit, the deduplication id, who asks, what only a log entry has, Istio's
+attributes by Istio's names, and subject, action, resource and context of AuthZEN.
 """
 
 from types import MappingProxyType
@@ -46,7 +46,7 @@ _NAMES: dict[Kind, str] = {
         request.headers response.headers response.trailers
         filter_state upstream_filter_state source.labels destination.labels
         context_extensions
-        mixer.quota mixer.rate_limit mixer.attribute mixer.authzen
+        mixer.quota mixer.rate_limit mixer.attribute mixer.log mixer.authzen
     """,
     Kind.MESSAGE: """
         metadata xds.node xds.cluster_metadata xds.route_metadata xds.virtual_host_metadata

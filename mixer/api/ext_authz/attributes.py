@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mixer.api.configured import configured
+from mixer.api.envoy_address import address_of, port_of
 from mixer.api.ext_authz.certificate import Certificate, read_certificate
 from mixer.attributes import (
     CALLER_RESOLVERS,
@@ -65,25 +66,11 @@ def _size(source: CheckSource) -> Value | None:
 
 
 def _address(peer: str) -> Resolver:
-    def resolve(source: CheckSource) -> Value | None:
-        address = getattr(source.context, peer).address
-        kind = address.WhichOneof("address")
-        if kind == "socket_address":
-            socket = address.socket_address
-            host = f"[{socket.address}]" if ":" in socket.address else socket.address
-            return f"{host}:{socket.port_value}"
-        return address.pipe.path or None if kind == "pipe" else None
-
-    return resolve
+    return lambda source: address_of(getattr(source.context, peer).address)
 
 
 def _port(peer: str) -> Resolver:
-    def resolve(source: CheckSource) -> Value | None:
-        address = getattr(source.context, peer).address
-        is_socket = address.WhichOneof("address") == "socket_address"
-        return int(address.socket_address.port_value) if is_socket else None
-
-    return resolve
+    return lambda source: port_of(getattr(source.context, peer).address)
 
 
 def _peer(peer: str, field: str) -> Resolver:
