@@ -1,0 +1,80 @@
+"""From the bytes of an ExportLogsServiceRequest to records, made one at a time."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from mixer.api.otlp_logs.attributes import RESOLVERS
+from mixer.api.otlp_logs.headers import request_headers, response_headers, response_trailers
+from mixer.api.otlp_logs.messages import LogRecord, Request, ResourceLogs, ScopeLogs
+from mixer.api.otlp_logs.source import Batch, LogSource
+from mixer.attributes import NOBODY, AttributeBag, FindCaller
+from mixer.engine import Record
+
+
+class MalformedExportError(Exception):
+    """The bytes are no ExportLogsServiceRequest."""
+
+
+class Export:
+    """The records of one request, in order.
+
+    Args:
+        data: The message.
+        caller: Tells who sent it.
+
+    Attributes:
+        malformed: How many records could not be read, of those that were asked for so far.
+        first_error: What was wrong with the first one of them.
+
+    Raises:
+        MalformedExportError: The bytes are no such message, as far as they are not records.
+    """
+
+    def __init__(self, data: bytes, caller: FindCaller = lambda: NOBODY) -> None:
+        self._data = data
+        self._caller = caller
+        self.malformed = 0
+        self.first_error = ""
+        try:
+            self._length = sum(len(scope.log_records) for _, scope in self._scopes())
+        except DecodeError as error:
+            raise MalformedExportError(f"not an ExportLogsServiceRequest: {error}") from error
+
+    def _scopes(self) -> Iterator[tuple[Any, Any]]:
+        """Resources and scopes, parsed anew each time: many small ones take much memory."""
+        for resource_logs in Request.FromString(self._data).resource_logs:
+            group = ResourceLogs.FromString(resource_logs)
+            for scope_logs in group.scope_logs:
+                yield group.resource, ScopeLogs.FromString(scope_logs)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def records(self) -> Iterator[Record | None]:
+        """What adapters are told of; None of a record that could not be read."""
+        number = 0
+        for resource, scope_logs in self._scopes():
+            batch = Batch(resource, scope_logs.scope, self._caller)
+            for frame in scope_logs.log_records:
+                number += 1
+                yield self._record(frame, batch, number)
+
+    def _record(self, frame: bytes, batch: Batch, number: int) -> Record | None:
+        try:
+            source = LogSource(LogRecord.FromString(frame), batch)
+        except DecodeError as error:
+            self.malformed += 1
+            place = f"record {number} of {len(self)}"
+            self.first_error = self.first_error or f"{place}: not a LogRecord: {error}"
+            return None
+        source.headers = request_headers(source)
+        source.response_headers = response_headers(source)
+        source.response_trailers = response_trailers(source)
+        return Record(
+            source.headers,
+            AttributeBag(RESOLVERS, source),
+            source.response_headers,
+            source.response_trailers,
+        )
