@@ -38,6 +38,6 @@ class AdapterStats:
 
     def __str__(self) -> str:
         return (
-            f"{self.requests} requests, {self.denied} denied, {self.failures} failures, "
-            f"VM started {self.starts} times"
+            f"{self.requests} requests, {self.denied} denied, {self.reports} reports, "
+            f"{self.failures} failures, VM started {self.starts} times"
         )

@@ -7,10 +7,11 @@ so that neither takes the other's place.
 
 from mixer.shedding.bounds import Bounds, RateBound, WaitBound
 from mixer.shedding.gate import Gate, Kind, Lane, Reason, Refusal, Ticket
-from mixer.shedding.shedder import Shedder
+from mixer.shedding.shedder import RETRY_S, Shedder
 from mixer.shedding.wait_control import WaitControl
 
 __all__ = [
+    "RETRY_S",
     "Bounds",
     "Gate",
     "Kind",

@@ -5,13 +5,15 @@ from typing import NamedTuple
 
 import grpc  # noqa: TC002 - of an alias that others read
 
-from mixer.api import ext_authz, mixer_v1, network_ext_proc, rlqs
+from mixer.api import access_log, ext_authz, mixer_v1, network_ext_proc, otlp_logs, rlqs
 from mixer.api import rate_limit as rate_limit_api
 from mixer.engine import Engine
 from mixer.shedding import Shedder
+from mixer.transport import access_log as access_log_service
 from mixer.transport import authorization, rate_limit
 from mixer.transport import mixer_v1 as mixer_service
 from mixer.transport import network_ext_proc as network_service
+from mixer.transport import otlp_logs as otlp_logs_service
 from mixer.transport import rlqs as quota_service
 
 MakeHandler = Callable[[Engine, Shedder | None], "grpc.GenericRpcHandler[bytes, bytes]"]
@@ -35,6 +37,8 @@ FRONT_ENDS = (
     FrontEnd(rate_limit_api.SERVICE, rate_limit.handler),
     FrontEnd(rlqs.SERVICE, quota_service.handler),
     FrontEnd(network_ext_proc.SERVICE, network_service.handler),
+    FrontEnd(access_log.SERVICE, access_log_service.handler),
+    FrontEnd(otlp_logs.SERVICE, otlp_logs_service.handler),
 )
 """Every one that a gRPC listener has."""
 

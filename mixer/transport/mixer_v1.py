@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,8 @@ from mixer.shedding import Gate, Kind, Refusal, Shedder
 from mixer.transport import decision_log
 from mixer.transport.caller import caller_of
 from mixer.transport.overload import abort_overloaded, shedding
-from mixer.transport.slices import Slices
+from mixer.transport.slices import slices_of_this_loop
+from mixer.transport.telling import Telling
 from mixer.transport.waiting import settled
 
 _log = logging.getLogger(__name__)
@@ -37,7 +38,6 @@ def handler(
     proxy that is configured to fail open takes a status for a service that is down.
     """
 
-    slices = Slices()
     checks, reports = _gate(shedder, Kind.CHECK), _gate(shedder, Kind.REPORT)
 
     async def check(data: bytes, context: _Context) -> bytes:
@@ -57,7 +57,7 @@ def handler(
             if isinstance(ticket, Refusal):
                 return await abort_overloaded(context, ticket)
             with ticket:
-                await _report(engine, told, slices)
+                await _report(engine, told)
         except CallRefusedError as error:
             return await _abort(context, error)
         return b""
@@ -138,27 +138,18 @@ def _log_quota(asked: Check, found: Allocation, decision: Decision) -> None:
     decision_log.log_decision(asked.question().request, decision, outcome)
 
 
-async def _report(engine: Engine, told: Report, slices: Slices) -> None:
+async def _report(engine: Engine, told: Report) -> None:
     """Tell of each record, with the loop's other work in between.
 
     Raises:
         CallRefusedError: A record is malformed, and nothing was told; or a defect of our own kept
             some from being told.
     """
+    slices = slices_of_this_loop()
     await slices.work(told.check())
-    failures: list[Exception] = []
-    await slices.work(_telling(engine, told, failures))
-    if failures:
-        _log.error("records of a report were not told", exc_info=failures[0])
-        untold = f"{len(failures)} of {len(told.frames)} records"
+    telling = Telling(engine)
+    await slices.work(telling.tell(told.records()))
+    if telling.defects:
+        telling.log_defect("a report of Mixer v1")
+        untold = f"{telling.defects} of {len(told.frames)} records"
         raise CallRefusedError(f"internal error: {untold} were not told")
-
-
-def _telling(engine: Engine, told: Report, failures: list[Exception]) -> Iterator[None]:
-    """Tell of one record after the other; a defect harms no other."""
-    for record in told.records():
-        try:
-            engine.report(record)
-        except Exception as error:
-            failures.append(error)
-        yield

@@ -13,11 +13,14 @@ from mixer.config import Listener, MixerSpec, Protocol
 from mixer.engine import Engine
 from mixer.shedding import Shedder
 from mixer.transport import wait_probe
+from mixer.transport.endless import EndlessHandler
 from mixer.transport.front_ends import FRONT_ENDS, SERVICES
 from mixer.transport.health import Health
 from mixer.transport.listening import UNIX, ListenError
 
 _MOMENT = 0.02
+_ENDLESS = 2
+"""Of each front end with streams that never end, they are this part of all RPCs at the most."""
 
 
 class Server:
@@ -49,6 +52,9 @@ class Server:
             ),
         )
         handlers = [one.handler(engine, shedder) for one in FRONT_ENDS]
+        self._endless = [one.streams for one in handlers if isinstance(one, EndlessHandler)]
+        for streams in self._endless:
+            streams.most = max(1, spec.limits.max_concurrent_rpcs // _ENDLESS)
         self._server.add_generic_rpc_handlers((*handlers, wait_probe.handler()))
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, self._server)
         names = (*SERVICES, health_service(), reflection.SERVICE_NAME)
@@ -92,10 +98,14 @@ class Server:
         await self._probing.aclose()
         grace, clock = self._spec.shutdown.grace, asyncio.get_running_loop().time
         end = clock() + grace
+        for streams in self._endless:
+            streams.stop(grace / 2)
         with suppress(TimeoutError):
             async with asyncio.timeout(grace / 2):
                 await self._quiet()
         await self._server.stop(max(0.0, end - clock()))
+        for streams in self._endless:
+            await streams.close()
         self._remove_sockets()
 
     async def _quiet(self) -> None:

@@ -7,6 +7,7 @@ whoever asks something small would wait a slice for it, and many slices where th
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
+from weakref import WeakKeyDictionary
 
 SLICE_S = 0.002
 """Seconds that long work has the loop for itself; all else has as many, if it needs them."""
@@ -53,3 +54,11 @@ class Slices:
         while idle < _IDLE_TURNS and (began := self._clock()) < end:
             await asyncio.sleep(0)
             idle = idle + 1 if self._clock() - began < _IDLE_S else 0
+
+
+_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Slices] = WeakKeyDictionary()
+
+
+def slices_of_this_loop() -> Slices:
+    """The one of the running event loop: only works that share one are fair to all else."""
+    return _of_loops.setdefault(asyncio.get_running_loop(), Slices())
