@@ -41,8 +41,8 @@ def telemetry(address: str = "127.0.0.1:0") -> Document:
 
 
 def address_of(service: ServiceProcess) -> str:
-    """Where it says that its metrics are."""
-    return service.log_text().partition("serving /metrics on ")[2].splitlines()[0]
+    """Where it said last that its metrics are."""
+    return service.log_text().rpartition("serving /metrics on ")[2].splitlines()[0]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
