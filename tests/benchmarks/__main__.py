@@ -14,6 +14,7 @@ from rich.table import Table
 from mixer.demo.credentials import new_credentials
 from mixer.vm import wasmtime_version
 from tests.benchmarks import (
+    access_logs,
     callouts,
     client_cache,
     decision_cache,
@@ -246,6 +247,14 @@ def _print_latency(latencies: list[latency.Latency]) -> None:
     )
 
 
+def _print_access_logs(costs: list[access_logs.StreamCost], entries: int) -> None:
+    _table(
+        f"{entries:,} entries of an access log over one stream",
+        access_logs.COLUMNS,
+        access_logs.rows(costs),
+    )
+
+
 def _print_mixer_wire(costs: list[mixer_wire.WireCost]) -> None:
     base = costs[0].us
     _table(
@@ -272,6 +281,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--checks", type=int, default=2000, help="checks in each round")
     parser.add_argument("--exchanges", type=int, default=1000, help="requests through Envoy")
+    parser.add_argument(
+        "--entries", type=int, default=access_logs.ALL, help="entries of an access log"
+    )
     options = parser.parse_args()
     credentials = new_credentials(more_tokens=_NEW_TOKENS)
     _console.print(_machine(), end="\n\n")
@@ -305,6 +317,9 @@ def main() -> None:
         _console.print(f"Start to SERVING with auth, warm compile cache: {seconds:.2f} s\n")
         _progress("host calls")
         _print_host_calls(asyncio.run(host_calls.measure(Path(folder))))
+    _progress("access logs")
+    told = asyncio.run(access_logs.measure(options.entries, _progress))
+    _print_access_logs(told, options.entries)
     _progress("callouts")
     _print_callouts(asyncio.run(callouts.measure(options.exchanges)))
     _progress("client")

@@ -22,7 +22,7 @@ RECORDS = 100
 _ROUNDS = 9
 _ADMISSION = Admission(Manifest())
 
-_EMPTY = """
+EMPTY = """
 (module
   (memory (export "memory") 1)
   (func (export "proxy_abi_version_0_2_1"))
@@ -59,7 +59,7 @@ def measure(folder: Path, batches: int) -> list[RecordCost]:
         batches: Reports of `RECORDS` records in each round.
     """
     module = folder / "logs.wasm"
-    module.write_bytes(wasmtime.wat2wasm(_EMPTY))
+    module.write_bytes(wasmtime.wat2wasm(EMPTY))
     engines: dict[str, Engine | None] = {
         "decoding alone": None,
         "empty module": _engine(f"file://{module}"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import psutil
 import pytest
 import pytest_asyncio
 from google.rpc import error_details_pb2, status_pb2
@@ -22,6 +23,7 @@ from mixer.study.service import ServiceProcess
 from tests.api.test_access_log import HTTP_ENTRY, entry, framed, message
 from tests.api.test_otlp_logs import export, log_record
 from tests.api.test_otlp_logs import framed as framed_records
+from tests.benchmarks import access_logs
 from tests.e2e.calls import call, channel, check, check_request, health
 from tests.e2e.guests import Guests
 from tests.e2e.stack import Document, Services, adapter
@@ -148,6 +150,20 @@ async def test_a_stream_of_many_entries(service: ServiceProcess) -> None:
     assert await telling == b""
     assert checks >= 10
     assert await counted(service, path="/many") == 20_000
+
+
+async def test_memory_is_flat(services: Services, guests: Guests) -> None:
+    """What a stream has told leaves nothing behind."""
+    logs = adapter("logs", guests.file("logs", wasm(do.adapter(log=()))))
+    async with services.service("logs-flat", [logs]) as running:
+        messages = [access_logs.message(0)[0]] * 200
+        await tell(running, messages)
+        before = psutil.Process(running.pid).memory_info().rss
+        for _ in range(4):
+            await tell(running, messages)
+        assert psutil.Process(running.pid).memory_info().rss < before + (16 << 20)
+        assert await running.stop(60.0) == 0
+        assert f"{5 * 200 * access_logs.message(0)[1]} reports" in running.log_text()
 
 
 async def test_an_export_of_opentelemetry(service: ServiceProcess) -> None:
