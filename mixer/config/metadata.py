@@ -123,6 +123,7 @@ class AdapterAnnotations(Model):
         max_vm_memory: Bytes of linear memory from which on a VM is replaced.
         max_vm_age: Seconds after which a VM is replaced.
         service: ``singleton`` for a plugin that runs without requests, in one worker.
+        access_logger: Whether the plugin only logs, in its root context, ``true`` or ``false``.
         root_id: Which of the module's root contexts to run; ``spec.pluginName`` when not given.
         allow_on_headers_stop_iteration: Envoy's setting of that name, ``true`` or ``false``.
         log_level: The least severe message that is logged.
@@ -151,6 +152,7 @@ class AdapterAnnotations(Model):
     max_vm_memory: MemoryLimit | None = None
     max_vm_age: VmAge | None = None
     service: Literal["singleton"] | None = None
+    access_logger: Literal["true", "false"] = "false"
     root_id: str | None = None
     allow_on_headers_stop_iteration: Literal["true", "false"] = "false"
     log_level: Choice[LogLevel] = LogLevel.INFO
@@ -180,6 +182,20 @@ class AdapterAnnotations(Model):
                 raise ValueError(
                     f"{annotation} has no meaning with {ANNOTATION_PREFIX}isolation: request,"
                     " where a VM lives for one stream"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _only_logs(self) -> Self:
+        if self.access_logger == "false":
+            return self
+        others = {"service": self.service is not None, "quotas": bool(self.quotas),
+                  "isolation": self.isolation is Isolation.REQUEST}  # fmt: skip
+        for name, is_given in others.items():
+            if is_given:
+                raise ValueError(
+                    f"{ANNOTATION_PREFIX}{name} has no meaning with"
+                    f" {ANNOTATION_PREFIX}access-logger, which is only told of what is over"
                 )
         return self
 

@@ -149,6 +149,11 @@ class WasmPlugin:
         return self.metadata.annotations.default is Default.ENABLED
 
     @property
+    def is_access_logger(self) -> bool:
+        """Annotation ``mixer.dev/access-logger``: it only logs, and no request goes through it."""
+        return self.metadata.annotations.access_logger == "true"
+
+    @property
     def quotas(self) -> frozenset[str]:
         """Annotation ``mixer.dev/quotas``: the names, or ``*``."""
         return self.metadata.annotations.quotas

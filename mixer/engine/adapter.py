@@ -18,6 +18,7 @@ from mixer.engine.selection.matching import matcher
 from mixer.engine.tenant import VmOwner
 from mixer.engine.token_bucket import TokenBucket
 from mixer.proxywasm import (
+    AccessLogContext,
     Compat,
     HttpStream,
     LogLevel,
@@ -212,6 +213,11 @@ class Adapter:
             TrapError: The module trapped; tell `crashed`.
         """
         return StreamContext(self._root or self.living_root(), stream, reads)
+
+    def open_log(self, stream: HttpStream) -> StreamContext | AccessLogContext:
+        """Begin to tell it of a stream that is over; raises as `open` does."""
+        opened = AccessLogContext if self.plugin.is_access_logger else StreamContext
+        return opened(self.living_root(), stream)
 
     def living_root(self) -> RootContext:
         """The plugin, in a VM that is started anew if that is due.

@@ -51,7 +51,8 @@ class Engine:
 
     Attributes:
         admission: Which attributes callers of Mixer may send.
-        adapters: In the order in which they run; services, through which no request goes, too.
+        adapters: In the order in which they run; those through which no request goes, too:
+            services, and access loggers.
         decisions: How many were made or begun.
         connections: How many TCP connections were carried or begun.
         decision_timeout: Seconds that a front end waits for a pending decision at the most.
@@ -98,12 +99,13 @@ class Engine:
         self.adapters = tuple(slot.adapter for slot in slots)
         self._all = tuple(adapter for slot in slots for adapter in slot.adapters)
         chained = [slot for slot in slots if not slot.adapter.plugin.is_service]
-        filters = [slot for slot in chained if not slot.adapter.plugin.is_network]
+        told = [slot for slot in chained if not slot.adapter.plugin.is_network]
+        filters = [slot for slot in told if not slot.adapter.plugin.is_access_logger]
         self.selector = Selector(filters)
         held = configuration.mixer.limits.max_held_bytes
         network = [slot for slot in chained if slot.adapter.plugin.is_network]
         self._network = NetworkAdapters(network, held)
-        self._loggers = loggers(filters)
+        self._loggers = loggers(told)
         self._quotas = QuotaAdapters(filters)
         limits = configuration.mixer.decision_cache
         self.cache = DecisionCache(limits, {slot.adapter.name: slot.adapter for slot in filters})

@@ -1,7 +1,8 @@
 """Telling adapters of requests that are over.
 
 As at the end of a stream in Envoy, an adapter is asked to log it (``proxy_on_log``). Its context
-never saw the request pass, so that no other callback but those of a context's life is made.
+never saw the request pass, so that no other callback but those of a context's life is made; an
+access logger is asked in its root context, and there are none at all.
 """
 
 from collections.abc import Iterable
@@ -42,7 +43,7 @@ def report(selector: Selector, record: Record) -> tuple[str, ...]:
 
 def _log(adapter: Adapter, record: Record) -> None:
     adapter.stats.reports += 1
-    context = adapter.open(stream_of(record))
+    context = adapter.open_log(stream_of(record))
     context.log_stream()
     context.delete()
 

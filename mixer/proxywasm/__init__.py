@@ -9,6 +9,7 @@ from mixer.proxywasm.abi import (
     Status,
     StreamType,
 )
+from mixer.proxywasm.access_log_context import AccessLogContext
 from mixer.proxywasm.callbacks import (
     NEVER_CALLED,
     Callbacks,
@@ -56,6 +57,7 @@ __all__ = [
     "NEVER_CALLED",
     "UNSUPPORTED",
     "AbiVersion",
+    "AccessLogContext",
     "Action",
     "BufferType",
     "Callbacks",

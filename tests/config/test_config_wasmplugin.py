@@ -223,6 +223,15 @@ def test_what_a_vm_of_one_stream_cannot_have(refused, other):
     assert found.startswith("a.yaml:3: metadata.annotations: ")
 
 
+@pytest.mark.parametrize("other", ["service: singleton", "isolation: request", "quotas: '*'"])
+def test_what_an_access_logger_cannot_have(refused, other):
+    """What is only told of what is over serves nothing, and has one root context."""
+    both = f"mixer.dev/access-logger: 'true', mixer.dev/{other}"
+    [found] = refused(metadata=f"name: a, annotations: {{{both}}}")
+    name = other.split(":")[0]
+    assert f"mixer.dev/{name} has no meaning with mixer.dev/access-logger" in found
+
+
 @pytest.mark.parametrize(
     ("annotation", "message"),
     [

@@ -9,7 +9,7 @@ import pytest
 
 from mixer.api.access_log import AccessLogs
 from mixer.engine.reporting import stream_of
-from mixer.proxywasm import PluginSettings, Services, StreamContext, WasmVm
+from mixer.proxywasm import AccessLogContext, PluginSettings, Services, StreamContext, WasmVm
 from mixer.study import bootstrap as build
 from mixer.vm import VmLimits
 from tests.differential.access_logs import END, Exchange, Told, through_envoy
@@ -107,7 +107,11 @@ SCRIPT = {
 MODULE = module_text(SCRIPT)
 
 
-def through_the_host(messages: Sequence[bytes], name: str) -> list[str]:
+def through_the_host(
+    messages: Sequence[bytes],
+    name: str,
+    kind: type[StreamContext | AccessLogContext] = StreamContext,
+) -> list[str]:
     """What the module logs here of what Envoy's gRPC logger sent."""
     lines = list[str]()
     services = Services(log=lambda _, line: lines.append(line))
@@ -116,7 +120,7 @@ def through_the_host(messages: Sequence[bytes], name: str) -> list[str]:
         root = vm.start_plugin(PluginSettings(name))
         for data in messages:
             for record in filter(None, logs.read(data).records()):
-                context = StreamContext(root, stream_of(record))
+                context = kind(root, stream_of(record))
                 context.log_stream()
                 context.delete()
     return [line for line in lines if line not in ("on_done", "on_delete")]
@@ -144,6 +148,14 @@ def _differences(told: Told, name: str) -> set[str]:
 def test_equal_to_envoys_wasm_logger(name: str, told: Mapping[str, Told]) -> None:
     """It is called as often, and reads the same, but for what an entry has no field for."""
     assert _differences(told[name], name) <= UNTOLD.keys()
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_in_the_root_context(name: str, told: Mapping[str, Told]) -> None:
+    """Where the module is asked to log makes no difference to what it reads."""
+    messages = told[name].messages
+    in_root = through_the_host(messages, name, AccessLogContext)
+    assert in_root == through_the_host(messages, name)
 
 
 def test_what_differs_does(told: Mapping[str, Told]) -> None:

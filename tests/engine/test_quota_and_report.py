@@ -145,6 +145,45 @@ def test_a_record_is_logged_by_every_adapter(make_engine: MakeEngine, plugins: P
     assert (engine.reports, engine.decisions) == (2, 0)
 
 
+def test_an_access_logger_logs_in_its_root_context(
+    make_engine: MakeEngine, plugins: Plugins
+) -> None:
+    """As with Envoy's: it gets no context of a stream, and no request goes through it."""
+    code = adapter(
+        do.deny(),
+        context_create=[do.trap_in_a_stream],
+        log=[
+            do.where_property("request\0path", "/x", do.count("x", 1)),
+            do.where_property("plugin_name", "one", do.count("named", 1)),
+            do.where_property("request\0path", "/trap", do.trap),
+        ],
+        delete=[do.trap],
+    )
+    engine = make_engine(
+        plugins.plugin("one", code, {"access-logger": "true"}),
+        plugins.plugin("two", adapter(log=[do.count("two", 1)])),
+    )
+    told = [engine.report(_record(path)) for path in ("/x", "/trap")]
+    assert told == [(), ("one",)]
+    values = {m.name: m.value for m in engine.services.metrics.snapshot()}
+    assert values == {"x": 1, "named": 2, "two": 2}
+    decision = engine.decide(request())
+    assert isinstance(decision, Decision)
+    assert (decision.verdict, decision.adapters) == (Verdict.ALLOW, ("two",))
+
+
+def test_which_adapters_missed_a_record(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Those that failed are told by name, unless they may be passed over."""
+    traps = adapter(log=[do.trap])
+    engine = make_engine(
+        plugins.plugin("closed", traps),
+        plugins.plugin("open", traps, failStrategy="FAIL_OPEN"),
+        plugins.plugin("works", adapter(log=[do.count("n", 1)])),
+    )
+    assert engine.report(_record()) == ("closed",)
+    assert engine.report(_record(**{"request.path": "/"})) == ("closed",)
+
+
 def test_response_attributes_of_a_record(make_engine: MakeEngine, plugins: Plugins) -> None:
     """The response's headers and what the front end knows of it can be read."""
     code = adapter(
