@@ -227,7 +227,7 @@ COLUMNS = (
     "",
     "entries/s",
     "CPU us",
-    "ratio to reading",
+    "to reading",
     "to parsing",
     "MiB early",
     "MiB at the end",

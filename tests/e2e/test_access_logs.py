@@ -148,7 +148,7 @@ async def test_a_stream_of_many_entries(service: ServiceProcess) -> None:
             await check(opened, check_request())
             checks += 1
     assert await telling == b""
-    assert checks >= 10
+    assert checks >= 3
     assert await counted(service, path="/many") == 20_000
 
 

@@ -88,7 +88,7 @@ class Logs:
 
     def open(self, stream: Stream) -> "asyncio.Task[bytes]":
         """Begin a stream."""
-        return asyncio.ensure_future(self._serve(None, stream))  # type: ignore[arg-type]
+        return asyncio.ensure_future(asyncio.wait_for(self._serve(None, stream), _LONG_S))  # type: ignore[arg-type]
 
 
 def entries(*paths: str) -> bytes:
