@@ -35,6 +35,7 @@ MIB = 1 << 20
 MessageSize = Annotated[int, BeforeValidator(quantity_between("64Ki", "256Mi"))]
 HeldSize = Annotated[int, BeforeValidator(quantity_between("4Ki", "256Mi"))]
 StateSize = Annotated[int, BeforeValidator(quantity_between("64Ki", "16Gi"))]
+IdleTimeout = Annotated[float, BeforeValidator(duration_between("1s", "24h"))]
 DecisionTimeout = Annotated[float, BeforeValidator(duration_between("10ms", "10m"))]
 TimeToLive = Annotated[float, BeforeValidator(duration_between("1ms", "8760h"))]
 Grace = Annotated[float, BeforeValidator(duration_between("0s", "10m"))]
@@ -48,6 +49,9 @@ class ServiceLimits(Model):
         max_concurrent_rpcs: RPCs in progress, 1 to 1000000.
         max_held_bytes: Bytes of one body that adapters may hold back in a stream, 4Ki to 256Mi; a
             quantity in YAML.
+        max_streams: Streams of ext_proc that are open at one time, 1 to 1000000.
+        stream_idle_timeout: Seconds after which such a stream is ended if nothing comes, 1s to 24h;
+            a duration in YAML.
         decision_timeout: Seconds that a request may wait for callouts, 10ms to 10m; a duration in
             YAML. A caller with a shorter deadline ends it earlier.
         max_isolated_streams: VMs of adapters with ``isolation: request`` at one time, 1 to 65536.
@@ -56,6 +60,8 @@ class ServiceLimits(Model):
     max_message_bytes: MessageSize = 4 * MIB
     max_concurrent_rpcs: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
     max_held_bytes: HeldSize = MIB
+    max_streams: Annotated[int, Field(ge=1, le=1_000_000)] = 512
+    stream_idle_timeout: IdleTimeout = 600.0
     decision_timeout: DecisionTimeout = 10.0
     max_isolated_streams: Annotated[int, Field(ge=1, le=65_536)] = 256
 

@@ -1,6 +1,7 @@
 """From what has become of a request in the adapters to the decision."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mixer.engine.adapter import Adapter
 from mixer.engine.agreement import (
@@ -82,6 +83,8 @@ class Conclusion:
         local = self._stream.local_response
         assert local is not None
         adapter.stats.denied += 1
+        if local.grpc_status >= 0:
+            response = replace(response, grpc_status=local.grpc_status)
         context = self._open.get(adapter)
         return Decision(
             Verdict.DENY,

@@ -57,11 +57,13 @@ class Response:
         status: HTTP status.
         headers: Response headers.
         body: Response body.
+        grpc_status: What a gRPC client is to get; None leaves that to the proxy.
     """
 
     status: int
     headers: tuple[Pair, ...] = ()
     body: bytes = b""
+    grpc_status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

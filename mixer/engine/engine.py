@@ -55,6 +55,7 @@ class Engine:
             services, and access loggers.
         decisions: How many were made or begun.
         connections: How many TCP connections were carried or begun.
+        limits: Of the service; front ends hold to them.
         decision_timeout: Seconds that a front end waits for a pending decision at the most.
         verdicts: How many of them came to which verdict.
         allocations: How many quotas were asked for.
@@ -114,9 +115,9 @@ class Engine:
         self.connections = 0
         self.allocations = 0
         self.reports = 0
-        self._max_held_bytes = held
+        self.limits = configuration.mixer.limits
         self.rate_limit = configuration.mixer.rate_limit
-        self.decision_timeout = configuration.mixer.limits.decision_timeout
+        self.decision_timeout = self.limits.decision_timeout
         self.verdicts = VerdictCounts()
         self.allocation_verdicts = VerdictCounts()
         for adapter in self._all:
@@ -165,7 +166,16 @@ class Engine:
         """
         self.decisions += 1
         slots = self.selector.slots
-        return HttpExchange(slots, request, self.verdicts, self.rules, self._max_held_bytes)
+        max_held = self.limits.max_held_bytes
+        return HttpExchange(slots, request, self.verdicts, self.rules, max_held)
+
+    def bypass(self, request: Request) -> HttpExchange:
+        """Begin a stream that no adapter is shown, and that counts for nothing.
+
+        Args:
+            request: As for `open`.
+        """
+        return HttpExchange((), request, VerdictCounts(), None, self.limits.max_held_bytes)
 
     @property
     def connection_verdicts(self) -> VerdictCounts:

@@ -93,6 +93,9 @@ class Context:
         del size
         return True
 
+    def clear_route_cache(self) -> None:
+        """``clear_route_cache``; there is no route outside of a stream."""
+
     def header_map(self, map_type: MapType) -> HeaderMap | None:
         """The map, where the current phase can read it: outside of a stream, that of a callout."""
         callout = self.root.callout

@@ -83,6 +83,7 @@ class HttpStream:
         state: What else there is in the filter state.
         local_response: The one that answers the request.
         reset: Whether a module closed the stream without an answer.
+        route_cleared: Whether a module asked to have the route selected anew.
         wake: Has whoever waits in one context look anew; None while nobody does.
         recorded: Whether it is over and did not pass here: all that is known of it was told.
     """
@@ -94,6 +95,7 @@ class HttpStream:
     state: FilterState = NOTHING_DECLARED
     local_response: LocalResponse | None = None
     reset: bool = False
+    route_cleared: bool = False
     wake: Callable[[], None] | None = None
     recorded: bool = False
     _written: int = 0

@@ -106,6 +106,10 @@ class StreamAccess(StreamProperties):
         self._ended()
         return False
 
+    def clear_route_cache(self) -> None:
+        """See `Context.clear_route_cache`."""
+        self.stream.route_cleared = True
+
     def header_map(self, map_type: MapType) -> HeaderMap | None:
         """See `Context.header_map`."""
         if map_type is MapType.HTTP_REQUEST_HEADERS and self._request.headers_open:

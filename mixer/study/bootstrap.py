@@ -10,6 +10,10 @@ from typing import Any, TypeAlias
 Config: TypeAlias = dict[str, Any]
 
 EXT_AUTHZ_METADATA = "envoy.filters.http.ext_authz"
+EXT_PROC_METADATA = "envoy.filters.http.ext_proc"
+
+FULL_DUPLEX = "FULL_DUPLEX_STREAMED"
+"""The mode of a body in which an external processor can do whatever a filter inside can."""
 
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _CONNECT_TIMEOUT_S = 1.0
@@ -115,6 +119,59 @@ def ext_authz_filter(
             "pack_as_bytes": True,
         }
     return {"name": EXT_AUTHZ_METADATA, "typed_config": config}
+
+
+def ext_proc_filter(
+    cluster: str,
+    *,
+    timeout_s: float = 0.2,
+    request_body: str = FULL_DUPLEX,
+    response_body: str = FULL_DUPLEX,
+    trailers: bool = True,
+    attributes: Sequence[str] = (),
+    response_attributes: Sequence[str] = (),
+    initial_metadata: Mapping[str, str] | None = None,
+    options: Config | None = None,
+) -> Config:
+    """The filter that shows the service requests and responses; it fails closed, with 503.
+
+    Args:
+        cluster: The service; it must speak HTTP/2.
+        timeout_s: The longest wait for the answer to a message, in seconds; it does not count for
+            a body in full duplex.
+        request_body: How the request's body is sent, as in ``ProcessingMode.BodySendMode``.
+        response_body: How the response's is.
+        trailers: Whether trailers are sent, which full duplex needs.
+        attributes: What to tell of the request, by Envoy's names.
+        response_attributes: What to tell of the response.
+        initial_metadata: Of the call.
+        options: Other fields of the filter.
+    """
+    trailer_mode = "SEND" if trailers else "SKIP"
+    service: Config = {"envoy_grpc": {"cluster_name": cluster}}
+    if initial_metadata:
+        service["initial_metadata"] = [{"key": k, "value": v} for k, v in initial_metadata.items()]
+    config: Config = {
+        "@type": f"{_EXTENSIONS}.filters.http.ext_proc.v3.ExternalProcessor",
+        "grpc_service": service,
+        "message_timeout": _duration(timeout_s),
+        "status_on_error": {"code": 503},
+        "processing_mode": {
+            "request_header_mode": "SEND",
+            "response_header_mode": "SEND",
+            "request_body_mode": request_body,
+            "response_body_mode": response_body,
+            "request_trailer_mode": trailer_mode,
+            "response_trailer_mode": trailer_mode,
+        },
+        # A module inside Envoy may change all headers.
+        "mutation_rules": {"allow_all_routing": True, "allow_envoy": True},
+        "metadata_options": {"receiving_namespaces": {"untyped": [EXT_PROC_METADATA]}},
+        "request_attributes": list(attributes),
+        "response_attributes": list(response_attributes),
+        **(options or {}),
+    }
+    return {"name": EXT_PROC_METADATA, "typed_config": config}
 
 
 def wasm_filter(

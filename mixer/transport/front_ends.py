@@ -5,12 +5,21 @@ from typing import NamedTuple
 
 import grpc  # noqa: TC002 - of an alias that others read
 
-from mixer.api import access_log, ext_authz, mixer_v1, network_ext_proc, otlp_logs, rlqs
+from mixer.api import (
+    access_log,
+    ext_authz,
+    ext_proc,
+    mixer_v1,
+    network_ext_proc,
+    otlp_logs,
+    rlqs,
+)
 from mixer.api import rate_limit as rate_limit_api
 from mixer.engine import Engine
 from mixer.shedding import Shedder
 from mixer.transport import access_log as access_log_service
 from mixer.transport import authorization, rate_limit
+from mixer.transport import ext_proc as external_processor
 from mixer.transport import mixer_v1 as mixer_service
 from mixer.transport import network_ext_proc as network_service
 from mixer.transport import otlp_logs as otlp_logs_service
@@ -33,6 +42,7 @@ class FrontEnd(NamedTuple):
 
 FRONT_ENDS = (
     FrontEnd(ext_authz.SERVICE, authorization.handler),
+    FrontEnd(ext_proc.SERVICE, external_processor.handler),
     FrontEnd(mixer_v1.SERVICE, mixer_service.handler),
     FrontEnd(rate_limit_api.SERVICE, rate_limit.handler),
     FrontEnd(rlqs.SERVICE, quota_service.handler),

@@ -19,6 +19,7 @@ from tests.benchmarks import (
     client_cache,
     decision_cache,
     engine_cpu,
+    ext_proc,
     fresh_vms,
     host_calls,
     latency,
@@ -82,6 +83,24 @@ def _print_server(costs: list[server_cpu.ServerCost]) -> None:
                 f"{c.median - base:+.0f} us",
                 f"{min(c.cpu_us):.0f}-{max(c.cpu_us):.0f}",
                 f"{c.python_mib:.0f}",
+            )
+            for c in costs
+        ],
+    )
+
+
+def _print_ext_proc(costs: list[ext_proc.StreamCost]) -> None:
+    base = costs[0].median
+    _table(
+        "Server CPU for a stream of ext_proc, request headers only",
+        ("", "us", "ratio", "over baseline", "min-max us"),
+        [
+            (
+                c.name,
+                f"{c.median:.0f}",
+                f"{c.median / base:.2f}",
+                f"{c.median - base:+.0f} us",
+                f"{min(c.cpu_us):.0f}-{max(c.cpu_us):.0f}",
             )
             for c in costs
         ],
@@ -291,6 +310,8 @@ def main() -> None:
         compared = variants(Path(folder), credentials)
         _progress("server CPU over gRPC")
         _print_server(asyncio.run(server_cpu.measure(compared, options.checks)))
+        _progress("ext_proc")
+        _print_ext_proc(asyncio.run(ext_proc.measure(compared, options.checks)))
         _progress("CPU without transport")
         _print_engine(engine_cpu.measure(compared, options.checks))
         _progress("decision cache")

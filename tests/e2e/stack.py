@@ -179,6 +179,24 @@ def asks(
     return Listener(config, chain or name)
 
 
+def processes(
+    name: str,
+    chain: str | None = None,
+    *,
+    service: str = "mixer",
+    timeout_s: float = ASK_TIMEOUT_S,
+    **options: Any,
+) -> Listener:
+    """A listener that has the service process its requests and responses, likewise."""
+    options = {"attributes": ("destination.port",), **options}
+    process = build.ext_proc_filter(service, timeout_s=timeout_s, **options)
+    shown = {DECISION_HEADER: f"%DYNAMIC_METADATA({build.EXT_PROC_METADATA})%"}
+    config = build.listener(name, "upstream", [process], response_headers=_DETAILS | shown)
+    manager = config["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["http_protocol_options"] = {"enable_trailers": True}
+    return Listener(config, chain or name)
+
+
 def runs(name: str, module: Path, *configurations: Mapping[str, Any], **options: Any) -> Listener:
     """A listener with the module in Envoy's own Wasm filter, once for each configuration."""
     filters = [
@@ -257,7 +275,7 @@ async def running(
             port = proxy.envoy.address(listener.name).rpartition(":")[2]
             ports.setdefault(listener.chain, []).append(int(port))
         adapters = [
-            _in_chain(adapter, chain, ports[chain])
+            in_chain(adapter, chain, ports[chain])
             for chain, adapters in chains.items()
             for adapter in adapters
         ]
@@ -265,7 +283,8 @@ async def running(
             yield Stack(proxy.envoy, service)
 
 
-def _in_chain(document: Document, chain: str, ports: Sequence[int]) -> Document:
+def in_chain(document: Document, chain: str, ports: Sequence[int]) -> Document:
+    """An adapter or a rule for the requests of one chain: those to these ports."""
     spec = document["spec"]
     match: object = [{"ports": [{"number": port} for port in ports]}]
     if document["kind"] == "MixerRule":

@@ -54,7 +54,7 @@ def test_deny(make_engine: MakeEngine, plugins: Plugins) -> None:
         adapters=("one",),
         adapter="one",
         reason="no_token",
-        response=Response(401, body=b"who?"),
+        response=Response(401, body=b"who?", grpc_status=16),
     )
     assert engine.adapters[0].stats.denied == 1
 

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,25 +98,50 @@ async def through_envoy(
         plugins: The modules' files.
         others: Clusters beside ``upstream``.
     """
+    for plugin, file in plugins.items():
+        (folder / f"{plugin}.wasm").write_bytes(known_to_envoy(file.read_bytes()))
+    filters = {name: _wasm_filter(name, case, folder) for name, case in cases.items()}
+    async with sending(cases, filters, others) as (envoy, send):
+        seen = {}
+        for name, case in cases.items():
+            seen[name] = await send(name)
+            if case.ends:
+                await _log(envoy, name, case, seen[name])
+        return seen
+
+
+Send = Callable[[str], Awaitable[list[Seen]]]
+
+
+@asynccontextmanager
+async def sending(
+    cases: Mapping[str, Case],
+    filters: Mapping[str, build.Config],
+    others: Sequence[build.Config] = (),
+) -> AsyncIterator[tuple[EnvoyProcess, Send]]:
+    """An Envoy with a listener for each case, and what sends the requests of one.
+
+    Args:
+        cases: By name.
+        filters: By the same names.
+        others: Clusters beside ``upstream``.
+    """
     recorder = _Recorder(_responses(cases))
     server = await asyncio.start_server(recorder.serve, "127.0.0.1", 0)
     cluster = build.cluster("upstream", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    for plugin, file in plugins.items():
-        (folder / f"{plugin}.wasm").write_bytes(known_to_envoy(file.read_bytes()))
-    listeners = [_listener(name, case, folder) for name, case in cases.items()]
+    listeners = [_listener(name, filters[name]) for name in cases]
     bootstrap = build.bootstrap(listeners, [cluster, *others])
-    seen = {}
     async with server, EnvoyProcess(bootstrap, start_timeout_s=_START_S) as envoy:
         recorder.envoy = envoy
-        for name, case in cases.items():
+
+        async def send(name: str) -> list[Seen]:
             address = envoy.address(name)
-            seen[name] = [
+            return [
                 await _send(address, f"{name}.{i}", step, recorder)
-                for i, step in enumerate(case.steps)
+                for i, step in enumerate(cases[name].steps)
             ]
-            if case.ends:
-                await _log(envoy, name, case, seen[name])
-    return seen
+
+        yield envoy, send
 
 
 async def _log(envoy: EnvoyProcess, name: str, case: Case, seen: Sequence[Seen]) -> None:
@@ -145,14 +171,17 @@ def _responses(cases: Mapping[str, Case]) -> dict[str, Response]:
     return responses | {f"/{n}": case.answer for n, case in cases.items() if case.answer}
 
 
-def _listener(name: str, case: Case, folder: Path) -> build.Config:
-    wasm = build.wasm_filter(
+def _wasm_filter(name: str, case: Case, folder: Path) -> build.Config:
+    return build.wasm_filter(
         name,
         folder / f"{case.plugin}.wasm",
         case.text,
         allow_on_headers_stop_iteration=True,
     )
-    listener = build.listener(name, "upstream", [wasm])
+
+
+def _listener(name: str, one: build.Config) -> build.Config:
+    listener = build.listener(name, "upstream", [one])
     manager: dict[str, Any] = listener["filter_chains"][0]["filters"][0]["typed_config"]
     manager["generate_request_id"] = False
     manager["http_protocol_options"] = {"enable_trailers": True}

@@ -109,9 +109,10 @@ async def test_every_option_is_valid(envoy: Path, tmp_path: Path) -> None:
         assert running.address("in") == address
 
 
-async def test_deployed_configuration_is_valid(envoy: Path) -> None:
+@pytest.mark.parametrize("name", ["ext_authz", "ext_proc"])
+async def test_deployed_configuration_is_valid(envoy: Path, name: str) -> None:
     """The configuration for users passes Envoy's own check."""
-    await validate(DEPLOY / "ext_authz.yaml")
+    await validate(DEPLOY / f"{name}.yaml")
 
 
 async def test_the_name_of_a_route_in_the_deployed_configuration(
@@ -130,16 +131,20 @@ async def test_the_name_of_a_route_in_the_deployed_configuration(
     assert extensions == {"xds.route_name": "all", "xds.cluster_name": "upstream"}
 
 
-async def test_deployed_configuration_fails_closed(envoy: Path) -> None:
-    """Without a service every request gets 503, and an ambiguous path 400 before that."""
-    config = yaml.safe_load((DEPLOY / "ext_authz.yaml").read_text())
+@pytest.mark.parametrize(("name", "ambiguous"), [("ext_authz", 400), ("ext_proc", 503)])
+async def test_deployed_configuration_fails_closed(envoy: Path, name: str, ambiguous: int) -> None:
+    """Without a service every request gets 503; an ambiguous path 400 before that.
+
+    External processing sees that answer, too, and without a service nothing passes it.
+    """
+    config = yaml.safe_load((DEPLOY / f"{name}.yaml").read_text())
     config["static_resources"]["listeners"][0]["address"] = build.socket_address("127.0.0.1:0")
     absent = {"endpoint": {"address": build.socket_address("unix:/nonexistent/mixer.sock")}}
     for cluster in config["static_resources"]["clusters"]:
         cluster["load_assignment"]["endpoints"][0]["lb_endpoints"] = [absent]
     async with EnvoyProcess(config) as running:
         assert (await get(running.address("ingress"), "/")).status == 503
-        assert (await get(running.address("ingress"), "/a%2Fb")).status == 400
+        assert (await get(running.address("ingress"), "/a%2Fb")).status == ambiguous
 
 
 async def test_validate_shows_why(envoy: Path, tmp_path: Path) -> None:

@@ -135,6 +135,11 @@ def add_to_trailers(name: str, value: str) -> Step:
     return _on_header("add", name, value, kind=1)
 
 
+def add_to_response_trailers(name: str, value: str) -> Step:
+    """Add a trailer of the response."""
+    return _on_header("add", name, value, kind=3)
+
+
 def set_status(status: int) -> Step:
     """Change the status of a response."""
     return _on_header("replace", ":status", str(status), kind=2)

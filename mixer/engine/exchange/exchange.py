@@ -256,8 +256,14 @@ class HttpExchange:
         """
         seen = Sees.NOTHING
         for side in self._sides:
-            seen |= Sees.NOTHING if side.bypassed else side.adapter.sees
+            if not side.bypassed:
+                seen |= side.adapter.sees
         return seen | Sees.RESPONSE_HEADERS if self.response_operations else seen
+
+    def take_cleared_route(self) -> bool:
+        """Whether a module asked to have the route selected anew, since the last call."""
+        cleared, self._stream.route_cleared = self._stream.route_cleared, False
+        return cleared
 
     @property
     def may_go_on(self) -> bool:
@@ -303,8 +309,16 @@ class HttpExchange:
                 self._settle(self._allowed())
             self._closed = True
             end_streams(self._open)
+            self._let_go()
         assert self.answer is not None
         return self.answer
+
+    def _let_go(self) -> None:
+        """Break the circles of references, so that memory is free at once."""
+        self.on_change, self._sides = _nothing, []
+        self.request.let_go()
+        if self.response is not None:
+            self.response.let_go()
 
     def _allowed(self) -> Decision:
         ran = tuple(self._open)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from mixer.proxywasm import HttpMessage
 
 
+def _nothing() -> None:
+    """Nobody waits."""
+
+
 class AnsweredError(Exception):
     """An adapter answered in place of the upstream."""
 
@@ -186,6 +190,10 @@ class Flow:
                 raise misled(side.adapter.name, PAUSED_FOR_EVER)
             side.context.wait(self._wake)
 
+    def let_go(self) -> None:
+        """The stream is over: nothing is held any more, and nobody is to be woken."""
+        self._sides, self._wake = (), _nothing
+
     def take_body(self) -> bytes:
         """What of the body has come through since the last call."""
         body, self._body = self._body, b""
@@ -217,12 +225,17 @@ class Flow:
         return any(one.vm.may_resume(one) for one in waiting if one is not None)
 
     @property
+    def wants_more(self) -> bool:
+        """Whether one of them is told of what comes further, which may have it let go."""
+        return any(side.wants_more for side in self._sides)
+
+    @property
     def wants_body(self) -> bool:
         """Whether an adapter holds the headers back until it has seen the body."""
         return any(side.wants_body for side in self._sides)
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of the body that are held back, or were not taken out yet."""
-        kept = sum(len(place.body) for place in self._places) + len(self._body)
+        """Bytes of the body that adapters hold back; what has come through is no longer theirs."""
+        kept = sum(len(place.body) for place in self._places)
         return kept + sum(len(side.held) for side in self._sides)

@@ -133,10 +133,14 @@ class Side(ABC):
         return not self.context.vm.may_resume(self.context)
 
     @property
+    def wants_more(self) -> bool:
+        """Whether the adapter holds something back, and is told of what comes further."""
+        return self.pause is not None and not (self.stopped or self.ended)
+
+    @property
     def wants_body(self) -> bool:
         """Whether the adapter holds the headers back until it is told of the body."""
-        at_headers = self.pause is not None and self.last is Piece.HEADERS
-        return at_headers and not (self.stopped or self.ended)
+        return self.last is Piece.HEADERS and self.wants_more
 
     @property
     def held(self) -> bytes:

@@ -5,8 +5,9 @@ from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.foreign.function import ForeignFunction
 
 
-def clear_route_cache(_context: Context, _arguments: bytes) -> Status:
-    """Nothing to do: a proxy that asks selects the route anew when a header was changed."""
+def clear_route_cache(context: Context, _arguments: bytes) -> Status:
+    """Have the proxy select the route anew, if it asks in a way that lets it be told."""
+    context.clear_route_cache()
     return Status.OK
 
 

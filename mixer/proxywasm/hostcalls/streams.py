@@ -64,8 +64,9 @@ def continue_response(context: Context) -> int:
 
 
 def clear_route_cache(context: Context) -> int:
-    """``proxy_clear_route_cache`` of ABI 0.1; the proxy selects the route anew by itself."""
+    """``proxy_clear_route_cache`` of ABI 0.1."""
     context.require_started()
+    context.clear_route_cache()
     return Status.OK
 
 

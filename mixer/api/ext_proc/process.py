@@ -1,0 +1,363 @@
+"""One Process stream: messages of the proxy in, answers out, without I/O."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from mixer.api.ext_proc.attributes import RESOLVERS, StreamSource
+from mixer.api.ext_proc.composing import Composer
+from mixer.api.ext_proc.errors import InexpressibleError, ProtocolError
+from mixer.api.ext_proc.half import (
+    REQUEST,
+    RESPONSE,
+    BufferedHalf,
+    Half,
+    Phases,
+    PiecewiseHalf,
+    half_for,
+)
+from mixer.api.ext_proc.headers import header_map
+from mixer.api.ext_proc.lifecycle import NEW, Action, Part, advance
+from mixer.api.ext_proc.local_reply import check_is_local
+from mixer.api.ext_proc.message import Message, decode
+from mixer.api.ext_proc.modes import BodyMode, Modes, read_modes
+from mixer.api.ext_proc.responses import encode_immediate, encode_more_time
+from mixer.attributes import AttributeBag, FindCaller, HeaderMap, Pair
+from mixer.engine import (
+    Decision,
+    Flow,
+    HttpExchange,
+    Record,
+    Request,
+    Response,
+    Sees,
+    Verdict,
+)
+from mixer.proxywasm import LifecycleError
+
+_OF_REQUEST = Sees.REQUEST_BODY | Sees.REQUEST_TRAILERS
+_AFTER_RESPONSE_HEADERS = Sees.RESPONSE_BODY | Sees.RESPONSE_TRAILERS | Sees.LOG
+_FAILED = 503
+
+
+class Streams(Protocol):
+    """Where streams begin: the engine."""
+
+    def open(self, request: Request) -> HttpExchange:
+        """Begin a stream."""
+
+    def bypass(self, request: Request) -> HttpExchange:
+        """Begin a stream that no adapter is shown."""
+
+    def report(self, record: Record) -> None:
+        """Have the adapters log what they were not shown."""
+
+
+class Ended(NamedTuple):
+    """A stream that is over.
+
+    Attributes:
+        request: What was decided about.
+        decision: What was decided.
+    """
+
+    request: Request
+    decision: Decision
+
+
+def refuse(reason: str, status: int = _FAILED, headers: tuple[Pair, ...] = ()) -> bytes:
+    """The answer to a stream that no adapter is asked about: the client gets this."""
+    answer = Response(status, headers)
+    return encode_immediate(Decision(Verdict.ERROR, reason=reason, response=answer))
+
+
+class ProcessStream:
+    """A stream; a message that is illegal where it comes is answered, and ends it.
+
+    Args:
+        engine: Where the stream begins.
+        caller: Tells who asks.
+        may_override: Tells whether the filter surely takes a mode override. Its messages do not
+            show that, and headers that an adapter holds back must not go on for want of it.
+        patience_s: Seconds that an answer may take, which the proxy is asked to wait.
+        on_change: Called when something changed by itself: `look` then finds what there is to say.
+
+    Attributes:
+        is_over: Whether nothing is left to be done once everything is sent.
+        waits: Whether an adapter holds back what the proxy waits for, so that it sends nothing on.
+        observes: Whether the proxy takes no answers (``observability_mode``).
+        error: Why such a stream ended before its time; empty otherwise.
+    """
+
+    __slots__ = (
+        "_asked_for_time",
+        "_caller",
+        "_composer",
+        "_engine",
+        "_exchange",
+        "_halves",
+        "_is_bypassed",
+        "_may_override",
+        "_modes",
+        "_on_change",
+        "_out",
+        "_patience_s",
+        "_request",
+        "_source",
+        "_state",
+        "error",
+        "is_over",
+        "observes",
+        "waits",
+    )
+
+    _composer: Composer
+    _request: Request
+    _source: StreamSource
+
+    def __init__(
+        self,
+        engine: Streams,
+        caller: FindCaller,
+        *,
+        may_override: Callable[[], bool],
+        patience_s: float,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._caller = caller
+        self._may_override = may_override
+        self._patience_s = patience_s
+        self._on_change = on_change
+        self._state = NEW
+        self._modes = Modes()
+        self._exchange: HttpExchange | None = None
+        self._halves: dict[Phases, Half] = {}
+        self._out: list[bytes] = []
+        self._asked_for_time = self._is_bypassed = False
+        self.is_over = self.observes = self.waits = False
+        self.error = ""
+
+    def receive(self, data: bytes) -> None:
+        """A message came."""
+        if self.is_over:
+            return
+        try:
+            message = decode(data)
+            action, self._state = advance(self._state, message.phase, ends=message.ends)
+            _ACTIONS[action](self, message)
+        except ProtocolError as error:
+            self.give_up(error.reason)
+        except LifecycleError:
+            self.give_up("body_after_its_end")
+        else:
+            self.look()
+
+    def take(self) -> list[bytes]:
+        """The messages that are to be sent, in order."""
+        out, self._out = self._out, []
+        return out
+
+    def _begin_request(self, message: Message) -> None:
+        request = self._first(message.whole, header_map(message.content.headers))
+        exchange = self._enter(self._engine.open(request))
+        self._ask(self._modes.request, exchange.request, REQUEST)
+        exchange.request_headers(end_of_stream=message.ends)
+
+    def _first(self, whole: Any, headers: HeaderMap) -> Request:
+        """Read what the first message tells of the stream."""
+        self.observes = whole.observability_mode
+        self._modes = read_modes(whole)
+        self._source = StreamSource(headers, self._caller, whole.metadata_context)
+        bag = AttributeBag(RESOLVERS, self._source)
+        self._source.add(whole.attributes)
+        self._request = Request(headers, bag, headers_are_complete=False)
+        return self._request
+
+    def _enter(self, exchange: HttpExchange) -> HttpExchange:
+        self._exchange = exchange
+        exchange.on_change = self._on_change
+        self._composer = Composer(exchange, self._modes, self._may_override)
+        return exchange
+
+    def _bypass(self, message: Message) -> None:
+        """Let a response pass that has no request; the adapters log it."""
+        request = self._first(message.whole, HeaderMap.of())
+        check_is_local(header_map(message.content.headers), request.attributes)
+        self._is_bypassed = True
+        exchange = self._enter(self._engine.bypass(request))
+        self._composer.tell_nothing()
+        exchange.request_headers(end_of_stream=True)
+        self._begin_response(message)
+
+    def _begin_response(self, message: Message) -> None:
+        exchange = self._open
+        self._source.add(message.whole.attributes)
+        headers = header_map(message.content.headers)
+        exchange.response_headers(headers, end_of_stream=message.ends)
+        assert exchange.response is not None
+        self._ask(self._modes.response, exchange.response, RESPONSE)
+
+    def _ask(self, mode: BodyMode, flow: Flow, phases: Phases) -> None:
+        half = half_for(mode, flow, phases, body_before_answer=self._modes.body_before_answer)
+        half.ask(phases.headers)
+        self._halves[phases] = half
+
+    def _add_to_request(self, message: Message) -> None:
+        self._note(REQUEST, message)
+        self._open.request_body(message.content.body, end_of_stream=message.ends)
+
+    def _add_to_response(self, message: Message) -> None:
+        self._note(RESPONSE, message)
+        self._open.response_body(message.content.body, end_of_stream=message.ends)
+
+    def _note(self, phases: Phases, message: Message) -> None:
+        """Note a piece that is to be answered; a proxy that observes sends them without end."""
+        if not self.observes:
+            self._halves[phases].ask(message.phase, message.content.body)
+
+    def _end_request(self, message: Message) -> None:
+        self._end(REQUEST, message, self._open.request_trailers)
+
+    def _end_response(self, message: Message) -> None:
+        self._end(RESPONSE, message, self._open.response_trailers)
+
+    def _end(self, phases: Phases, message: Message, put: Callable[[HeaderMap], None]) -> None:
+        half = self._halves[phases]
+        half.ask(message.phase)
+        if not half.has_trailers:
+            half.has_trailers = True
+            put(header_map(message.content.trailers))
+
+    @property
+    def _open(self) -> HttpExchange:
+        assert self._exchange is not None
+        return self._exchange
+
+    def look(self) -> None:
+        """See to what may be said now."""
+        exchange = self._exchange
+        if exchange is None or self.is_over:
+            return
+        if self.observes:
+            self._overlook(exchange)
+            return
+        try:
+            for phases in list(self._halves):
+                self._answer(exchange, phases)
+        except InexpressibleError as error:
+            exchange.give_up(error.reason)
+        if exchange.answer is not None:
+            self._out.append(encode_immediate(exchange.answer))
+            self.is_over, self.waits = True, False
+            return
+        self.waits = self._must_wait(exchange)
+        if self.waits:
+            self._ask_for_time()
+        else:
+            self._asked_for_time, self.is_over = False, self._is_finished(exchange)
+
+    def _overlook(self, exchange: HttpExchange) -> None:
+        """Nothing of it is answered, nor kept."""
+        flows = [flow for flow in (exchange.request, exchange.response) if flow is not None]
+        for flow in flows:
+            flow.take_body()
+        held_up = exchange.is_answering or any(flow.holds and not flow.wants_more for flow in flows)
+        self.waits = exchange.answer is None and held_up
+
+    def _answer(self, exchange: HttpExchange, phases: Phases) -> None:
+        half = self._halves[phases]
+        if half.wants_trailers:
+            self._give_trailers(exchange, phases)
+        if exchange.answer is not None or exchange.is_answering:
+            return
+        if isinstance(half, PiecewiseHalf) and half.lacks_body and self._composer.may_buffer():
+            self._composer.buffer(phases)
+            half = self._halves[phases] = BufferedHalf(half.flow, phases, BodyMode.BUFFERED)
+            half.ask(phases.headers)
+        self._out.extend(map(self._composer.compose, half.answers()))
+
+    def _give_trailers(self, exchange: HttpExchange, phases: Phases) -> None:
+        """Tell the adapters of the end: trailers come only once the body was answered, or never."""
+        self._halves[phases].has_trailers = True
+        put = exchange.request_trailers if phases is REQUEST else exchange.response_trailers
+        put(HeaderMap.of())
+
+    def _is_finished(self, exchange: HttpExchange) -> bool:
+        """Whether no adapter is to see more, so that the proxy may go on alone.
+
+        In full duplex it would lose what it has of a body.
+        """
+        flow, modes = exchange.request, self._modes
+        if not modes.told or modes.full_duplex or not flow.headers_passed:
+            return False
+        sees, response = exchange.sees, exchange.response
+        if flow.holds or sees & _AFTER_RESPONSE_HEADERS:
+            return False
+        if Sees.RESPONSE_HEADERS in sees and (response is None or not response.headers_passed):
+            return False
+        return self._state.request is Part.ENDED or not sees & _OF_REQUEST
+
+    def _must_wait(self, exchange: HttpExchange) -> bool:
+        return exchange.is_answering or any(half.must_wait for half in self._halves.values())
+
+    def _ask_for_time(self) -> None:
+        """Have the proxy wait as long as this does; it looks at the first time for a message."""
+        if not self._asked_for_time and not self._modes.full_duplex:
+            self._asked_for_time = True
+            self._out.append(encode_more_time(self._patience_s))
+
+    def give_up(self, reason: str) -> None:
+        """End it with an error for the client.
+
+        Args:
+            reason: A short word for the decision log.
+        """
+        if self._exchange is not None:
+            self._exchange.give_up(reason)
+        if self.observes:
+            self.error, self.is_over, self.waits = reason, True, False
+        elif self._exchange is not None:
+            self.look()
+        else:
+            self._out.append(refuse(reason))
+            self.is_over = True
+
+    def expire(self) -> None:
+        """End it since nothing came for long.
+
+        Where nothing is left to be shown but the end, that is no error.
+        """
+        response = self._halves.get(RESPONSE)
+        has_no_body = response is not None and response.mode is BodyMode.NONE
+        if self.observes or (has_no_body and not self.waits):
+            self.is_over = True
+        else:
+            self.give_up("stream_idle_timeout")
+
+    def close(self) -> Ended | None:
+        """End the stream in the adapters; None where nothing was decided."""
+        self.is_over = True
+        exchange = self._exchange
+        if exchange is None:
+            return None
+        if not self._is_bypassed:
+            return Ended(self._request, exchange.close())
+        assert exchange.response is not None
+        response = exchange.response.message
+        request = self._request
+        self._engine.report(
+            Record(request.headers, request.attributes, response.headers, response.trailers)
+        )
+        exchange.close()
+        return None
+
+
+_ACTIONS: dict[Action, Callable[[ProcessStream, Message], None]] = {
+    Action.BEGIN_REQUEST: ProcessStream._begin_request,
+    Action.ADD_TO_REQUEST: ProcessStream._add_to_request,
+    Action.END_REQUEST: ProcessStream._end_request,
+    Action.BEGIN_RESPONSE: ProcessStream._begin_response,
+    Action.ADD_TO_RESPONSE: ProcessStream._add_to_response,
+    Action.END_RESPONSE: ProcessStream._end_response,
+    Action.BYPASS: ProcessStream._bypass,
+}

@@ -1,0 +1,209 @@
+"""envoy.service.ext_proc.v3.ExternalProcessor on grpc.aio."""
+
+import asyncio
+import logging
+import math
+import time
+from functools import partial
+
+import grpc
+import grpc.aio
+
+from mixer.api import ext_proc
+from mixer.api.ext_proc import ProcessStream, refuse
+from mixer.engine import Engine
+from mixer.shedding import Gate, Kind, Refusal, Shedder, Ticket
+from mixer.transport import decision_log
+from mixer.transport.caller import Context, caller_of
+from mixer.transport.open_streams import OpenStreams
+from mixer.transport.waiting import TIMED_OUT
+
+_log = logging.getLogger(__name__)
+
+TOO_MANY = "too_many_streams"
+"""The reason of a stream that exceeds ``maxStreams``."""
+
+_RETRY_AFTER = (b"retry-after", b"1")
+_EOF = grpc.aio.EOF  # type: ignore[attr-defined]
+
+
+def handler(
+    engine: Engine, shedder: Shedder | None = None
+) -> "grpc.GenericRpcHandler[bytes, bytes]":
+    """The service's handler: bytes in, bytes out.
+
+    Nothing is answered by a gRPC status that can be said in an answer, not even a defect of our
+    own: a filter that is configured to fail open takes a status for a service that is down, and
+    lets the request pass. It is read and written message by message, which costs no more than
+    iterators and leaves this side free to speak first.
+    """
+    streams = OpenStreams(engine.limits.max_streams, engine.limits.stream_idle_timeout)
+    gate = None if shedder is None else shedder.gate("ext_proc", Kind.CHECK)
+
+    async def process(_requests: object, context: Context) -> None:
+        call = _Call(engine, gate, context, streams)
+        if streams.enter(call):
+            await call.run()
+        else:
+            await context.write(refuse(TOO_MANY, headers=(_RETRY_AFTER,)))
+
+    method = grpc.stream_stream_rpc_method_handler(process)
+    return grpc.method_handlers_generic_handler(ext_proc.SERVICE, {ext_proc.METHOD: method})
+
+
+def _may_override(context: Context) -> bool:
+    return (ext_proc.MODE_OVERRIDE, "allowed") in (context.invocation_metadata() or ())
+
+
+class _Call:
+    """One call, for as long as the request lives that it is about."""
+
+    def __init__(
+        self, engine: Engine, gate: Gate | None, context: Context, streams: OpenStreams
+    ) -> None:
+        self._context = context
+        self._gate = gate
+        self._streams = streams
+        self._timeout_s = engine.decision_timeout
+        self._stream = ProcessStream(
+            engine,
+            caller_of(context),
+            may_override=partial(_may_override, context),
+            patience_s=engine.decision_timeout,
+            on_change=self._changed,
+        )
+        self._ticket: Ticket | None = None
+        self._reading: asyncio.Future[bytes] | None = None
+        self._change: asyncio.Future[None] | None = None
+        self._deadline: float | None = None
+        self._task = asyncio.current_task()
+        self._expired = self._writes = self._closed = False
+        self.active_at = time.monotonic()
+
+    def expire(self) -> None:
+        """See `mixer.transport.open_streams.OpenStream.expire`."""
+        if self._task is not None and not self._expired:
+            self._expired = True
+            self._task.cancel()
+
+    async def run(self) -> None:
+        """Converse until one side ends it; the end by the proxy is most often a cancellation."""
+        try:
+            await self._converse()
+        except asyncio.CancelledError:
+            await self._end_expired()
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            _log.exception("a stream of ext_proc failed")
+            await self._context.write(refuse("internal error"))
+        finally:
+            self._close()
+
+    async def _converse(self) -> None:
+        stream = self._stream
+        while not stream.is_over:
+            if stream.waits and await self._waited():
+                continue
+            data = await self._read()
+            if data is _EOF:
+                await self._finish_observing()
+                return
+            self.active_at = time.monotonic()
+            if self._gate is not None and not await self._admitted(self._gate):
+                return
+            stream.receive(data)
+            await self._send()
+        if stream.error:
+            await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, stream.error)
+
+    async def _read(self) -> bytes:
+        reading, self._reading = self._reading, None
+        data: bytes = await (self._context.read() if reading is None else reading)
+        return data
+
+    async def _admitted(self, gate: Gate) -> bool:
+        """Ask the gate, once, before the first message is looked at."""
+        self._gate = None
+        ticket = gate.admit()
+        if isinstance(ticket, Refusal):
+            seconds = b"%d" % math.ceil(ticket.retry_after)
+            headers = ((b"retry-after", seconds),)
+            await self._context.write(refuse(f"overload_{ticket.reason}", headers=headers))
+            return False
+        self._ticket = ticket
+        return True
+
+    async def _send(self) -> None:
+        for message in self._stream.take():
+            self._writes = True
+            await self._context.write(message)
+            self._writes = False
+            self.active_at = time.monotonic()
+        if not self._stream.waits:
+            self._deadline = None
+            if self._ticket is not None:
+                self._ticket.release()
+
+    async def _waited(self) -> bool:
+        """Wait for an adapter to let go what it holds; false if a message came instead."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._context.read())
+        if await self._changes(self._reading):
+            self._stream.look()
+        elif self._reading.done():
+            return False
+        else:
+            self._stream.give_up(TIMED_OUT)
+        await self._send()
+        return True
+
+    async def _changes(self, *others: asyncio.Future[bytes]) -> bool:
+        """Whether something changed before the deadline, and before anything else happened."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if self._deadline is None:
+            self._deadline = now + self._timeout_s
+        change = self._change = loop.create_future()
+        left = max(0.0, self._deadline - now)
+        try:
+            await asyncio.wait((change, *others), timeout=left, return_when="FIRST_COMPLETED")
+        finally:
+            self._change = None
+        return change.done()
+
+    def _changed(self) -> None:
+        if self._change is not None and not self._change.done():
+            self._change.set_result(None)
+
+    async def _finish_observing(self) -> None:
+        """A proxy that takes no answers told all: adapters may still be waiting."""
+        stream = self._stream
+        while stream.observes and stream.waits:
+            if not await self._changes():
+                stream.give_up(TIMED_OUT)
+
+    async def _end_expired(self) -> None:
+        """Raises CancelledError where it was the proxy that ended the call."""
+        if not self._expired or self._task is None or self._context.cancelled():
+            raise asyncio.CancelledError
+        self._task.uncancel()
+        if self._writes:
+            self._close()  # this end of the call lasts for as long as nobody reads
+            await self._context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "nobody reads")
+        self._stream.expire()
+        await self._send()
+
+    def _close(self) -> None:
+        """Leave nothing behind; more than once is as good as once."""
+        self._streams.leave(self)
+        if self._closed:
+            return
+        self._closed = True
+        if self._reading is not None:
+            self._reading.cancel()
+        if self._ticket is not None:
+            self._ticket.release()
+        ended = self._stream.close()
+        if ended is not None and decision_log.is_on():
+            decision_log.log_decision(ended.request, ended.decision)
