@@ -4,10 +4,12 @@ Headers are always there; everything else only where the filter's configuration 
 ``request_attributes`` and ``response_attributes`` by the names that Envoy has for it.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+import time
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixer.api.ext_proc.values import typed_value
 from mixer.attributes import (
@@ -15,6 +17,7 @@ from mixer.attributes import (
     HTTP_RESOLVERS,
     VOCABULARY,
     AttributeBag,
+    Duration,
     FindCaller,
     HeaderMap,
     IstioAttributes,
@@ -23,6 +26,11 @@ from mixer.attributes import (
     message_value,
     whole_number,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mixer.proxywasm import HttpMessage
 
 
 @dataclass(slots=True)
@@ -33,6 +41,9 @@ class StreamSource:
         headers: The request's headers as they are now.
         caller: Tells who asks.
         sent: The ``attributes`` of the messages that had any, the latest first.
+        message: The request, once its stream began.
+        began: When the stream did, in nanoseconds of the monotonic clock.
+        is_over: Whether its log is written.
         metadata: ``envoy.config.core.v3.Metadata`` of the first message.
     """
 
@@ -40,6 +51,9 @@ class StreamSource:
     caller: FindCaller
     metadata: Any
     sent: list[Any] = field(default_factory=list)
+    message: HttpMessage | None = None
+    began: int = field(default_factory=time.monotonic_ns)
+    is_over: bool = False
 
     def add(self, attributes: Mapping[str, Any]) -> None:
         """Take over what a message tells; what came later counts.
@@ -60,9 +74,18 @@ def _sent(name: str) -> Resolver:
 
 
 def _size(source: StreamSource) -> Value | None:
-    """The content length; what Envoy tells is how much of the body it has at that time."""
+    """The content length, or what came of the body so far: as Envoy has it."""
     length = whole_number(source.headers.first(b"content-length"))
-    return _sent("request.size")(source) if length is None else length
+    if length is not None:
+        return length
+    told = _sent("request.size")(source)
+    received = 0 if source.message is None else source.message.received
+    return max(received, told) if isinstance(told, int) else received
+
+
+def _duration(source: StreamSource) -> Value | None:
+    """There is one only once the stream is over."""
+    return Duration(time.monotonic_ns() - source.began) if source.is_over else None
 
 
 def _total_size(source: StreamSource) -> Value | None:
@@ -81,6 +104,7 @@ def _by_istio_names(source: StreamSource) -> Value | None:
 _FROM_MESSAGES: dict[str, Resolver] = {
     **HTTP_RESOLVERS,
     **CALLER_RESOLVERS,
+    "request.duration": _duration,
     "request.size": _size,
     "request.total_size": _total_size,
     "metadata": _metadata,

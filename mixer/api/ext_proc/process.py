@@ -48,7 +48,7 @@ class Streams(Protocol):
     def bypass(self, request: Request) -> HttpExchange:
         """Begin a stream that no adapter is shown."""
 
-    def report(self, record: Record) -> None:
+    def report(self, record: Record) -> tuple[str, ...]:
         """Have the adapters log what they were not shown."""
 
 
@@ -175,6 +175,7 @@ class ProcessStream:
 
     def _enter(self, exchange: HttpExchange) -> HttpExchange:
         self._exchange = exchange
+        self._source.message = exchange.request.message
         exchange.on_change = self._on_change
         self._composer = Composer(exchange, self._modes, self._may_override)
         return exchange
@@ -340,6 +341,7 @@ class ProcessStream:
         exchange = self._exchange
         if exchange is None:
             return None
+        self._source.is_over = True
         if not self._is_bypassed:
             return Ended(self._request, exchange.close())
         assert exchange.response is not None
