@@ -22,6 +22,7 @@ from mixer.engine.quotas import UNKNOWN_QUOTA, QuotaAdapters
 from mixer.engine.record import Record
 from mixer.engine.reporting import loggers, report
 from mixer.engine.request import Request
+from mixer.engine.roles import roles
 from mixer.engine.scheduling import scheduler_of_this_thread
 from mixer.engine.selection import Selector
 from mixer.engine.sharing import open_stores, shared_services
@@ -99,13 +100,9 @@ class Engine:
         slots = [loader.load(plugin) for plugin in configuration.plugins]
         self.adapters = tuple(slot.adapter for slot in slots)
         self._all = tuple(adapter for slot in slots for adapter in slot.adapters)
-        chained = [slot for slot in slots if not slot.adapter.plugin.is_service]
-        told = [slot for slot in chained if not slot.adapter.plugin.is_network]
-        filters = [slot for slot in told if not slot.adapter.plugin.is_access_logger]
+        filters, network, told = roles(slots)
         self.selector = Selector(filters)
-        held = configuration.mixer.limits.max_held_bytes
-        network = [slot for slot in chained if slot.adapter.plugin.is_network]
-        self._network = NetworkAdapters(network, held)
+        self._network = NetworkAdapters(network, configuration.mixer.limits.max_held_bytes)
         self._loggers = loggers(told)
         self._quotas = QuotaAdapters(filters)
         limits = configuration.mixer.decision_cache
