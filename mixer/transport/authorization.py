@@ -12,7 +12,7 @@ from mixer.shedding import Kind, Shedder
 from mixer.transport import decision_log
 from mixer.transport.caller import caller_of
 from mixer.transport.overload import deny_overloaded, shedding
-from mixer.transport.waiting import settled
+from mixer.transport.waiting import patience, settled
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ def handler(
             decision = engine.decide(request)
             if isinstance(decision, PendingDecision):
                 gone = partial(_log_sent, request)
-                decision = await settled(decision, engine.decision_timeout, gone)
+                wait = patience(context, engine.decision_timeout)
+                decision = await settled(decision, wait, gone)
             _log_sent(request, decision)
             return ext_authz.encode(decision)
         except ext_authz.MalformedRequestError as error:

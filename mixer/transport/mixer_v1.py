@@ -19,7 +19,7 @@ from mixer.transport.caller import caller_of
 from mixer.transport.overload import abort_overloaded, shedding
 from mixer.transport.slices import slices_of_this_loop
 from mixer.transport.telling import Telling
-from mixer.transport.waiting import settled
+from mixer.transport.waiting import HasDeadline, patience, settled
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def handler(
     async def check(data: bytes, context: _Context) -> bytes:
         try:
             asked = mixer_v1.decode_check(data, engine.admission, caller_of(context))
-            return await _check(engine, asked)
+            return await _check(engine, asked, context)
         except CallRefusedError as error:
             return await _abort(context, error)
         except Exception:
@@ -81,44 +81,49 @@ async def _abort(context: _Context, error: CallRefusedError) -> bytes:
     await context.abort(_CODES[error.code], error.message)
 
 
-async def _check(engine: Engine, asked: Check) -> bytes:
+async def _check(engine: Engine, asked: Check, call: HasDeadline) -> bytes:
     question = asked.question()
     gone = partial(_log_check, asked)
-    decision = await _decided(engine, engine.decide(question.request), gone)
+    decision = await _decided(engine, engine.decide(question.request), gone, call)
     _log_check(asked, decision)
     allowed = decision.verdict is Verdict.ALLOW
-    allocations = await _allocate_all(engine, asked) if allowed else []
+    allocations = await _allocate_all(engine, asked, call) if allowed else []
     return mixer_v1.encode_check(asked, question, decision, allocations)
 
 
-async def _allocate_all(engine: Engine, asked: Check) -> list[Allocation]:
+async def _allocate_all(engine: Engine, asked: Check, call: HasDeadline) -> list[Allocation]:
     """Ask for each quota, with the loop's other work in between where there are many."""
     found = list[Allocation]()
     for quota in asked.quotas:
-        found.append(await _allocate(engine, asked, quota))
+        found.append(await _allocate(engine, asked, quota, call))
         if len(found) % _QUOTAS_AT_ONCE == 0:
             await asyncio.sleep(0)
     return found
 
 
-async def _allocate(engine: Engine, asked: Check, quota: mixer_v1.Quota) -> Allocation:
+async def _allocate(
+    engine: Engine, asked: Check, quota: mixer_v1.Quota, call: HasDeadline
+) -> Allocation:
     refused = mixer_v1.refused(quota)
     if refused is not None:
         _log_quota(asked, refused, Decision(Verdict.ERROR, reason=refused.message))
         return refused
     question = asked.quota_question(quota)
     gone = partial(_log_quota, asked, Allocation(quota, _CANCELLED))
-    decision = await _decided(engine, engine.allocate(question.request, quota.name), gone)
+    decision = await _decided(engine, engine.allocate(question.request, quota.name), gone, call)
     found = mixer_v1.allocation(quota, question, decision)
     _log_quota(asked, found, decision)
     return found
 
 
 async def _decided(
-    engine: Engine, decision: Decision | PendingDecision, gone: Callable[[Decision], None]
+    engine: Engine,
+    decision: Decision | PendingDecision,
+    gone: Callable[[Decision], None],
+    call: HasDeadline,
 ) -> Decision:
     if isinstance(decision, PendingDecision):
-        return await settled(decision, engine.decision_timeout, gone)
+        return await settled(decision, patience(call, engine.decision_timeout), gone)
     return decision
 
 

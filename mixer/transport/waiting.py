@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from mixer.engine import Decision, PendingDecision
 
@@ -9,6 +10,32 @@ TIMED_OUT = "decision_timed_out"
 """The reason of a request whose callouts took too long."""
 GONE = "caller_gone"
 """The reason of a request whose caller, or whose service at its stop, waits no longer."""
+
+_MARGIN_S = 0.05
+_MARGIN_SHARE = 0.1
+
+
+class HasDeadline(Protocol):
+    """The context of a gRPC call, or what is like it."""
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the caller waits no longer; None if it always does."""
+
+
+def patience(call: HasDeadline, timeout_s: float) -> float:
+    """How long to wait for a decision so that its caller still gets the answer.
+
+    A tenth of what is left, 50 ms at the most, is for the way back: a caller whose deadline passes
+    takes the service for one that is down, and may let the request pass.
+
+    Args:
+        call: Has the caller's deadline, which gRPC takes from ``grpc-timeout``.
+        timeout_s: The longest wait, in seconds, for those without one.
+    """
+    left = call.time_remaining()
+    if left is None:
+        return timeout_s
+    return min(timeout_s, max(0.0, left - min(_MARGIN_S, left * _MARGIN_SHARE)))
 
 
 async def settled(
