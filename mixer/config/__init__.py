@@ -14,9 +14,11 @@ from mixer.config.cluster import (
     DynamicUpstream,
 )
 from mixer.config.configuration import Configuration, load, loads
+from mixer.config.connection import ConnectionLimits
 from mixer.config.higress import HostRules, MatchRule
 from mixer.config.http_listener import UNIX_CALLER, HttpSettings
 from mixer.config.listener import Listener, Protocol
+from mixer.config.listener_tls import BELOW, ListenerTls, check_spiffe_id
 from mixer.config.load_shedding import (
     LatencyShedding,
     LoadShedding,
@@ -48,6 +50,7 @@ from mixer.config.telemetry import MetricsEndpoint, Otlp, Telemetry
 from mixer.config.wasmplugin import FailStrategy, Phase, WasmPluginSpec
 
 __all__ = [
+    "BELOW",
     "UNIX_CALLER",
     "AdapterAnnotations",
     "AdapterDefaults",
@@ -61,6 +64,7 @@ __all__ = [
     "CompileCache",
     "ConfigError",
     "Configuration",
+    "ConnectionLimits",
     "DecisionCacheLimits",
     "DynamicUpstream",
     "FailStrategy",
@@ -70,6 +74,7 @@ __all__ = [
     "HttpSettings",
     "LatencyShedding",
     "Listener",
+    "ListenerTls",
     "LmdbStore",
     "LoadShedding",
     "LogLevel",
@@ -99,6 +104,7 @@ __all__ = [
     "Telemetry",
     "WasmPlugin",
     "WasmPluginSpec",
+    "check_spiffe_id",
     "load",
     "loads",
 ]

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_vali
 
 from mixer.config.address import check_address
 from mixer.config.http_listener import HttpSettings
-from mixer.config.model import Choice, DnsLabel, Model
+from mixer.config.listener_tls import CallerPattern, ListenerTls, some_callers
+from mixer.config.model import Choice, DnsLabel, Items, Model
 
 
 class Protocol(StrEnum):
@@ -34,6 +35,10 @@ class Listener(Model):
         protocol: ``GRPC`` for Envoy and Mixer's clients, ``HTTP`` for what asks in plain HTTP/1.1.
         mode: Permissions of a Unix socket; octal digits such as ``"0660"`` in YAML. To connect,
             a process needs to be allowed to write. None leaves them to the umask.
+        tls: None for plaintext.
+        callers: Who may ask, of all that have a certificate from an authority of
+            ``tls.client_ca_file``: SPIFFE IDs, ``spiffe://domain/path/*`` for all that are below,
+            and DNS names. None lets all of them.
         http: Settings of ``HTTP``.
     """
 
@@ -41,6 +46,8 @@ class Listener(Model):
     address: Annotated[str, AfterValidator(check_address)]
     protocol: Choice[Protocol] = Protocol.GRPC
     mode: Annotated[int | None, BeforeValidator(_permissions)] = None
+    tls: ListenerTls | None = None
+    callers: Annotated[Items[CallerPattern] | None, AfterValidator(some_callers)] = None
     http: HttpSettings | None = None
 
     @field_validator("mode")

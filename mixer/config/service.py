@@ -19,6 +19,7 @@ from pydantic import (
 
 from mixer.config.address import is_any_port
 from mixer.config.cluster import Cluster, DynamicUpstream, check_unique
+from mixer.config.connection import ConnectionLimits
 from mixer.config.listener import Listener, Protocol
 from mixer.config.load_shedding import LoadShedding
 from mixer.config.manifest import AttributeManifest, no_attributes
@@ -46,15 +47,16 @@ class ServiceLimits(Model):
 
     Attributes:
         max_message_bytes: Bytes of one gRPC message, 64Ki to 256Mi; a quantity in YAML.
-        max_concurrent_rpcs: RPCs in progress, 1 to 1000000.
+        max_concurrent_rpcs: RPCs in progress of each gRPC listener, 1 to 1000000.
         max_held_bytes: Bytes of one body that adapters may hold back in a stream, 4Ki to 256Mi; a
             quantity in YAML.
         max_streams: Streams of ext_proc that are open at one time, 1 to 1000000.
         stream_idle_timeout: Seconds after which such a stream is ended if nothing comes, 1s to 24h;
             a duration in YAML.
         decision_timeout: Seconds that a request may wait for callouts, 10ms to 10m; a duration in
-            YAML. A caller with a shorter deadline ends it earlier.
+            YAML. A caller with a shorter deadline is answered before that passes.
         max_isolated_streams: VMs of adapters with ``isolation: request`` at one time, 1 to 65536.
+        connections: Of gRPC listeners.
     """
 
     max_message_bytes: MessageSize = 4 * MIB
@@ -64,6 +66,7 @@ class ServiceLimits(Model):
     stream_idle_timeout: IdleTimeout = 600.0
     decision_timeout: DecisionTimeout = 10.0
     max_isolated_streams: Annotated[int, Field(ge=1, le=65_536)] = 256
+    connections: ConnectionLimits = ConnectionLimits()
 
 
 class Shutdown(Model):

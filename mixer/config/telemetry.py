@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from mixer.config.address import check_address
+from mixer.config.listener_tls import ListenerTls
 from mixer.config.model import Model, StringMap, no_strings, printable
 from mixer.config.units import duration_between
 
@@ -39,9 +40,11 @@ class MetricsEndpoint(Model):
     Attributes:
         address: As of a listener, for ``GET /metrics``; None has none. There is no default, since a
             second service on the machine could not have the same one, and would not start.
+        tls: As of a listener; None for plaintext.
     """
 
     address: Annotated[str, AfterValidator(check_address)] | None = None
+    tls: ListenerTls | None = None
 
 
 class Otlp(Model):

@@ -5,6 +5,7 @@ from itertools import chain
 
 from mixer.engine import Engine
 from mixer.shedding import Shedder
+from mixer.telemetry.access import Access
 from mixer.telemetry.family import Family
 from mixer.telemetry.modules import ModuleMetrics
 from mixer.telemetry.own import OWN, Observed
@@ -20,11 +21,17 @@ class Metrics:
     Args:
         engine: Counts.
         shedder: Counts what is refused; None where nothing is.
+        access: Knows the certificates of listeners, and counts who may not ask.
     """
 
-    def __init__(self, engine: Engine, shedder: Shedder | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        shedder: Shedder | None = None,
+        access: Access | None = None,
+    ) -> None:
         self._modules = ModuleMetrics(engine.services.metrics, (one.name for one in OWN))
-        self._observed = Observed(engine, self._modules, shedder)
+        self._observed = Observed(engine, self._modules, shedder, access)
 
     def pieces(self) -> Iterator[list[Family]]:
         """Every family once, some at a time, at most a few milliseconds' work for each step.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mixer.engine import AdapterState, Verdict
 from mixer.state import StoreUnavailableError
+from mixer.telemetry import access as listeners
 from mixer.telemetry import load
 from mixer.telemetry.family import Family, Kind, Sample
 from mixer.vm import wasmtime_version
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mixer.engine import Adapter, Engine
     from mixer.shedding import Shedder
     from mixer.state import DataUsage, QueueUsage
+    from mixer.telemetry.access import Access
     from mixer.telemetry.modules import ModuleMetrics
 
 
@@ -29,11 +31,13 @@ class Observed:
         engine: Adapters, decisions, and what is shared.
         modules: What became of the metrics of modules.
         shedder: What is refused; None where nothing is.
+        access: Who can reach the listeners; None where there are none.
     """
 
     engine: Engine
     modules: ModuleMetrics
     shedder: Shedder | None = None
+    access: Access | None = None
 
 
 Read = Callable[[Observed], Iterable[Sample]]
@@ -143,6 +147,10 @@ def _load(read: Callable[[Shedder], Iterable[Sample]]) -> Read:
     return lambda observed: () if observed.shedder is None else read(observed.shedder)
 
 
+def _access(read: Callable[[Access], Iterable[Sample]]) -> Read:
+    return lambda observed: () if observed.access is None else read(observed.access)
+
+
 def _build(_observed: Observed) -> Iterator[Sample]:
     versions = (("version", version("wasm-mixer")), ("wasmtime", wasmtime_version()))
     yield Sample(versions, 1)
@@ -232,6 +240,16 @@ OWN = (
               "How long callers wait, as measured last.", _load(load.latency)),
     OwnMetric("mixer_load_shed_percent", "mixer.load.shed_share", _G, "%",
               "Which share is refused for it.", _load(load.share)),
+    OwnMetric("mixer_listener_certificate_expiration_seconds",
+              "mixer.listener.certificate.expiration", _G, "s",
+              "When the certificate ends that a listener shows, in seconds since 1970.",
+              _access(listeners.expirations)),
+    OwnMetric("mixer_listener_certificate_stale", "mixer.listener.certificate.stale", _G, "1",
+              "1 while the files of a listener's TLS cannot be used and what they had before is,"
+              " else 0.", _access(listeners.stale)),
+    OwnMetric("mixer_listener_refused_callers_total", "mixer.listener.refused_callers", _C,
+              "{call}", "Calls of callers that a listener's list does not have.",
+              _access(listeners.refused)),
     OwnMetric("mixer_module_metrics_families", "mixer.module_metrics.families", _G, "{family}",
               "Names under which the metrics of modules are told.",
               _one(lambda o: len(o.modules))),

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import grpc.aio
 
 from mixer.attributes import Caller, FindCaller
+from mixer.transport.identity import Identity, identity_in
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -18,7 +19,12 @@ def caller_of(context: Context) -> FindCaller:
 
 
 def _caller(context: Context) -> Caller:
-    return Caller(address_of(context.peer()))
+    return caller_at(address_of(context.peer()), identity_in(context))
+
+
+def caller_at(address: str, identity: Identity | None) -> Caller:
+    """A caller at an address, by its certificate if it has one."""
+    return Caller(address, None if identity is None else identity.principal)
 
 
 def address_of(peer: str) -> str:

@@ -38,3 +38,8 @@ class Health:
     async def stopping(self) -> None:
         """The service stops: everything is NOT_SERVING from now on."""
         await self.servicer.enter_graceful_shutdown()
+
+
+def health_service() -> str:
+    """The name of the standard health service."""
+    return str(health.SERVICE_NAME)

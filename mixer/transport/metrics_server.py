@@ -9,12 +9,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h11
 
 from mixer.telemetry import Exposition, Metrics, OpenMetrics, negotiate
 from mixer.transport.listening import UNIX, listen_error
+from mixer.transport.tls import ServerTls
 
 _log = logging.getLogger(__name__)
 
@@ -63,14 +64,18 @@ class MetricsServer:
         self._connections: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def listening(self, address: str) -> AsyncIterator[str]:
+    async def listening(self, address: str, tls: ServerTls | None = None) -> AsyncIterator[str]:
         """Serve while entered; told is the address with the port that it has.
+
+        Args:
+            address: As of a listener.
+            tls: None for plaintext.
 
         Raises:
             ListenError: The address cannot be listened on.
         """
         try:
-            server = await _listen(self._accept, address)
+            server = await _listen(self._accept, address, tls)
         except OSError as error:
             raise listen_error("spec.telemetry.metrics", address, error) from error
         try:
@@ -194,11 +199,14 @@ def _remove(address: str) -> None:
 _Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 
 
-async def _listen(accept: _Accept, address: str) -> asyncio.Server:
+async def _listen(accept: _Accept, address: str, tls: ServerTls | None) -> asyncio.Server:
+    secured: dict[str, Any] = {}
+    if tls is not None:
+        secured = {"ssl": tls.context(("http/1.1",)), "ssl_handshake_timeout": HEAD_S}
     if address.startswith(UNIX):
-        return await asyncio.start_unix_server(accept, address.removeprefix(UNIX))
+        return await asyncio.start_unix_server(accept, address.removeprefix(UNIX), **secured)
     host, _, port = address.rpartition(":")
-    return await asyncio.start_server(accept, host.strip("[]"), int(port))
+    return await asyncio.start_server(accept, host.strip("[]"), int(port), **secured)
 
 
 def _bound(server: asyncio.Server, address: str) -> str:

@@ -13,11 +13,13 @@ from mixer.engine import Engine
 from mixer.engine.clusters import open_callouts
 from mixer.engine.life import check_adapters, end_plugins
 from mixer.telemetry import Metrics
+from mixer.transport.access import METRICS, Access
 from mixer.transport.health import Health
 from mixer.transport.listening import check_free, check_listeners
 from mixer.transport.metrics_push import push_settings
 from mixer.transport.overload import shedder_for
 from mixer.transport.servers import Addresses, Servers
+from mixer.transport.tls import ServerTls
 
 if TYPE_CHECKING:
     from mixer.transport.otlp import OtlpPush
@@ -52,7 +54,7 @@ async def serve(
     Raises:
         BrokenAdaptersError: Such an adapter did not load.
         ConfigError: An expression of an adapter or a rule is wrong.
-        ListenError: An address cannot be listened on.
+        ListenError: An address cannot be listened on, or a file of a listener's TLS not be used.
         StoreError: The store of shared state cannot be opened.
         OtlpLibraryError: Metrics cannot be sent.
         TlsFilesError: A file of a cluster's TLS settings cannot be used.
@@ -61,19 +63,24 @@ async def serve(
     metrics_address = configuration.mixer.telemetry.metrics.address
     if metrics_address is not None:
         check_free("spec.telemetry.metrics", metrics_address)
+    access = Access(configuration.mixer)
     health = Health()
     async with open_callouts(configuration.mixer) as callouts:
         with Engine(configuration, on_change=health.adapter_changed, callouts=callouts) as engine:
             check_adapters(engine, continue_on_errors=continue_on_errors)
             for notice in engine.notices:
                 _log.warning("%s", notice)
-            await _answer(engine, configuration.mixer, health, announce)
+            async with access:
+                await _answer(engine, configuration.mixer, health, access, announce)
 
 
-async def _answer(engine: Engine, spec: MixerSpec, health: Health, announce: Announce) -> None:
+async def _answer(
+    engine: Engine, spec: MixerSpec, health: Health, access: Access, announce: Announce
+) -> None:
     shedder = shedder_for(spec.load_shedding)
-    async with _telling(Metrics(engine, shedder), spec.telemetry) as metrics_address:
-        async with Servers(engine, spec, health, shedder) as servers:
+    metrics = Metrics(engine, shedder, access)
+    async with _telling(metrics, spec.telemetry, access.to(METRICS).tls) as metrics_address:
+        async with Servers(engine, spec, health, shedder, access) as servers:
             stop = _stop_signal()
             announce(engine, servers.addresses, metrics_address)
             await stop.wait()
@@ -84,14 +91,17 @@ async def _answer(engine: Engine, spec: MixerSpec, health: Health, announce: Ann
 
 
 @asynccontextmanager
-async def _telling(metrics: Metrics, telemetry: Telemetry) -> AsyncIterator[str | None]:
+async def _telling(
+    metrics: Metrics, telemetry: Telemetry, tls: ServerTls | None
+) -> AsyncIterator[str | None]:
     """Tell metrics to whom the configuration says; the address where they can be fetched."""
     async with AsyncExitStack() as stack:
         address = telemetry.metrics.address
         if address is not None:
             from mixer.transport.metrics_server import MetricsServer
 
-            address = await stack.enter_async_context(MetricsServer(metrics).listening(address))
+            endpoint = MetricsServer(metrics)
+            address = await stack.enter_async_context(endpoint.listening(address, tls))
         settings = push_settings(telemetry.otlp, os.environ)
         if settings is not None:
             OtlpPush = _otlp_push()  # noqa: N806 - a class

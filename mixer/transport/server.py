@@ -1,22 +1,19 @@
-"""The gRPC server: listeners, limits, health, reflection, and a graceful stop."""
+"""The gRPC servers: one for each listener, health, and a graceful stop."""
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
 from types import TracebackType
-
-import grpc.aio
-from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from mixer.config import Listener, MixerSpec, Protocol
 from mixer.engine import Engine
 from mixer.shedding import Shedder
 from mixer.transport import wait_probe
+from mixer.transport.access import Access
 from mixer.transport.endless import EndlessHandler
-from mixer.transport.front_ends import FRONT_ENDS, SERVICES
+from mixer.transport.front_ends import FRONT_ENDS
+from mixer.transport.grpc_listener import GrpcListener, Served
 from mixer.transport.health import Health
-from mixer.transport.listening import UNIX, ListenError
+from mixer.transport.listening import ListenError
 
 _MOMENT = 0.02
 _ENDLESS = 2
@@ -31,59 +28,58 @@ class Server:
         spec: Listeners and limits.
         health: What is reported of the service and its adapters.
         shedder: Refuses what is too much; None refuses nothing.
+        access: Who can reach which listener.
+
+    Attributes:
+        addresses: Of the listeners, with the ports that they have.
 
     Raises:
         ListenError: An address is in use, or not allowed.
     """
 
     def __init__(
-        self, engine: Engine, spec: MixerSpec, health: Health, shedder: Shedder | None = None
+        self,
+        engine: Engine,
+        spec: MixerSpec,
+        health: Health,
+        shedder: Shedder | None,
+        access: Access,
     ) -> None:
         self._engine = engine
         self._shedder = shedder
         self._probing = AsyncExitStack()
         self._spec = spec
         self._health = health
-        self._server = grpc.aio.server(
-            maximum_concurrent_rpcs=spec.limits.max_concurrent_rpcs,
-            options=(
-                ("grpc.max_receive_message_length", spec.limits.max_message_bytes),
-                ("grpc.so_reuseport", 0),
-            ),
-        )
-        handlers = [one.handler(engine, shedder) for one in FRONT_ENDS]
+        self._access = access
+        self._served: list[Served] = [(one, one.handler(engine, shedder)) for one in FRONT_ENDS]
+        handlers = (handler for _, handler in self._served)
         self._endless = [one.streams for one in handlers if isinstance(one, EndlessHandler)]
         for streams in self._endless:
             streams.most = max(1, spec.limits.max_concurrent_rpcs // _ENDLESS)
-        self._server.add_generic_rpc_handlers((*handlers, wait_probe.handler()))
-        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, self._server)
-        names = (*SERVICES, health_service(), reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
-        self.addresses: tuple[str, ...] = ()
+        self._listeners = list[GrpcListener]()
         try:
             for listener in (one for one in spec.listeners if one.protocol is Protocol.GRPC):
-                self.addresses += (self._listen(listener),)
+                self._listeners.append(self._listen(listener))
         except ListenError:
             self._remove_sockets()
             raise
+        self.addresses = tuple(one.address for one in self._listeners)
 
-    def _listen(self, listener: Listener) -> str:
-        address = listener.address
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise ListenError(f"listener {listener.name}: {address}: {error}") from error
-        if not address.startswith(UNIX):
-            return f"{address.rpartition(':')[0]}:{port}"
-        if listener.mode is not None:
-            Path(address.removeprefix(UNIX)).chmod(listener.mode)
-        return address
+    def _listen(self, listener: Listener) -> GrpcListener:
+        security = self._access.to(listener.name)
+        health = self._health.servicer
+        return GrpcListener(listener, self._spec.limits, self._served, health, security)
 
     async def __aenter__(self) -> "Server":
-        await self._server.start()
+        shedder = self._shedder
+        control = None if shedder is None else shedder.wait
+        found = [one.for_probe() for one in self._listeners] if control else []
+        for listener in self._listeners:
+            await listener.start()
         await self._health.serving()
-        if self._shedder is not None and self._shedder.wait is not None:
-            probe = wait_probe.WaitProbe(self._shedder, self._shedder.wait, self.addresses[0])
+        asked = [address for address in found if address is not None]
+        if shedder is not None and control is not None and asked:
+            probe = wait_probe.WaitProbe(shedder, control, asked)
             await self._probing.enter_async_context(probe)
         return self
 
@@ -103,7 +99,8 @@ class Server:
         with suppress(TimeoutError):
             async with asyncio.timeout(grace / 2):
                 await self._quiet()
-        await self._server.stop(max(0.0, end - clock()))
+        left = max(0.0, end - clock())
+        await asyncio.gather(*(one.stop(left) for one in self._listeners))
         for streams in self._endless:
             await streams.close()
         self._remove_sockets()
@@ -120,11 +117,5 @@ class Server:
             await asyncio.sleep(_MOMENT)
 
     def _remove_sockets(self) -> None:
-        for address in self.addresses:
-            if address.startswith(UNIX):
-                Path(address.removeprefix(UNIX)).unlink(missing_ok=True)
-
-
-def health_service() -> str:
-    """The name of the standard health service."""
-    return str(health.SERVICE_NAME)
+        for listener in self._listeners:
+            listener.remove_sockets()

@@ -1,4 +1,4 @@
-"""All that a service listens on: one gRPC server, and one HTTP server for each of its listeners."""
+"""All that a service listens on."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mixer.config import MixerSpec, Protocol
 from mixer.engine import Engine
 from mixer.shedding import Kind, Shedder
+from mixer.transport.access import Access
 from mixer.transport.health import Health
 from mixer.transport.server import Server
 
@@ -35,6 +36,7 @@ class Servers:
         spec: Listeners and limits.
         health: What is reported of the service and its adapters.
         shedder: Refuses what is too much; None refuses nothing.
+        access: Who can reach which listener.
 
     Attributes:
         addresses: Where it listens, once entered.
@@ -44,11 +46,16 @@ class Servers:
     """
 
     def __init__(
-        self, engine: Engine, spec: MixerSpec, health: Health, shedder: Shedder | None = None
+        self,
+        engine: Engine,
+        spec: MixerSpec,
+        health: Health,
+        shedder: Shedder | None,
+        access: Access,
     ) -> None:
         self._grpc = None
         if any(one.protocol is Protocol.GRPC for one in spec.listeners):
-            self._grpc = Server(engine, spec, health, shedder)
+            self._grpc = Server(engine, spec, health, shedder, access)
         self._http = _http_servers(engine, spec, shedder)
         self.addresses = Addresses()
 

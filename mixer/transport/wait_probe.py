@@ -2,7 +2,7 @@
 
 Most of the wait cannot be seen from inside: gRPC keeps calls in a queue of its own until the event
 loop takes them, one in each turn. So the service calls itself, through its own listener, and takes
-the time. It asks only while others do.
+the time. It asks only while others do. Each listener has a queue: the longest counts.
 
 What it calls must be served by a generic handler, as the front ends are: methods that are
 registered with the server by name, as that of health is, have a queue each, which is short.
@@ -11,6 +11,7 @@ registered with the server by name, as that of health is, have a queue each, whi
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from types import TracebackType
 
@@ -51,15 +52,14 @@ class WaitProbe:
     Args:
         shedder: Counts what others ask.
         control: Is told.
-        address: Of the service itself.
+        addresses: Of the service itself, one for each listener.
     """
 
-    def __init__(self, shedder: Shedder, control: WaitControl, address: str) -> None:
+    def __init__(self, shedder: Shedder, control: WaitControl, addresses: Collection[str]) -> None:
         self._shedder = shedder
         self._control = control
         self._interval = min(max(control.threshold / 2, _SHORTEST_S), _LONGEST_S)
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
-        self._ask = self._channel.unary_unary(f"/{_SERVICE}/{_METHOD}", _as_is, _as_is)
+        self._channels = [grpc.aio.insecure_channel(one, options=_OPTIONS) for one in addresses]
         self._has_failed = False
 
     async def __aenter__(self) -> "WaitProbe":
@@ -75,7 +75,8 @@ class WaitProbe:
         self._watching.cancel()
         with suppress(asyncio.CancelledError):
             await self._watching
-        await self._channel.close(None)
+        for channel in self._channels:
+            await channel.close(None)
 
     async def _watch(self) -> None:
         asked = self._shedder.asked
@@ -90,7 +91,7 @@ class WaitProbe:
     async def _measure(self) -> None:
         """Ask once; until the answer is there, callers wait at least as long as this has."""
         began = time.monotonic()
-        call = asyncio.create_task(self._status())
+        call = asyncio.create_task(self._worst_status())
         try:
             while not (await asyncio.wait((call,), timeout=self._interval))[0]:
                 self._tell_at_least(began)
@@ -98,12 +99,11 @@ class WaitProbe:
             call.cancel()
         self._take_over(began, call.result())
 
-    async def _status(self) -> grpc.StatusCode:
-        try:
-            await self._ask(b"", timeout=_PATIENCE_S, wait_for_ready=True)
-        except grpc.aio.AioRpcError as error:
-            return error.code()
-        return grpc.StatusCode.OK
+    async def _worst_status(self) -> grpc.StatusCode:
+        """Ask all of them; one that fails takes nothing from what the others tell."""
+        found = await asyncio.gather(*map(_status, self._channels))
+        telling = (one for statuses in (_FULL, _MEASURED) for one in found if one in statuses)
+        return next(telling, found[0])
 
     def _take_over(self, began: float, status: grpc.StatusCode) -> None:
         if status in _MEASURED:
@@ -120,3 +120,12 @@ class WaitProbe:
     def _tell_at_least(self, began: float) -> None:
         now = time.monotonic()
         self._control.tell(max(now - began, self._control.wait), now)
+
+
+async def _status(channel: grpc.aio.Channel) -> grpc.StatusCode:
+    ask = channel.unary_unary(f"/{_SERVICE}/{_METHOD}", _as_is, _as_is)
+    try:
+        await ask(b"", timeout=_PATIENCE_S, wait_for_ready=True)
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK

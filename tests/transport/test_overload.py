@@ -182,7 +182,7 @@ class Asked:
 @asynccontextmanager
 async def probing(shedder: Any, address: str) -> AsyncIterator[Control]:
     control: Any = Control()
-    async with wait_probe.WaitProbe(shedder, control, address):
+    async with wait_probe.WaitProbe(shedder, control, (address,)):
         yield control
 
 

@@ -75,12 +75,18 @@ def _precondition(
         result.route_directive.CopyFrom(directive)
 
 
-def refuse_check(reason: str) -> bytes:
-    """The answer to a check that failed: deny. A gRPC error would let it pass in many a proxy."""
+def refuse_check(reason: str, *, code: int = code_pb2.UNAVAILABLE, status: int = _FAILED) -> bytes:
+    """The answer to a check that failed: deny. A gRPC error would let it pass in many a proxy.
+
+    Args:
+        reason: Why.
+        code: Of ``google.rpc.Code``.
+        status: HTTP status for the downstream.
+    """
     response = pb.CheckResponse()
     result = response.precondition
-    result.status.code = code_pb2.UNAVAILABLE
+    result.status.code = code
     result.status.message = reason
-    result.route_directive.direct_response_code = _FAILED
+    result.route_directive.direct_response_code = status
     write_duration(result.valid_duration, 0)
     return response.SerializeToString()
