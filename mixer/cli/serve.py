@@ -1,6 +1,7 @@
 """``mixer serve``: answer proxies."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,6 +37,8 @@ def serve(
 
     Examples: `mixer serve -c mixer.yaml`; `mixer serve -c /etc/mixer`
     """
+    # Else gRPC writes a line for each handshake that fails, which anybody can make happen.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     import uvloop
 
     from mixer.callouts.tls import TlsFilesError

@@ -21,6 +21,7 @@ from mixer.client.settings import (
     RetrySettings,
 )
 from mixer.client.sync_client import MixerClient
+from mixer.client.tls import TlsSettings
 
 __all__ = [
     "AsyncMixerClient",
@@ -40,4 +41,5 @@ __all__ = [
     "ReportSettings",
     "RetrySettings",
     "RouteDirective",
+    "TlsSettings",
 ]

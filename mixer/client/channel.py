@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 
 from mixer.client.retry import Failure
+from mixer.client.tls import TlsSettings
 
 CHECK = "/istio.mixer.v1.Mixer/Check"
 REPORT = "/istio.mixer.v1.Mixer/Report"
@@ -21,6 +22,30 @@ OPTIONS = (
 """A server that was away is found again within a second; gRPC's own default is two minutes."""
 
 _UNKNOWN = 2
+
+Option = tuple[str, int | str]
+
+
+def secured(
+    tls: TlsSettings | None, credentials: grpc.ChannelCredentials | None = None
+) -> tuple[grpc.ChannelCredentials | None, tuple[Option, ...]]:
+    """What a channel is secured with; None for plaintext.
+
+    Args:
+        tls: As it was asked for.
+        credentials: Of gRPC, which go before.
+
+    Returns:
+        Credentials, and options that belong to them.
+
+    Raises:
+        ValueError: A file cannot be used.
+    """
+    if credentials is not None or tls is None:
+        return credentials, ()
+    name = tls.server_name
+    options = () if name is None else (("grpc.ssl_target_name_override", name),)
+    return grpc.ssl_channel_credentials(*tls.read()), options
 
 
 def failure_of(error: grpc.RpcError) -> Failure:

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from mixer.client.target import check_target
+from mixer.client.tls import TlsSettings
 
 _MIB = 1 << 20
 
@@ -189,6 +190,7 @@ class ClientSettings:
         check_cache: Of the answers that are kept.
         quota_cache: Of the quota that is asked for in advance.
         report: Of the records that are sent together.
+        tls: How the connection is secured; None for plaintext.
 
     Raises:
         TypeError: The address is no text.
@@ -202,6 +204,7 @@ class ClientSettings:
     check_cache: CheckCacheSettings = field(default_factory=CheckCacheSettings)
     quota_cache: QuotaCacheSettings = field(default_factory=QuotaCacheSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
+    tls: TlsSettings | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.address, str):

@@ -9,7 +9,7 @@ from typing import Self
 import grpc
 
 from mixer.attributes import Value
-from mixer.client.channel import CHECK, CLOSED, OPTIONS, REPORT, failure_of, reply_of
+from mixer.client.channel import CHECK, CLOSED, OPTIONS, REPORT, failure_of, reply_of, secured
 from mixer.client.checks import Checks, wanted
 from mixer.client.effects import Effect, Exchange, Reply, Send, Start
 from mixer.client.metrics import ClientMetrics
@@ -26,7 +26,10 @@ class MixerClient:
 
     Args:
         settings: Where the server is, and all else.
-        credentials: Of TLS; without them the connection is plaintext.
+        credentials: Of TLS, in place of those that follow from the settings.
+
+    Raises:
+        ValueError: A file of the settings' TLS cannot be used.
     """
 
     def __init__(
@@ -36,9 +39,10 @@ class MixerClient:
         self._lock = Lock()
         self._metrics = ClientMetrics()
         self._checks = Checks(settings, self._metrics)
+        secure, options = secured(settings.tls, credentials)
         self._channel = (
-            grpc.secure_channel(settings.address, credentials, OPTIONS)
-            if credentials
+            grpc.secure_channel(settings.address, secure, (*OPTIONS, *options))
+            if secure
             else grpc.insecure_channel(settings.address, OPTIONS)
         )
         self._check = self._channel.unary_unary(

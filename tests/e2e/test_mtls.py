@@ -4,17 +4,21 @@ import asyncio
 import datetime
 import json
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import grpc
 import pytest
 import yaml
 
+from mixer.client import AsyncMixerClient, ClientSettings, MixerClient, TlsSettings
 from mixer.study import bootstrap as build
 from mixer.study.client import HttpConnection, Request, get
 from mixer.study.envoy import EnvoyProcess
+from mixer.study.process import ChildProcess
 from mixer.study.service import ServiceProcess
 from mixer.study.upstream import EchoUpstream
 from tests.e2e.stack import START_TIMEOUT_S, Services, adapter
@@ -26,6 +30,7 @@ from tests.support.redis_server import free_port
 pytestmark = pytest.mark.usefixtures("envoy")
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "envoy" / "ext_authz_mtls.yaml"
+MIXER_CHECK = (sys.executable, "-m", "mixer", "check", "-a", "request.path=/")
 HOUR = datetime.timedelta(hours=1)
 MIXER = "spiffe://example.org/ns/mixer/sa/mixer"
 EDGE = "spiffe://example.org/ns/edge/sa/envoy"
@@ -173,6 +178,57 @@ async def scraped(address: str, context: ssl.SSLContext) -> str:
     return text
 
 
+@pytest.mark.parametrize(
+    ("name", "code"), [(EDGE, 0), ("spiffe://example.org/ns/other/sa/client", 7)]
+)
+async def test_the_client(world: World, name: str, code: int) -> None:
+    """It shows its certificate; one that is not on the list gets a denial that it keeps no time."""
+    cert_file, key_file = world.authority.leaf(name).files(world.folder, "client")
+    tls = TlsSettings(ca_file=world.folder / "ca.pem", cert_file=cert_file, key_file=key_file)
+    settings = ClientSettings(address=f"localhost:{world.port}", timeout=30.0, tls=tls)
+    async with AsyncMixerClient(settings) as client:
+        for _ in range(2):
+            result = await client.check({"request.path": "/"})
+            assert (result.code, result.failure, result.from_cache) == (code, None, False)
+    with MixerClient(settings) as blocking:
+        check = asyncio.to_thread(blocking.check, {"request.path": "/"})
+        assert (await check).code == code
+
+
+async def test_the_client_without_a_certificate(world: World) -> None:
+    """It gets no answer, and fails close; likewise one that expects another name."""
+    ca_file = world.folder / "ca.pem"
+    cert_file, key_file = world.authority.leaf(EDGE).files(world.folder, "client")
+    for tls in (
+        TlsSettings(ca_file=ca_file),
+        TlsSettings(
+            ca_file=ca_file, cert_file=cert_file, key_file=key_file, server_name="other.example"
+        ),
+    ):
+        settings = ClientSettings(address=f"localhost:{world.port}", timeout=30.0, tls=tls)
+        async with AsyncMixerClient(settings) as client:
+            result = await client.check({"request.path": "/"})
+        assert result.failure is not None
+        assert result.code == grpc.StatusCode.UNAVAILABLE.value[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [(EDGE, 0), ("spiffe://example.org/ns/other", 1), (None, 3)]
+)
+async def test_the_commands(world: World, name: str | None, status: int) -> None:
+    """`mixer check` shows a certificate, and says how it went by its status."""
+    command = [*MIXER_CHECK, "-m", f"127.0.0.1:{world.port}", "--ca-file"]
+    command += [str(world.folder / "ca.pem"), "--server-name", "localhost"]
+    if name is not None:
+        cert_file, key_file = world.authority.leaf(name).files(world.folder, "client")
+        command += ["--cert-file", str(cert_file), "--key-file", str(key_file)]
+    process = await ChildProcess.start("mixer check", command, world.folder / "check.log")
+    try:
+        assert await process.wait(60) == status
+    finally:
+        await process.stop()
+
+
 @pytest.mark.parametrize("other", ["authority", "expired"])
 async def test_a_certificate_that_is_not_valid(world: World, other: str) -> None:
     """It gets no connection, and its requests 503, whatever name it has."""
@@ -181,6 +237,7 @@ async def test_a_certificate_that_is_not_valid(world: World, other: str) -> None
         leaf = world.authority.leaf(EDGE, ends=-HOUR)
     async with asking(world, leaf) as envoy:
         assert (await get(envoy.address("ingress"), "/", 60.0)).status == 503
+    assert "andshake" not in world.service.log_text()  # whoever connects could fill the log
 
 
 async def test_a_service_of_another_name(world: World) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from mixer.client.channel import Option
 from mixer.wire import mixer_v1_pb2 as pb
 
 _CHECK, _REPORT = "/istio.mixer.v1.Mixer/Check", "/istio.mixer.v1.Mixer/Report"
@@ -21,6 +22,28 @@ _CHANNEL_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),  # whatever http_proxy is for: `mixc` asks localhost itself
 )
+
+
+@dataclass(frozen=True, slots=True)
+class MixerAddress:
+    """Where calls go.
+
+    Attributes:
+        target: As gRPC names it.
+        credentials: Of TLS; None for plaintext.
+        options: Of the channel, that belong to them.
+    """
+
+    target: str
+    credentials: grpc.ChannelCredentials | None = None
+    options: tuple[Option, ...] = ()
+
+    def connect(self) -> grpc.Channel:
+        """Make a channel."""
+        options = (*_CHANNEL_OPTIONS, *self.options)
+        if self.credentials is None:
+            return grpc.insecure_channel(self.target, options)
+        return grpc.secure_channel(self.target, self.credentials, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +136,16 @@ class Calls:
     interrupted: bool
 
 
-def check(target: str, workers: Sequence[Iterator[Message]], pace: Pace, observe: Observe) -> Calls:
+def check(
+    server: MixerAddress, workers: Sequence[Iterator[Message]], pace: Pace, observe: Observe
+) -> Calls:
     """Send the requests of each worker to ``Check``; see `_call`."""
-    return _call(target, _CHECK, pb.CheckResponse.FromString, workers, pace, observe)
+    return _call(server, _CHECK, pb.CheckResponse.FromString, workers, pace, observe)
 
 
-def report(target: str, workers: Sequence[Iterator[Message]], pace: Pace) -> Calls:
+def report(server: MixerAddress, workers: Sequence[Iterator[Message]], pace: Pace) -> Calls:
     """Send the requests of each worker to ``Report``; see `_call`."""
-    return _call(target, _REPORT, pb.ReportResponse.FromString, workers, pace, _count_records)
+    return _call(server, _REPORT, pb.ReportResponse.FromString, workers, pace, _count_records)
 
 
 def _count_records(request: Any, _answer: Any, tally: Tally) -> None:
@@ -128,7 +153,7 @@ def _count_records(request: Any, _answer: Any, tally: Tally) -> None:
 
 
 def _call(
-    target: str,
+    server: MixerAddress,
     method: str,
     decode: Callable[[bytes], Message],
     workers: Sequence[Iterator[Message]],
@@ -139,7 +164,7 @@ def _call(
     stop, began = threading.Event(), time.perf_counter()
     with (
         ThreadPoolExecutor(len(workers)) as threads,
-        grpc.insecure_channel(target, options=_CHANNEL_OPTIONS) as channel,
+        server.connect() as channel,
     ):
         call = channel.unary_unary(method, methodcaller("SerializeToString"), decode)
         works = [

@@ -44,7 +44,7 @@ def run_check(ask: Asking, check: Check) -> None:
         request = check_request(conversation.subject, asked, best_effort=check.best_effort)
     ids = _Ids(check.deduplication_id)
     workers = [ids.requests(request, worker, ask.repeat) for worker in range(ask.concurrency)]
-    done = calls.check(ask.mixer, workers, conversation.pace, _observer(asked))
+    done = calls.check(conversation.server, workers, conversation.pace, _observer(asked))
     first = done.tally.first
     answer = None if first is None else read_check(first, asked)
     if ask.json_output:

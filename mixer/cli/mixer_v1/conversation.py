@@ -12,16 +12,21 @@ import typer
 from mixer.attributes import Value
 from mixer.cli.failure import USAGE, fail
 from mixer.cli.mixer_v1.attributes import ATTRIBUTES, InputError, parse_attributes, type_notes
-from mixer.cli.mixer_v1.calls import Calls, Pace
+from mixer.cli.mixer_v1.calls import Calls, MixerAddress, Pace
 from mixer.cli.mixer_v1.failures import advice
 from mixer.cli.mixer_v1.options import Asking
 from mixer.cli.mixer_v1.requests import Subject
 from mixer.cli.mixer_v1.summary import summarize
 from mixer.cli.mixer_v1.syntax import BOOL, format_value, kind_of
+from mixer.client.channel import secured
 from mixer.client.target import check_target
+from mixer.client.tls import TlsSettings
 
 if TYPE_CHECKING:
+    import grpc
     from rich.table import Table
+
+    from mixer.client.channel import Option
 
 _REFUSED = 1
 _NOT_ANSWERED = 3
@@ -45,12 +50,14 @@ class Conversation:
         command: That was given.
         ask: Its options.
         subject: What is asked or told about.
+        server: Where the calls go.
         shows_answer: Whether the first answer is printed.
     """
 
     command: str
     ask: Asking
     subject: Subject
+    server: MixerAddress
     shows_answer: bool
 
     @classmethod
@@ -64,11 +71,12 @@ class Conversation:
             check_target(ask.mixer)
         except ValueError as error:
             raise InputError(f"--mixer: {error}") from None
+        server = MixerAddress(ask.mixer, *_secured(ask))
         attributes = _attributes(ask)
         for note in type_notes(attributes):
             print(f"{command}: note: {note}", file=sys.stderr)
         subject = Subject(attributes, ask.global_dictionary)
-        return cls(command, ask, subject, shows_answer)
+        return cls(command, ask, subject, server, shows_answer)
 
     @property
     def pace(self) -> Pace:
@@ -107,6 +115,24 @@ class Conversation:
         if tally.failures:
             raise typer.Exit(_NOT_ANSWERED)
         raise typer.Exit(_REFUSED if tally.refused else 0)
+
+
+def _secured(ask: Asking) -> "tuple[grpc.ChannelCredentials | None, tuple[Option, ...]]":
+    given = (ask.ca_file, ask.cert_file, ask.key_file, ask.server_name)
+    if not ask.tls and not any(given):
+        return None, ()
+    if (ask.cert_file is None) != (ask.key_file is None):
+        raise InputError("--cert-file and --key-file must be given together")
+    tls = TlsSettings(
+        ca_file=ask.ca_file,
+        cert_file=ask.cert_file,
+        key_file=ask.key_file,
+        server_name=ask.server_name,
+    )
+    try:
+        return secured(tls)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _attributes(ask: Asking) -> dict[str, Value]:

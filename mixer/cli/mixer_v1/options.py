@@ -8,13 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-_ATTRIBUTES, _CALLS = "Attributes", "Calls"
+_ATTRIBUTES, _CALLS, _TLS = "Attributes", "Calls", "TLS"
 
 
 def _attributes(*names: str, such_as: str) -> Any:
     return typer.Option(
         *names, help=f"Such as `{such_as}`.", rich_help_panel=_ATTRIBUTES, metavar="LIST"
     )
+
+
+def _tls(name: str, what: str) -> Any:
+    return typer.Option(name, help=what, rich_help_panel=_TLS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,24 @@ class Asking:
             rich_help_panel=_CALLS,
         ),
     ] = "localhost:9091"  # fmt: skip
+    tls: Annotated[
+        bool,
+        typer.Option(
+            "--tls", rich_help_panel=_TLS,
+            help="Speak TLS, and trust whom gRPC does. Each of the following implies it.",
+        ),
+    ] = False  # fmt: skip
+    ca_file: Annotated[
+        Path | None, _tls("--ca-file", "PEM of the authorities to trust instead.")
+    ] = None
+    cert_file: Annotated[
+        Path | None, _tls("--cert-file", "PEM of the certificate to show Mixer.")
+    ] = None
+    key_file: Annotated[Path | None, _tls("--key-file", "PEM of its key.")] = None
+    server_name: Annotated[
+        str | None,
+        _tls("--server-name", "DNS name that Mixer's certificate must have; by default the host."),
+    ] = None
     timeout: Annotated[
         float,
         typer.Option(

@@ -13,7 +13,7 @@ def run_report(ask: Asking, batch: int) -> None:
     workers = [
         report_requests(conversation.subject, ask.repeat, batch) for _ in range(ask.concurrency)
     ]
-    done = calls.report(ask.mixer, workers, conversation.pace)
+    done = calls.report(conversation.server, workers, conversation.pace)
     if ask.json_output:
         conversation.print_json(done, None if done.tally.first is None else {})
     else:
