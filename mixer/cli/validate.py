@@ -29,6 +29,7 @@ def validate(
     configuration = load_or_fail(path)
     _check_expressions(configuration)
     _check_clusters(configuration)
+    _check_listeners(configuration)
     if modules:
         _start_adapters(configuration)
     if not configuration.plugins:
@@ -57,6 +58,16 @@ def _check_clusters(configuration: "Configuration") -> None:
     try:
         check_clusters(configuration.mixer)
     except TlsFilesError as error:
+        fail(f"{error}\n1 problem")
+
+
+def _check_listeners(configuration: "Configuration") -> None:
+    from mixer.transport import ListenError
+    from mixer.transport.access import Access
+
+    try:
+        Access(configuration.mixer)
+    except ListenError as error:
         fail(f"{error}\n1 problem")
 
 

@@ -64,7 +64,7 @@ async def serve(
     if metrics_address is not None:
         check_free("spec.telemetry.metrics", metrics_address)
     access = Access(configuration.mixer)
-    health = Health()
+    health = Health(max(1, configuration.mixer.limits.max_concurrent_rpcs // 2))
     async with open_callouts(configuration.mixer) as callouts:
         with Engine(configuration, on_change=health.adapter_changed, callouts=callouts) as engine:
             check_adapters(engine, continue_on_errors=continue_on_errors)

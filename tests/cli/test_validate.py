@@ -147,6 +147,18 @@ spec:
     assert first.startswith(f"{path}:14: spec.adapters[0].pluginConfig: adapter policy: ")
 
 
+def test_the_tls_files_of_listeners_are_read(tmp_path: Path) -> None:
+    """A certificate that cannot be read is a problem before the service starts."""
+    path = tmp_path / "mixer.yaml"
+    path.write_text(
+        "apiVersion: mixer.dev/v1alpha1\nkind: Mixer\nmetadata: {name: m}\n"
+        'spec: {listeners: [{name: a, address: "localhost:0", tls: {certFile: nope.pem}}]}\n'
+    )
+    result = _mixer("validate", str(path))
+    assert result.exit_code == 1
+    assert f"listener a: tls: {tmp_path}/nope.pem: cannot be read" in result.stderr
+
+
 def test_tls_files_are_read(tmp_path: Path) -> None:
     """What would keep `mixer serve` from starting is a problem here too."""
     path = tmp_path / "mixer.yaml"

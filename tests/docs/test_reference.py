@@ -10,15 +10,20 @@ from mixer.api import ext_authz
 from mixer.attributes import HeaderChange
 from mixer.config import (
     AdapterAnnotations,
+    ConnectionLimits,
     HeaderOperationTemplate,
     HttpSettings,
     LatencyShedding,
+    Listener,
+    ListenerTls,
     LmdbStore,
     LoadShedding,
+    MetricsEndpoint,
     MixerRuleSpec,
     MixerSpec,
     RateShedding,
     RedisStore,
+    ServiceLimits,
     SharedState,
     WasmPluginSpec,
     loads,
@@ -102,6 +107,34 @@ def test_every_field_of_load_shedding_is_documented(group: str, model: type) -> 
 def test_every_field_of_an_http_listener_is_documented(name: str) -> None:
     """The configuration page tells every field of an HTTP listener."""
     assert f"`spec.listeners[].http.{name}`" in (_DOCS / "configuration.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("group", "model"),
+    [
+        ("listeners[]", Listener),
+        ("listeners[].tls", ListenerTls),
+        ("limits", ServiceLimits),
+        ("limits.connections", ConnectionLimits),
+        ("telemetry.metrics", MetricsEndpoint),
+    ],
+)
+def test_every_field_of_listeners_and_limits_is_documented(group: str, model: type) -> None:
+    """The configuration page tells every field of listeners, of connections and of limits."""
+    page = (_DOCS / "configuration.md").read_text()
+    for name in _fields(model):
+        assert f"| `spec.{group}.{name}" in page
+
+
+def test_the_example_of_tls_is_valid() -> None:
+    """The Mixer document of the page about TLS has what its text says."""
+    (example,) = re.findall(r"```yaml\n(.*?)```", (_DOCS / "tls.md").read_text(), re.DOTALL)
+    mixer = loads(example).mixer
+    proxies, local = mixer.listeners
+    assert proxies.tls is not None
+    assert len(proxies.callers or ()) == 3
+    assert local.tls is None
+    assert mixer.telemetry.metrics.tls is not None
 
 
 def test_the_example_of_a_store_is_valid() -> None:

@@ -129,6 +129,16 @@ async def test_port_in_use(services: Services, guests: Guests) -> None:
     assert f"listener grpc: {address}: Address already in use" in said
 
 
+async def test_tls_files_that_cannot_be_used(services: Services, guests: Guests) -> None:
+    """A file of a listener is named, with the reason, before anything is loaded."""
+    address = services.address("tls")
+    listeners = [{"name": "grpc", "address": address, "tls": {"certFile": "absent.pem"}}]
+    config = services.configure("bad", [good(guests)], listeners=listeners)
+    said = await refusal(config)
+    file = services.folder / "absent.pem"
+    assert f"listener grpc: tls: {file}: cannot be read: No such file or directory" in said
+
+
 async def test_no_such_configuration(services: Services) -> None:
     """A configuration that is not there is named."""
     config = services.folder / "absent.yaml"

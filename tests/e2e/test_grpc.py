@@ -1,18 +1,22 @@
 """The service as a gRPC server, without Envoy."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import grpc
+import hpack
 import psutil
 import pytest
 import pytest_asyncio
 from envoy.service.auth.v3 import external_auth_pb2
 from google.rpc import code_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from h2.errors import ErrorCodes
+from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame
 
 from mixer.study.service import ServiceProcess
-from tests.e2e.calls import call, channel, check, check_request, health
+from tests.e2e.calls import CHECK, call, channel, check, check_request, health
 from tests.e2e.guests import Guests
 from tests.e2e.stack import Services, adapter
 
@@ -159,3 +163,38 @@ async def test_nothing_is_left_behind_by_ten_thousand_requests(service: ServiceP
         while process.num_fds() > files + MAX_NEW_FILES:  # noqa: ASYNC110 - of another process
             await asyncio.sleep(0.01)
     assert process.memory_info().rss - memory < MAX_GROWTH_BYTES
+
+
+OPENS = 100_000
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0).serialize()
+CALL = [
+    (":method", "POST"),
+    (":scheme", "http"),
+    (":path", CHECK),
+    (":authority", "mixer"),
+    ("te", "trailers"),
+    ("content-type", "application/grpc"),
+]
+
+
+async def test_calls_that_are_opened_and_cancelled(service: ServiceProcess) -> None:
+    """A hundred thousand, one after the other on one connection, leave nothing, and harm nobody."""
+    process = psutil.Process(service.pid)
+    async with channel(service.address) as opened:
+        await check(opened, check_request())
+        memory = process.memory_info().rss
+        reader, writer = await asyncio.open_unix_connection(service.address.removeprefix("unix:"))
+        writer.write(HELLO)
+        reading = asyncio.create_task(reader.read())  # or the service would wait for room
+        headers = hpack.Encoder().encode([hpack.NeverIndexedHeaderTuple(*one) for one in CALL])
+        for stream in range(1, 2 * OPENS, 2):
+            begin = HeadersFrame(stream, headers, flags=["END_HEADERS"])
+            end = RstStreamFrame(stream, ErrorCodes.CANCEL)
+            writer.write(begin.serialize() + end.serialize())
+            if stream % 1000 == 1:
+                await writer.drain()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await reading
+        assert (await check(opened, check_request())).status.code == code_pb2.OK
+        assert process.memory_info().rss - memory < 2 * MAX_GROWTH_BYTES
