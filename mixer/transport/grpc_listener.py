@@ -42,6 +42,7 @@ class GrpcListener:
 
     Attributes:
         address: With the port that it has.
+        probed: Where the service can ask itself, after `listen_for_itself`; None where it cannot.
 
     Raises:
         ListenError: The address is in use, or not allowed.
@@ -68,6 +69,7 @@ class GrpcListener:
         names = (*services, health_service(), reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.address = self._listen(listener.address)
+        self.probed = self.address if self._tls is None else None
 
     def _listen(self, address: str) -> str:
         try:
@@ -85,14 +87,14 @@ class GrpcListener:
             return self._server.add_insecure_port(address)
         return self._server.add_secure_port(address, self._tls.credentials())
 
-    def for_probe(self) -> str | None:
-        """Where the service can ask itself; to be called before the start.
+    def listen_for_itself(self) -> None:
+        """Let the service ask itself; to be called before the start.
 
-        With TLS it has no certificate to show, and gets a socket that only its own user reaches.
-        None, with a warning, where there can be none.
+        It has no certificate to show: with TLS it gets a socket that only its own user can reach.
+        Where there can be none, a warning says so.
         """
-        if self._tls is None:
-            return self.address
+        if self.probed is not None:
+            return
         try:
             self._private = Path(tempfile.mkdtemp(prefix="mixer-"))
             address = f"{UNIX}{self._private}/probe.sock"
@@ -102,8 +104,8 @@ class GrpcListener:
                 "listener %s: the latency cannot be measured, and nothing is shed for it: %s",
                 self._listener.name, error,
             )  # fmt: skip
-            return None
-        return address
+        else:
+            self.probed = address
 
     async def start(self) -> None:
         """Answer from now on."""

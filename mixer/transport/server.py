@@ -73,11 +73,12 @@ class Server:
     async def __aenter__(self) -> "Server":
         shedder = self._shedder
         control = None if shedder is None else shedder.wait
-        found = [one.for_probe() for one in self._listeners] if control else []
         for listener in self._listeners:
+            if control is not None:
+                listener.listen_for_itself()
             await listener.start()
         await self._health.serving()
-        asked = [address for address in found if address is not None]
+        asked = [one.probed for one in self._listeners if one.probed is not None]
         if shedder is not None and control is not None and asked:
             probe = wait_probe.WaitProbe(shedder, control, asked)
             await self._probing.enter_async_context(probe)

@@ -158,7 +158,7 @@ class Http2:
 
 async def test_connections() -> None:
     """One too many is closed at once; when another ends, there is room again."""
-    async with listening(max_connections=2) as address:
+    async with listening(max_connections=2, handshake_timeout=600.0) as address:
         async with connect(address) as first, connect(address) as second:
             assert await status_of(first) is grpc.StatusCode.OK
             assert await status_of(second) is grpc.StatusCode.OK
@@ -224,6 +224,8 @@ async def test_a_client_keeps_back_what_is_too_much() -> None:
         await until(lambda: gate.waiting == 2)
         gate.open.set()
         assert await asyncio.gather(*calls) == [b"ok"] * 5
+        many = [asyncio.ensure_future(call(b"", timeout=60)) for _ in range(300)]
+        assert await asyncio.gather(*many) == [b"ok"] * 300
 
 
 async def test_calls_of_all_connections() -> None:

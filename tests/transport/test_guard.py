@@ -1,5 +1,6 @@
 """A service for the callers on a list only, asked over real connections."""
 
+from collections import namedtuple
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from mixer.transport.access import Security
 from mixer.transport.allow_list import NOT_ALLOWED, AllowList
 from mixer.transport.front_ends import FRONT_ENDS, FrontEnd
 from mixer.transport.grpc_listener import GrpcListener
+from mixer.transport.guard import Guarded
 from mixer.transport.health import Health
 from mixer.transport.identity import Identity
 from mixer.transport.tls import ServerTls
@@ -92,6 +94,7 @@ async def _each(requests: AsyncIterator[bytes], _context: Any) -> AsyncIterator[
         yield b"re:" + one
 
 
+Details = namedtuple("Details", "method")
 METHODS: dict[str, Any] = {
     "One": grpc.unary_unary_rpc_method_handler(_one),
     "Many": grpc.unary_stream_rpc_method_handler(_many),
@@ -106,7 +109,9 @@ DENIALS = {name: b"denied" for name in METHODS if name.startswith("Denied")}
 
 
 @asynccontextmanager
-async def listening(folder: Path, *served: Any) -> AsyncIterator[GrpcListener]:
+async def listening(
+    folder: Path, *served: Any, is_probed: bool = False
+) -> AsyncIterator[GrpcListener]:
     cert_file, key_file = AUTHORITY.leaf(dns=["localhost"]).files(folder)
     ca_file = folder / "ca.pem"
     ca_file.write_bytes(AUTHORITY.pem)
@@ -120,19 +125,22 @@ async def listening(folder: Path, *served: Any) -> AsyncIterator[GrpcListener]:
         health.servicer,
         Security(ServerTls("grpc", tls), callers),
     )
+    if is_probed:
+        listener.listen_for_itself()
     await listener.start()
     await health.serving()
     try:
         yield listener
     finally:
         await listener.stop(0)
+        listener.remove_sockets()
 
 
 def channel(listener: GrpcListener, leaf: Leaf) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(listener.address, AUTHORITY.credentials(leaf), _OPTIONS)
 
 
-def _own_service() -> tuple[FrontEnd, Any]:
+def own_service() -> tuple[FrontEnd, Any]:
     handler = grpc.method_handlers_generic_handler(SERVICE, METHODS)
     return FrontEnd(SERVICE, lambda _engine, _shedder: handler, DENIALS), handler
 
@@ -167,17 +175,19 @@ async def answers(opened: grpc.aio.Channel, method: str) -> list[bytes]:
 )
 async def test_a_caller_on_the_list(method: str, answer: list[bytes], tmp_path: Path) -> None:
     """It is served as without a list, and another gets none of it."""
-    async with listening(tmp_path, _own_service()) as listener:
+    async with listening(tmp_path, own_service()) as listener:
         async with channel(listener, KNOWN) as opened:
             assert await answers(opened, method) == answer
         async with channel(listener, UNKNOWN) as opened:
             if method in DENIALS:
                 assert await answers(opened, method) == [b"denied"]
                 return
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await answers(opened, method)
-    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
-    assert caught.value.details() == NOT_ALLOWED
+            # A client of grpc.aio that is refused while it sends tells only that sending failed.
+            call = opened.stream_stream(f"/{SERVICE}/{method}")(timeout=30.0)
+            if not METHODS[method].request_streaming:
+                await call.write(b"1")
+            assert await call.code() is grpc.StatusCode.PERMISSION_DENIED
+            assert await call.details() == NOT_ALLOWED
 
 
 @pytest.mark.parametrize("method", ["DeniedOne", "DeniedMany"])
@@ -186,16 +196,38 @@ async def test_a_denial_is_a_message_where_the_protocol_has_one(
 ) -> None:
     """A proxy may take a status of gRPC for a service that is down, and let requests pass."""
     async with (
-        listening(tmp_path, _own_service()) as listener,
+        listening(tmp_path, own_service()) as listener,
         channel(listener, UNKNOWN) as opened,
     ):
         assert await answers(opened, method) == [b"denied"]
 
 
+async def test_a_stream_is_denied_once_it_asks() -> None:
+    """A proxy may not expect an answer before it has told what it is about."""
+    order: list[str] = []
+
+    class Context:
+        def auth_context(self) -> dict[str, Any]:
+            return {}
+
+        async def write(self, message: bytes) -> None:
+            order.append(message.decode())
+
+    async def requests() -> AsyncIterator[bytes]:
+        order.append("asked")
+        yield b"1"
+
+    handler = Guarded(own_service()[1], AllowList("grpc", ("a.example",)), DENIALS)
+    details: Any = Details(f"/{SERVICE}/DeniedEach")
+    method: Any = handler.service(details)
+    await method.stream_stream(requests(), Context())
+    assert order == ["asked", "denied"]
+
+
 async def test_a_method_that_is_not_there(tmp_path: Path) -> None:
     """It is UNIMPLEMENTED for all callers."""
     async with (
-        listening(tmp_path, _own_service()) as listener,
+        listening(tmp_path, own_service()) as listener,
         channel(listener, KNOWN) as opened,
     ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -206,7 +238,7 @@ async def test_a_method_that_is_not_there(tmp_path: Path) -> None:
 async def test_every_caller_sees_the_health(tmp_path: Path) -> None:
     """What checks whether the service is there need not be on the list."""
     async with (
-        listening(tmp_path, _own_service()) as listener,
+        listening(tmp_path, own_service()) as listener,
         channel(listener, UNKNOWN) as opened,
     ):
         answer = await health_pb2_grpc.HealthStub(opened).Check(

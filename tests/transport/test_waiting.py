@@ -81,7 +81,8 @@ class Call:
 
 
 @pytest.mark.parametrize(
-    ("left", "waits"), [(None, 10.0), (60.0, 10.0), (5.0, 4.95), (10.0, 9.9), (0.2, 0.18), (0.0, 0.0)]
+    ("left", "waits"),
+    [(None, 10.0), (60.0, 10.0), (10.0, 9.9), (5.0, 4.95), (0.2, 0.18), (0.0, 0.0)],
 )
 def test_how_long_to_wait(left: float | None, waits: float) -> None:
     """No longer than the caller does, less what the answer takes to get there."""
