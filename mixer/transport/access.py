@@ -30,6 +30,9 @@ class Security(NamedTuple):
     callers: AllowList | None = None
 
 
+EVERYBODY = Security()
+
+
 class Access:
     """The TLS and the callers of all listeners; looks after the files while it is entered.
 

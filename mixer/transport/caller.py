@@ -39,11 +39,16 @@ def address_of(peer: str) -> str:
     return unquote(address).rpartition(":")[0].strip("[]")
 
 
-def caller_of_transport(transport: asyncio.BaseTransport) -> FindCaller:
-    """What tells who made a connection of asyncio."""
-    return partial(_caller_of_transport, transport)
+def caller_of_transport(transport: asyncio.BaseTransport, identity: Identity | None) -> FindCaller:
+    """What tells who made a connection of asyncio.
+
+    Args:
+        transport: Of the connection.
+        identity: By its certificate.
+    """
+    return partial(_caller_of_transport, transport, identity)
 
 
-def _caller_of_transport(transport: asyncio.BaseTransport) -> Caller:
+def _caller_of_transport(transport: asyncio.BaseTransport, identity: Identity | None) -> Caller:
     peer = transport.get_extra_info("peername")
-    return Caller(str(peer[0]) if isinstance(peer, tuple) else "unix")
+    return caller_at(str(peer[0]) if isinstance(peer, tuple) else "unix", identity)

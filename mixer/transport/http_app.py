@@ -12,9 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mixer.api.http import Endpoint, HttpAnswer, HttpCall, plain
 from mixer.engine import Engine
 from mixer.shedding import Gate, Refusal
+from mixer.transport.allow_list import NOT_ALLOWED, AllowList
 from mixer.transport.http_asking import CallerGoneError, ask
 from mixer.transport.http_endpoints import HEALTH
-from mixer.transport.http_protocol import CALLER, TARGET
+from mixer.transport.http_protocol import CALLER, IDENTITY, TARGET
 from mixer.transport.trust import TrustedCallers
 
 _log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ _NO_BODY = frozenset({204, 304})
 _UNTRUSTED = "{} is not among the trustedCallers of this listener"
 _STOPPING = plain(503, "the service stops", (b"connection", b"close"))
 _HEALTHY = plain(200, "ok")
+_NOT_ALLOWED = plain(403, NOT_ALLOWED)
 _FAILED = plain(500, "internal error")
 
 
@@ -48,12 +50,14 @@ class Taking:
     Attributes:
         gate: Refuses what is too much; None refuses nothing.
         trusted: Who may speak for clients.
+        callers: Who may ask at all; None for all that have reached the listener.
         max_body_bytes: Of a call.
         max_calls: In progress at one time.
     """
 
     gate: Gate | None
     trusted: TrustedCallers
+    callers: AllowList | None
     max_body_bytes: int
     max_calls: int
 
@@ -129,6 +133,9 @@ class _Answering:
 
     async def _answer(self, scope: Scope, receive: Receive) -> HttpAnswer:
         find_caller = scope["state"][CALLER]
+        callers = self._taking.callers
+        if callers is not None and not callers.admits(scope["state"][IDENTITY]):
+            raise RefusedError(_NOT_ALLOWED)
         if self._endpoint.speaks_for_clients:
             self._check_trust(find_caller().address)
         if self._life.in_progress > self._taking.max_calls:

@@ -13,12 +13,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from mixer.transport.caller import caller_of_transport
+from mixer.transport.identity import identity_at
 
 REQUEST_S = 30.0
 """From the first byte of a request to the last one of its body."""
 
-TARGET, CALLER = "target", "caller"
-"""What the state of a scope tells: the target as it was sent, and a `FindCaller`."""
+TARGET, CALLER, IDENTITY = "target", "caller", "identity"
+"""What the state of a scope tells: the target as it was sent, a `FindCaller`, and an `Identity`."""
 
 _LINE_BYTES = 4
 
@@ -59,7 +60,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection on, or close it if there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        self.app_state[CALLER] = caller_of_transport(transport)
+        identity = identity_at(transport)
+        self.app_state[IDENTITY] = identity
+        self.app_state[CALLER] = caller_of_transport(transport, identity)
         if len(self.connections) > self._bounds.connections:
             self.transport.abort()
         else:

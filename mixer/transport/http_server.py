@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import math
-import ssl
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from uvicorn import Config
 from uvicorn.server import ServerState
@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from mixer.config import HttpSettings, Listener, MixerSpec
 from mixer.engine import Engine
 from mixer.shedding import Gate
+from mixer.transport.access import EVERYBODY, Security
 from mixer.transport.http_app import Life, Taking, application
 from mixer.transport.http_endpoints import ENDPOINTS
 from mixer.transport.http_protocol import BoundedProtocol, HttpBounds
@@ -22,6 +23,7 @@ from mixer.transport.trust import TrustedCallers
 
 _MOMENT_S = 0.02
 _BACKLOG = 2048
+_ALPN = ("http/1.1",)
 
 
 class HttpServer:
@@ -32,7 +34,7 @@ class HttpServer:
         listener: Where, and with which bounds.
         spec: Limits of the service.
         gate: Refuses what is too much; None refuses nothing.
-        tls: Of the connections; None for plain HTTP.
+        security: Who can reach it.
 
     Attributes:
         address: With the port that it has, once entered.
@@ -47,20 +49,26 @@ class HttpServer:
         listener: Listener,
         spec: MixerSpec,
         gate: Gate | None = None,
-        tls: ssl.SSLContext | None = None,
+        security: Security = EVERYBODY,
     ) -> None:
         settings = listener.http or HttpSettings()
         limits = spec.limits
         taking = Taking(
             gate,
             TrustedCallers(settings.trusted_callers),
+            security.callers,
             limits.max_message_bytes,
             limits.max_concurrent_rpcs,
         )
         self.address = listener.address
         self._listener = listener
         self._grace = spec.shutdown.grace
-        self._tls = tls
+        self._secured: dict[str, Any] = {}
+        if security.tls is not None:
+            self._secured = {
+                "ssl": security.tls.context(_ALPN),
+                "ssl_handshake_timeout": limits.connections.handshake_timeout,
+            }
         self._life = Life()
         self._state = ServerState()
         self._config = _uvicorn(application(engine, ENDPOINTS, taking, self._life), settings)
@@ -81,13 +89,13 @@ class HttpServer:
         if address.startswith(UNIX):
             path = Path(address.removeprefix(UNIX))
             unix = await loop.create_unix_server(
-                self._protocol, str(path), ssl=self._tls, backlog=_BACKLOG
+                self._protocol, str(path), backlog=_BACKLOG, **self._secured
             )
             self._set_mode(path)
             return unix
         host, _, port = address.rpartition(":")
         server = await loop.create_server(
-            self._protocol, host.strip("[]"), int(port), ssl=self._tls, backlog=_BACKLOG
+            self._protocol, host.strip("[]"), int(port), backlog=_BACKLOG, **self._secured
         )
         self.address = f"{host}:{server.sockets[0].getsockname()[1]}"
         return server

@@ -56,7 +56,7 @@ class Servers:
         self._grpc = None
         if any(one.protocol is Protocol.GRPC for one in spec.listeners):
             self._grpc = Server(engine, spec, health, shedder, access)
-        self._http = _http_servers(engine, spec, shedder)
+        self._http = _http_servers(engine, spec, shedder, access)
         self.addresses = Addresses()
 
     async def __aenter__(self) -> "Servers":
@@ -83,7 +83,7 @@ class Servers:
 
 
 def _http_servers(
-    engine: Engine, spec: MixerSpec, shedder: Shedder | None
+    engine: Engine, spec: MixerSpec, shedder: Shedder | None, access: Access
 ) -> "tuple[HttpServer, ...]":
     listeners = [one for one in spec.listeners if one.protocol is Protocol.HTTP]
     if not listeners:
@@ -91,4 +91,4 @@ def _http_servers(
     from mixer.transport.http_server import HttpServer
 
     gate = None if shedder is None else shedder.gate("http", Kind.CHECK)
-    return tuple(HttpServer(engine, one, spec, gate) for one in listeners)
+    return tuple(HttpServer(engine, one, spec, gate, access.to(one.name)) for one in listeners)
