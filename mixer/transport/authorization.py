@@ -12,7 +12,7 @@ from mixer.shedding import Kind, Shedder
 from mixer.transport import decision_log
 from mixer.transport.caller import caller_of
 from mixer.transport.overload import deny_overloaded, shedding
-from mixer.transport.waiting import patience, settled
+from mixer.transport.waiting import HasDeadline, patience, settled
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def handler(
         try:
             request = ext_authz.decode(data, caller_of(context))
             if isinstance(request, ext_authz.Connection):
-                return await _check_connection(engine, request)
+                return await _check_connection(engine, request, context)
             decision = engine.decide(request)
             if isinstance(decision, PendingDecision):
                 gone = partial(_log_sent, request)
@@ -49,11 +49,13 @@ def handler(
     return grpc.method_handlers_generic_handler(ext_authz.SERVICE, {ext_authz.METHOD: method})
 
 
-async def _check_connection(engine: Engine, connection: ext_authz.Connection) -> bytes:
+async def _check_connection(
+    engine: Engine, connection: ext_authz.Connection, call: HasDeadline
+) -> bytes:
     decision = engine.check_connection(connection.attributes)
     log = partial(decision_log.log_connection, connection.attributes)
     if isinstance(decision, PendingDecision):
-        decision = await settled(decision, engine.decision_timeout, log)
+        decision = await settled(decision, patience(call, engine.decision_timeout), log)
     log(decision)
     return ext_authz.encode(decision)
 

@@ -16,7 +16,7 @@ from mixer.transport import decision_log
 from mixer.transport.caller import Context, caller_of
 from mixer.transport.overload import shedding
 from mixer.transport.unserved import Unserved
-from mixer.transport.waiting import settled
+from mixer.transport.waiting import HasDeadline, patience, settled
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def handler(
     async def should_rate_limit(data: bytes, context: Context) -> bytes:
         try:
             asked = rate_limit.decode(data, caller_of(context))
-            answer = await _answer(engine, asked)
+            answer = await _answer(engine, asked, context)
         except rate_limit.MalformedRequestError as error:
             return rate_limit.refuse(str(error))
         except Exception:
@@ -56,13 +56,13 @@ async def _over_limit(_context: Context, refusal: Refusal) -> bytes:
     return rate_limit.refuse(f"overload_{refusal.reason}", math.ceil(refusal.retry_after))
 
 
-async def _answer(engine: Engine, asked: Asked) -> Answer:
+async def _answer(engine: Engine, asked: Asked, call: HasDeadline) -> Answer:
     """Ask the engine all it takes, with the loop's other work in between where that is much."""
     steps = rate_limit.answering(asked)
     question = next(steps)
     number = 0
     while True:
-        decision = await _decided(engine, question)
+        decision = await _decided(engine, question, call)
         number += 1
         if number % _QUESTIONS_AT_ONCE == 0:
             await asyncio.sleep(0)
@@ -73,11 +73,11 @@ async def _answer(engine: Engine, asked: Asked) -> Answer:
             return answer
 
 
-async def _decided(engine: Engine, question: Question) -> Decision:
+async def _decided(engine: Engine, question: Question, call: HasDeadline) -> Decision:
     decision = engine.allocate(question.request, question.quota)
     gone = partial(_log_decision, question)
     if isinstance(decision, PendingDecision):
-        decision = await settled(decision, engine.decision_timeout, gone)
+        decision = await settled(decision, patience(call, engine.decision_timeout), gone)
     _log_decision(question, decision)
     return decision
 

@@ -10,9 +10,10 @@ import grpc
 import grpc.aio
 import pytest
 from envoy.service.auth.v3 import external_auth_pb2
+from envoy.service.ratelimit.v3 import rls_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from mixer.api import ext_authz, mixer_v1
+from mixer.api import ext_authz, mixer_v1, network_ext_proc, rate_limit, rlqs
 from mixer.config import Listener, ListenerTls, ServiceLimits
 from mixer.transport.access import Security
 from mixer.transport.allow_list import NOT_ALLOWED, AllowList
@@ -23,7 +24,10 @@ from mixer.transport.health import Health
 from mixer.transport.identity import Identity
 from mixer.transport.tls import ServerTls
 from mixer.wire import mixer_v1_pb2 as pb
+from tests.engine.conftest import MakeEngine, make_engine, plugins
 from tests.support.authority import Authority, Leaf
+
+__all__ = ["make_engine", "plugins"]
 
 AUTHORITY = Authority()
 KNOWN = AUTHORITY.leaf("spiffe://example.org/ns/edge/sa/envoy")
@@ -170,7 +174,6 @@ async def answers(opened: grpc.aio.Channel, method: str) -> list[bytes]:
         ("Write", [b"re:1", b"end"]),
         ("Joined", [b"re:1,2"]),
         ("Each", [b"re:1", b"re:2"]),
-        ("DeniedEach", [b"re:1", b"re:2"]),
     ],
 )
 async def test_a_caller_on_the_list(method: str, answer: list[bytes], tmp_path: Path) -> None:
@@ -179,9 +182,6 @@ async def test_a_caller_on_the_list(method: str, answer: list[bytes], tmp_path: 
         async with channel(listener, KNOWN) as opened:
             assert await answers(opened, method) == answer
         async with channel(listener, UNKNOWN) as opened:
-            if method in DENIALS:
-                assert await answers(opened, method) == [b"denied"]
-                return
             # A client of grpc.aio that is refused while it sends tells only that sending failed.
             call = opened.stream_stream(f"/{SERVICE}/{method}")(timeout=30.0)
             if not METHODS[method].request_streaming:
@@ -190,7 +190,7 @@ async def test_a_caller_on_the_list(method: str, answer: list[bytes], tmp_path: 
             assert await call.details() == NOT_ALLOWED
 
 
-@pytest.mark.parametrize("method", ["DeniedOne", "DeniedMany"])
+@pytest.mark.parametrize("method", ["DeniedOne", "DeniedMany", "DeniedEach"])
 async def test_a_denial_is_a_message_where_the_protocol_has_one(
     method: str, tmp_path: Path
 ) -> None:
@@ -199,7 +199,13 @@ async def test_a_denial_is_a_message_where_the_protocol_has_one(
         listening(tmp_path, own_service()) as listener,
         channel(listener, UNKNOWN) as opened,
     ):
-        assert await answers(opened, method) == [b"denied"]
+        call = opened.stream_stream(f"/{SERVICE}/{method}")(timeout=30.0)
+        await call.write(b"1")
+        assert await call.read() == b"denied"
+        # The end of a stream with OK would tell some proxies to go on by themselves.
+        is_stream = METHODS[method].response_streaming
+        expected = grpc.StatusCode.PERMISSION_DENIED if is_stream else grpc.StatusCode.OK
+        assert await call.code() is expected
 
 
 async def test_a_stream_is_denied_once_it_asks() -> None:
@@ -213,6 +219,9 @@ async def test_a_stream_is_denied_once_it_asks() -> None:
         async def write(self, message: bytes) -> None:
             order.append(message.decode())
 
+        async def abort(self, code: grpc.StatusCode, _details: str) -> None:
+            order.append(code.name)
+
     async def requests() -> AsyncIterator[bytes]:
         order.append("asked")
         yield b"1"
@@ -221,7 +230,7 @@ async def test_a_stream_is_denied_once_it_asks() -> None:
     details: Any = Details(f"/{SERVICE}/DeniedEach")
     method: Any = handler.service(details)
     await method.stream_stream(requests(), Context())
-    assert order == ["asked", "denied"]
+    assert order == ["asked", "denied", "PERMISSION_DENIED"]
 
 
 async def test_a_method_that_is_not_there(tmp_path: Path) -> None:
@@ -249,28 +258,39 @@ async def test_every_caller_sees_the_health(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("front_end", FRONT_ENDS, ids=lambda one: one.service)
 async def test_no_front_end_asks_for_a_caller_that_is_not_on_the_list(
-    front_end: FrontEnd, tmp_path: Path
+    front_end: FrontEnd, make_engine: MakeEngine, tmp_path: Path
 ) -> None:
-    """Each method ends in a denial; the engine, which is not there, is not asked."""
-    engine: Any = None
-    descriptor = (front_end, front_end.handler(engine, None))
+    """Each method that has a denial ends in it, and the engine is not asked."""
+    engine = make_engine()
+    served = (front_end, front_end.handler(engine, None))
     async with (
-        listening(tmp_path, descriptor) as listener,
+        listening(tmp_path, served) as listener,
         channel(listener, UNKNOWN) as opened,
     ):
         for method, denial in front_end.denials.items():
             call = opened.stream_stream(f"/{front_end.service}/{method}")(timeout=30)
             await call.write(b"")
             assert await call.read() == denial
+    assert (engine.decisions, engine.reports) == (0, 0)
 
 
-async def test_what_others_are_told(tmp_path: Path) -> None:
+def test_what_others_are_told() -> None:
     """Checks are denied with 403; a report, which no proxy waits for, with a status."""
-    ext = external_auth_pb2.CheckResponse.FromString(FRONT_ENDS[0].denials[ext_authz.METHOD])
+    denials = {one.service: one.denials for one in FRONT_ENDS}
+    ext = external_auth_pb2.CheckResponse.FromString(denials[ext_authz.SERVICE][ext_authz.METHOD])
     assert ext.status.code == grpc.StatusCode.PERMISSION_DENIED.value[0]
     assert ext.denied_response.status.code == 403
-    mixer = pb.CheckResponse.FromString(FRONT_ENDS[1].denials[mixer_v1.CHECK]).precondition
+    mixer = pb.CheckResponse.FromString(denials[mixer_v1.SERVICE][mixer_v1.CHECK]).precondition
     assert mixer.status.code == grpc.StatusCode.PERMISSION_DENIED.value[0]
     assert mixer.route_directive.direct_response_code == 403
     assert mixer.valid_duration.ToNanoseconds() == 0
-    assert mixer_v1.REPORT not in FRONT_ENDS[1].denials
+    assert mixer_v1.REPORT not in denials[mixer_v1.SERVICE]
+    limited = rls_pb2.RateLimitResponse.FromString(denials[rate_limit.SERVICE][rate_limit.METHOD])
+    assert limited.overall_code == rls_pb2.RateLimitResponse.OVER_LIMIT
+    assert denials[network_ext_proc.SERVICE] == {network_ext_proc.METHOD: network_ext_proc.CLOSE}
+
+
+def test_where_a_status_is_enough() -> None:
+    """No proxy waits for the answer of these to let a request pass."""
+    without = [one.service for one in FRONT_ENDS if not one.denials]
+    assert without == [rlqs.SERVICE]
