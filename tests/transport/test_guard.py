@@ -13,7 +13,7 @@ from envoy.service.auth.v3 import external_auth_pb2
 from envoy.service.ratelimit.v3 import rls_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from mixer.api import ext_authz, mixer_v1, network_ext_proc, rate_limit, rlqs
+from mixer.api import access_log, ext_authz, mixer_v1, network_ext_proc, otlp_logs, rate_limit, rlqs
 from mixer.config import Listener, ListenerTls, ServiceLimits
 from mixer.transport.access import Security
 from mixer.transport.allow_list import NOT_ALLOWED, AllowList
@@ -293,4 +293,4 @@ def test_what_others_are_told() -> None:
 def test_where_a_status_is_enough() -> None:
     """No proxy waits for the answer of these to let a request pass."""
     without = [one.service for one in FRONT_ENDS if not one.denials]
-    assert without == [rlqs.SERVICE]
+    assert without == [rlqs.SERVICE, access_log.SERVICE, otlp_logs.SERVICE]
