@@ -70,8 +70,7 @@ def serve(
 
 
 def _announce(engine: "Engine", addresses: "Addresses", metrics_address: str | None) -> None:
-    rules = {slot.adapter: slot.rules for slot in engine.selector.slots}
-    lines = [f"{_describe(one)}{_ruled(rules.get(one, 0))}" for one in engine.adapters] or [
+    lines = [f"{_describe(slot.adapter)}{_ruled(slot.rules)}" for slot in engine.slots] or [
         "no adapters: every request is allowed"
     ]
     lines += [f"rule {rule}" for rule in engine.rules or ()]

@@ -67,6 +67,7 @@ class Engine:
         services: What the adapters share: data, queues, metrics. It outlives their VMs.
         rules: Applied to what the adapters allowed; None where there are none.
         selector: Which adapters run for a request.
+        slots: Of all adapters, with what rules make of each.
 
     Raises:
         ConfigError: An expression of an adapter or a rule is wrong.
@@ -97,10 +98,10 @@ class Engine:
             progress,
             on_change,
         )
-        slots = [loader.load(plugin) for plugin in configuration.plugins]
-        self.adapters = tuple(slot.adapter for slot in slots)
-        self._all = tuple(adapter for slot in slots for adapter in slot.adapters)
-        filters, network, told = roles(slots)
+        self.slots = tuple(loader.load(plugin) for plugin in configuration.plugins)
+        self.adapters = tuple(slot.adapter for slot in self.slots)
+        self._all = tuple(adapter for slot in self.slots for adapter in slot.adapters)
+        filters, network, told = roles(self.slots)
         self.selector = Selector(filters)
         self._network = NetworkAdapters(network, configuration.mixer.limits.max_held_bytes)
         self._loggers = loggers(told)

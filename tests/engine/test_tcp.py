@@ -27,6 +27,7 @@ from tests.differential.scripted_exchange import (
 from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.engine.world import World
 from tests.support.adapters import adapter
+from tests.support.tenants import off, rule
 
 DOWNSTREAM, UPSTREAM = 2, 3
 _CALLBACKS = {**TCP_CALLBACKS, "http_call_response": 5}
@@ -128,6 +129,22 @@ def test_without_network_adapters(make_engine: MakeEngine, plugins: Plugins) -> 
     assert (decision.verdict, decision.reason) == (Verdict.ERROR, NO_NETWORK_ADAPTER)
     assert decision.response is not None
     assert Carrier(world).answer == decision
+
+
+def test_rules_are_for_connections_too(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """They are chosen by what is told of the connection; the decision tells which it was."""
+    world = World(
+        make_engine,
+        network(plugins, "a", {"new_connection": [close(2)]}),
+        rule("known", "destination.port == 5432", {"name": "a"}),
+        rule("off", 'source.address.startsWith("10.")', off("a")),
+    )
+    told = [
+        world.engine.check_connection(attributes(destination_port=port, source_address=address))
+        for port, address in ((5432, "10.0.0.1:1"), (6379, "10.0.0.1:1"), (6379, "11.0.0.1:1"))
+    ]
+    found = [(one.verdict, one.rule) for one in told if isinstance(one, Decision)]
+    assert found == [("deny", "known"), ("allow", ""), ("deny", "")]
 
 
 def test_adapters_that_do_not_match(make_engine: MakeEngine, plugins: Plugins) -> None:

@@ -228,6 +228,7 @@ class TcpExchange:
             verdict,
             adapters=tuple(one.adapter.name for one in self._links if one.context is not None),
             adapter=adapter,
+            rule=next((one.adapter.rule for one in self._links if one.adapter.name == adapter), ""),
             reason=reason,
             response=response,
             failed_open=tuple(self._failed_open),
