@@ -83,8 +83,12 @@ def _announce(engine: "Engine", addresses: "Addresses", metrics_address: str | N
 def _listening(addresses: "Addresses") -> list[str]:
     from mixer.transport.front_ends import SERVICES
 
-    spoken = ((", ".join(SERVICES), addresses.grpc), ("HTTP", addresses.http))
-    return [f"serving {what} on {', '.join(where)}" for what, where in spoken if where]
+    lines = []
+    if addresses.grpc:
+        lines += [f"serving gRPC on {', '.join(addresses.grpc)}", *(f"  {one}" for one in SERVICES)]
+    if addresses.http:
+        lines.append(f"serving HTTP on {', '.join(addresses.http)}")
+    return lines
 
 
 def _ruled(rules: int) -> str:
