@@ -1,6 +1,7 @@
 """Envoy's external processing: envoy.service.ext_proc.v3.ExternalProcessor/Process."""
 
-from mixer.api.ext_proc.process import Ended, ProcessStream, refuse
+from mixer.api.ext_proc.process import Ended, ProcessStream
+from mixer.api.ext_proc.responses import refuse
 
 SERVICE = "envoy.service.ext_proc.v3.ExternalProcessor"
 METHOD = "Process"

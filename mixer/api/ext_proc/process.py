@@ -1,42 +1,24 @@
 """One Process stream: messages of the proxy in, answers out, without I/O."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from mixer.api.ext_proc.attributes import RESOLVERS, StreamSource
+from mixer.api.ext_proc.attributes import StreamSource
 from mixer.api.ext_proc.composing import Composer
 from mixer.api.ext_proc.errors import InexpressibleError, ProtocolError
-from mixer.api.ext_proc.half import (
-    REQUEST,
-    RESPONSE,
-    BufferedHalf,
-    Half,
-    Phases,
-    PiecewiseHalf,
-    half_for,
-)
+from mixer.api.ext_proc.finishing import is_finished
+from mixer.api.ext_proc.half import REQUEST, RESPONSE, Half, Phases
+from mixer.api.ext_proc.halves import BufferedHalf, PiecewiseHalf, half_for
 from mixer.api.ext_proc.headers import header_map
-from mixer.api.ext_proc.lifecycle import NEW, Action, Part, advance
+from mixer.api.ext_proc.lifecycle import NEW, Action, advance
 from mixer.api.ext_proc.local_reply import check_is_local
 from mixer.api.ext_proc.message import Message, decode
-from mixer.api.ext_proc.modes import BodyMode, Modes, read_modes
-from mixer.api.ext_proc.responses import encode_immediate, encode_more_time
-from mixer.attributes import AttributeBag, FindCaller, HeaderMap, Pair
-from mixer.engine import (
-    Decision,
-    Flow,
-    HttpExchange,
-    Record,
-    Request,
-    Response,
-    Sees,
-    Verdict,
-)
+from mixer.api.ext_proc.modes import BodyMode, Modes
+from mixer.api.ext_proc.opening import read_opening
+from mixer.api.ext_proc.responses import encode_immediate, encode_more_time, refuse
+from mixer.attributes import FindCaller, HeaderMap
+from mixer.engine import Decision, Flow, HttpExchange, Record, Request
 from mixer.proxywasm import LifecycleError
-
-_OF_REQUEST = Sees.REQUEST_BODY | Sees.REQUEST_TRAILERS
-_AFTER_RESPONSE_HEADERS = Sees.RESPONSE_BODY | Sees.RESPONSE_TRAILERS | Sees.LOG
-_FAILED = 503
 
 
 class Streams(Protocol):
@@ -62,12 +44,6 @@ class Ended(NamedTuple):
 
     request: Request
     decision: Decision
-
-
-def refuse(reason: str, status: int = _FAILED, headers: tuple[Pair, ...] = ()) -> bytes:
-    """The answer to a stream that no adapter is asked about: the client gets this."""
-    answer = Response(status, headers)
-    return encode_immediate(Decision(Verdict.ERROR, reason=reason, response=answer))
 
 
 class ProcessStream:
@@ -158,20 +134,16 @@ class ProcessStream:
         return out
 
     def _begin_request(self, message: Message) -> None:
-        request = self._first(message.whole, header_map(message.content.headers))
+        request = self._first(message, header_map(message.content.headers))
         exchange = self._enter(self._engine.open(request))
         self._ask(self._modes.request, exchange.request, REQUEST)
         exchange.request_headers(end_of_stream=message.ends)
 
-    def _first(self, whole: Any, headers: HeaderMap) -> Request:
-        """Read what the first message tells of the stream."""
-        self.observes = whole.observability_mode
-        self._modes = read_modes(whole)
-        self._source = StreamSource(headers, self._caller, whole.metadata_context)
-        bag = AttributeBag(RESOLVERS, self._source)
-        self._source.add(whole.attributes)
-        self._request = Request(headers, bag, headers_are_complete=False)
-        return self._request
+    def _first(self, message: Message, headers: HeaderMap) -> Request:
+        self.observes = message.whole.observability_mode
+        opening = read_opening(message.whole, headers, self._caller)
+        self._modes, self._source, self._request = opening
+        return opening.request
 
     def _enter(self, exchange: HttpExchange) -> HttpExchange:
         self._exchange = exchange
@@ -182,7 +154,7 @@ class ProcessStream:
 
     def _bypass(self, message: Message) -> None:
         """Let a response pass that has no request; the adapters log it."""
-        request = self._first(message.whole, HeaderMap.of())
+        request = self._first(message, HeaderMap.of())
         check_is_local(header_map(message.content.headers), request.attributes)
         self._is_bypassed = True
         exchange = self._enter(self._engine.bypass(request))
@@ -255,7 +227,10 @@ class ProcessStream:
         if self.waits:
             self._ask_for_time()
         else:
-            self._asked_for_time, self.is_over = False, self._is_finished(exchange)
+            self._asked_for_time, self.is_over = (
+                False,
+                is_finished(exchange, self._modes, self._state),
+            )
 
     def _overlook(self, exchange: HttpExchange) -> None:
         """Nothing of it is answered, nor kept."""
@@ -282,21 +257,6 @@ class ProcessStream:
         self._halves[phases].has_trailers = True
         put = exchange.request_trailers if phases is REQUEST else exchange.response_trailers
         put(HeaderMap.of())
-
-    def _is_finished(self, exchange: HttpExchange) -> bool:
-        """Whether no adapter is to see more, so that the proxy may go on alone.
-
-        In full duplex it would lose what it has of a body.
-        """
-        flow, modes = exchange.request, self._modes
-        if not modes.told or modes.full_duplex or not flow.headers_passed:
-            return False
-        sees, response = exchange.sees, exchange.response
-        if flow.holds or sees & _AFTER_RESPONSE_HEADERS:
-            return False
-        if Sees.RESPONSE_HEADERS in sees and (response is None or not response.headers_passed):
-            return False
-        return self._state.request is Part.ENDED or not sees & _OF_REQUEST
 
     def _must_wait(self, exchange: HttpExchange) -> bool:
         return exchange.is_answering or any(half.must_wait for half in self._halves.values())

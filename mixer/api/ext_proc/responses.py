@@ -18,8 +18,8 @@ from envoy.service.ext_proc.v3 import external_processor_pb2
 from mixer.api.ext_proc.errors import InexpressibleError
 from mixer.api.ext_proc.lifecycle import Phase
 from mixer.api.safe_headers import is_safe
-from mixer.attributes import HeaderChange
-from mixer.engine import Decision, Response
+from mixer.attributes import HeaderChange, Pair
+from mixer.engine import Decision, Response, Verdict
 
 METADATA_NAMESPACE = "envoy.filters.http.ext_proc"
 """Where the dynamic metadata of an answer is, if the filter receives that."""
@@ -29,6 +29,7 @@ UNSAFE_HEADER = "an_adapter_set_a_header_with_forbidden_characters"
 _OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _MIN_STATUS, _MAX_STATUS = 200, 599
 _UNUSABLE_STATUS = 500
+_FAILED = 503
 _REMEMBERED = 1024
 _REMEMBERED_BYTES = 1024
 
@@ -162,6 +163,12 @@ def _by_name(answer: Response) -> dict[bytes, list[bytes]]:
         if is_safe(name, value) and not name.startswith(b":"):
             found.setdefault(name.lower(), []).append(value)
     return found
+
+
+def refuse(reason: str, status: int = _FAILED, headers: tuple[Pair, ...] = ()) -> bytes:
+    """The answer to a stream that no adapter is asked about: the client gets this."""
+    answer = Response(status, headers)
+    return encode_immediate(Decision(Verdict.ERROR, reason=reason, response=answer))
 
 
 def encode_told(decision: Decision) -> bytes:
