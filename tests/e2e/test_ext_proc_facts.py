@@ -63,6 +63,18 @@ def streamed(kind: str, body: bytes, *, end: bool) -> Any:
     return response
 
 
+def with_trailers(message: Any) -> list[Any]:
+    """Let it go on in full duplex, with trailers behind the end of a body."""
+    kind = message.WhichOneof("request")
+    answers = echo(message)
+    if kind.endswith("_body") and getattr(message, kind).end_of_stream:
+        trailers = Response()
+        mutation = getattr(trailers, kind.replace("body", "trailers")).header_mutation
+        mutation.set_headers.add().header.key = "x-made"
+        answers.append(trailers)
+    return answers
+
+
 def setting(kind: str, *options: tuple[str, bytes, str], body: bytes | None = None) -> Any:
     """Set headers: name, value, and ``append`` or an action."""
     response = Response()
@@ -188,6 +200,7 @@ SCENARIOS = {
         ), otherwise=echo),
         DUPLEX, trailers=True, options=OVERRIDING,
     ),
+    "makes-trailers": Scenario(with_trailers, DUPLEX, DUPLEX, trailers=True),
     "response-late": Scenario(
         at("response_body", immediate(502, body=b"instead")), response="STREAMED"
     ),
@@ -418,6 +431,13 @@ async def test_mode_override(world: World) -> None:
     assert SCENARIOS["override-unasked"].kinds == HEADERS
     assert (await world.send("override-duplex", POST)).start == 200
     assert "request_body!" in SCENARIOS["override-duplex"].kinds
+
+
+async def test_trailers_that_nobody_sent(world: World) -> None:
+    """They are dropped: an answer cannot add trailers to a message that came without."""
+    came = await world.send("makes-trailers", POST)
+    assert (came.start, came.body, came.trailers) == (200, b"hello", ())
+    assert (world.reached.body, world.reached.trailers) == (b"onetwo", ())
 
 
 async def test_an_answer_after_the_headers(world: World) -> None:
