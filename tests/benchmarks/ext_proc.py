@@ -57,7 +57,7 @@ async def measure(variants: Sequence[Variant], streams: int) -> list[StreamCost]
     """
     async with AsyncExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="mixer-bench-")))
-        servers = [await _baseline(running, folder)]
+        servers = [await baseline(running, folder)]
         servers += [await service_of(running, folder, i, v) for i, v in enumerate(variants)]
         requests = [messages_of(v) for v in (variants[0], *variants)]
         costs = [StreamCost("does nothing (baseline)"), *(StreamCost(v.name) for v in variants)]
@@ -87,7 +87,8 @@ def _message(check: Any) -> bytes:
     return bytes(message.SerializeToString())
 
 
-async def _baseline(running: AsyncExitStack, folder: Path) -> ServiceProcess:
+async def baseline(running: AsyncExitStack, folder: Path) -> ServiceProcess:
+    """A handler that does nothing; it runs until the stack is left."""
     address = f"unix:{folder}/constant.sock"
     # The harness adds the configuration file, which for this server is the address itself.
     server = ServiceProcess(Path(address), address, folder / "constant.log", command=_CONSTANT)

@@ -1,5 +1,8 @@
 """Memory of the service while streams of ext_proc are opened and cancelled, one after the other.
 
+Beside it, in the same way, a handler that does nothing on the same transport: gRPC itself keeps
+some dozens of bytes of each stream.
+
 ``python -m tests.benchmarks.ext_proc_cancels [COUNT]``
 """
 
@@ -17,7 +20,7 @@ import psutil
 from mixer.api import ext_proc
 from mixer.demo.credentials import new_credentials
 from mixer.study.service import ServiceProcess
-from tests.benchmarks.ext_proc import messages_of, service_of
+from tests.benchmarks.ext_proc import baseline, messages_of, service_of
 from tests.benchmarks.variants import variants
 
 COUNT = 500_000
@@ -39,25 +42,36 @@ class Resident:
     mib: float
 
 
-async def measure(count: int) -> list[Resident]:
+async def measure(count: int) -> list[tuple[Resident, Resident]]:
     """Open and cancel so many: a third before anything is sent, a third before the answer.
 
     Args:
         count: Streams.
+
+    Returns:
+        Of the handler that does nothing, and of the service, after each tenth.
     """
     async with AsyncExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="mixer-bench-")))
         _, empty, *_ = variants(folder, new_credentials())
-        service = await service_of(running, folder, 0, empty)
-        channel = await running.enter_async_context(grpc.aio.insecure_channel(service.address))
-        begin = channel.stream_stream(f"/{ext_proc.SERVICE}/{ext_proc.METHOD}")
+        servers = (await baseline(running, folder), await service_of(running, folder, 0, empty))
+        begins = [await _method(running, server.address) for server in servers]
         (message, *_) = messages_of(empty)
-        await channel.channel_ready()
-        found = [await _after(begin, message, service, 0, count // _STAGES)]
-        while found[-1].streams < count:
-            done = found[-1].streams
-            found.append(await _after(begin, message, service, done, count // _STAGES))
+        found = []
+        for stage in range(1, _STAGES + 1):
+            done = count * stage // _STAGES
+            both = [
+                await _after(begin, message, server, done, count // _STAGES)
+                for begin, server in zip(begins, servers, strict=True)
+            ]
+            found.append((both[0], both[1]))
         return found
+
+
+async def _method(running: AsyncExitStack, address: str) -> Any:
+    channel = await running.enter_async_context(grpc.aio.insecure_channel(address))
+    await channel.channel_ready()
+    return channel.stream_stream(f"/{ext_proc.SERVICE}/{ext_proc.METHOD}")
 
 
 async def _after(
@@ -66,7 +80,7 @@ async def _after(
     await asyncio.gather(
         *(_some(begin, message, count // _CONCURRENCY) for _ in range(_CONCURRENCY))
     )
-    return Resident(done + count, psutil.Process(service.pid).memory_info().rss / _MIB)
+    return Resident(done, psutil.Process(service.pid).memory_info().rss / _MIB)
 
 
 async def _some(begin: Any, message: bytes, count: int) -> None:
@@ -82,8 +96,9 @@ async def _some(begin: Any, message: bytes, count: int) -> None:
 def main() -> None:
     """Measure and print."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
-    for found in asyncio.run(measure(count)):
-        print(f"{found.streams:>9,} streams  {found.mib:7.1f} MiB")
+    print("streams, then MiB of a handler that does nothing, and of the service")
+    for nothing, service in asyncio.run(measure(count)):
+        print(f"{service.streams:>9,} {nothing.mib:8.1f} {service.mib:8.1f}")
 
 
 if __name__ == "__main__":
