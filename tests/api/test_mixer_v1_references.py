@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mixer.api.mixer_v1 import decode_check
@@ -102,6 +102,7 @@ def _value(attributes: Mapping[str, Value], name: str, key: str | None) -> Any:
     return value.get(key) if key is not None and isinstance(value, Mapping) else value
 
 
+@settings(deadline=None)
 @given(_attributes, st.data(), st.lists(_read, min_size=1, max_size=6))
 def test_references_are_all_that_an_answer_follows_from(
     told: dict[str, Value], data: st.DataObject, reads: list[tuple[str, Any]]

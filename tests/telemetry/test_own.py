@@ -3,6 +3,7 @@
 import re
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -129,6 +130,32 @@ def test_without_load_shedding(make_engine: MakeEngine) -> None:
     assert not any(name.startswith("mixer_load_") for name, _ in scrape(make_engine()))
 
 
+class Secured(NamedTuple):
+    """A listener with TLS, or with a list of callers."""
+
+    listener: str
+    expires: int = 0
+    is_stale: bool = False
+    refused: int = 0
+
+
+class Listeners:
+    """Of a service."""
+
+    certificates = (Secured("a", expires=1_800_000_000), Secured("b", is_stale=True))
+    allow_lists = (Secured("a", refused=3),)
+
+
+def test_who_can_reach_the_listeners(make_engine: MakeEngine) -> None:
+    """When certificates end, whether new ones can be used, and calls of others."""
+    found = scrape(make_engine(), access=Listeners())
+    expires = "mixer_listener_certificate_expiration_seconds"
+    assert value(found, expires, listener="a") == 1_800_000_000
+    assert value(found, "mixer_listener_certificate_stale", listener="a") == 0
+    assert value(found, "mixer_listener_certificate_stale", listener="b") == 1
+    assert value(found, "mixer_listener_refused_callers_total", listener="a") == 3
+
+
 def documented_labels() -> dict[str, set[str]]:
     """The labels in the table of the telemetry page; what they may be is told after a colon."""
     page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text()
@@ -145,7 +172,7 @@ def test_what_is_shared(make_engine: MakeEngine, plugins: Plugins) -> None:
         plugins.plugin("b", adapter(configure=[do.set_shared("k", "v")]), {"vm-id": "two"}),
         scheduler=ManualScheduler(),
     )
-    found = scrape(engine, shedder())
+    found = scrape(engine, shedder(), Listeners())
     assert documented_labels() == {
         name: set(dict(labels)) for name, labels in found if name.startswith("mixer_")
     }

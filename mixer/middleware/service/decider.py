@@ -19,7 +19,7 @@ class ServiceDecider:
     Args:
         settings: Where the service is, what is kept, and how long to wait for it; the network fail
             policy says what becomes of a request about which the service gives no answer.
-        credentials: Of TLS; without them the connection is plaintext.
+        credentials: Of TLS, in place of those that follow from the settings.
         reports: Whether the service is told what became of each request.
     """
 
