@@ -48,13 +48,13 @@ async def reply_to(client: ClusterCallouts, call: HttpCall | None = None) -> Htt
     """Make a callout and wait for its end."""
     future: asyncio.Future[HttpReply | None] = asyncio.get_running_loop().create_future()
     client.http_call(call or HttpCall("up", GET), future.set_result)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await future
 
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for a condition."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - it is another side that changes
             await asyncio.sleep(0.001)
 

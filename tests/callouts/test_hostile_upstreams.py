@@ -94,7 +94,7 @@ async def test_pings_whose_answers_are_not_read_end_a_grpc_connection() -> None:
     async with deaf(ROOM, PINGS) as port:
         calls, events = GrpcCalls(Clusters([static(port)]), Addresses()), Silent()
         calls.grpc_stream(GrpcMethod(b"up", "a.B", "c", (), None), events)
-        status, message = await asyncio.wait_for(events.closed, 20)
+        status, message = await asyncio.wait_for(events.closed, 60)
         await calls.close()
     assert status == 14
     assert "connection_termination" in message
