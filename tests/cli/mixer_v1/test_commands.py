@@ -413,13 +413,20 @@ def test_ctrl_c_ends_many_calls_early(mixer: ScriptedMixer) -> None:
         return pb.CheckResponse()
 
     mixer.answer = answer
-    command = [sys.executable, "-m", "mixer", "check", "-m", mixer.address]
+    # A shell has the processes in its background ignore Ctrl-C, and so would those of the tests.
+    hearing = ["env", "--default-signal=INT"]
+    command = [*hearing, sys.executable, "-m", "mixer", "check", "-m", mixer.address]
     with subprocess.Popen(
-        [*command, "-r", "10000000", "-c", "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*command, "-r", "10000000", "-c", "4"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
-        assert begun.wait(_SLOW_S)
-        process.send_signal(signal.SIGINT)
-        printed, errors = process.communicate(timeout=_SLOW_S)
+        try:
+            assert begun.wait(_SLOW_S)
+            process.send_signal(signal.SIGINT)
+            printed, errors = process.communicate(timeout=_SLOW_S)
+        finally:
+            process.kill()
     assert (process.returncode, errors) == (130, b"")
     assert b"Calls " in printed
     assert b"Failed" not in printed
