@@ -111,27 +111,38 @@ def _test(call: Any) -> Ways:
     if call.function == "_==_" and operands[0].WhichOneof("expr_kind") == "const_expr":
         operands.reverse()
     lookup = _lookup(operands[0])
-    texts = None if len(operands) != 2 else _texts(operands[1])
+    kind, texts_of = _TESTS[call.function]
+    texts = None if len(operands) != 2 else texts_of(operands[1])
     if lookup is None or texts is None:
         return ANYHOW
-    return ({lookup: Demand(**{_TESTS[call.function]: texts})},)
+    return ({lookup: Demand(**{kind: texts})},)
 
 
-_TESTS = {"_==_": "exact", "@in": "exact", "startsWith": "prefixes", "endsWith": "suffixes"}
-
-
-def _texts(expression: Any) -> frozenset[str] | None:
-    """A constant text, or a list of them; None where it is anything else."""
-    if expression.WhichOneof("expr_kind") == "list_expr":
-        found = [_text(element) for element in expression.list_expr.elements]
-        return None if None in found else frozenset(text for text in found if text is not None)
+def _one_text(expression: Any) -> frozenset[str] | None:
+    """A constant text; None where it is anything else, such as a list to be equal to."""
     text = _text(expression)
     return None if text is None else frozenset((text,))
+
+
+def _listed_texts(expression: Any) -> frozenset[str] | None:
+    """The constant texts of a list; None where it is anything else."""
+    if expression.WhichOneof("expr_kind") != "list_expr":
+        return None
+    found = [_text(element) for element in expression.list_expr.elements]
+    return None if None in found else frozenset(text for text in found if text is not None)
 
 
 def _text(expression: Any) -> str | None:
     constant = expression.const_expr
     return constant.string_value if constant.HasField("string_value") else None
+
+
+_TESTS = {
+    "_==_": ("exact", _one_text),
+    "@in": ("exact", _listed_texts),
+    "startsWith": ("prefixes", _one_text),
+    "endsWith": ("suffixes", _one_text),
+}
 
 
 def _lookup(expression: Any) -> Lookup | None:
