@@ -1,6 +1,7 @@
 """Finding what is for a request among many rules: as if each had been tried."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from mixer.cel import (
     checked_program,
 )
 from mixer.engine.selection import ALWAYS, Condition, Ordered, where_true
-from mixer.engine.selection.index import Index
+from mixer.engine.selection.index import Index, _Branch
 from mixer.engine.selection.ladder import Ladder
 
 HOST, PATH = Lookup("request.host"), Lookup("request.path")
@@ -52,6 +53,7 @@ TESTS = st.one_of(
     st.builds("{}.endsWith({})".format, NAMES, TEXTS.map(_quoted)),
     st.builds("{}.contains({})".format, NAMES, TEXTS.map(_quoted)),
     st.builds("{} in [{}]".format, NAMES, LISTS.map(", ".join)),
+    st.builds("{} == [{}]".format, NAMES, LISTS.map(", ".join)),
     st.builds("{} in request.headers".format, TEXTS.map(_quoted)),
     st.sampled_from(["has(request.host)", "true", "false", "1", "1 / 0 == 1", "request.size > 1"]),
 )
@@ -144,6 +146,8 @@ def test_a_ladder_has_every_prefix(prefixes: set[str], text: str) -> None:
         ('request.host == "a" ? true : false', ANYHOW),
         ('[request.host].exists(h, h == "a")', ANYHOW),
         ("has(request.host)", ANYHOW),
+        ('metadata["k"] == ["a"]', ANYHOW),
+        ('["a"] == metadata["k"]', ANYHOW),
     ],
 )
 def test_what_is_looked_up(text: str, ways: Any) -> None:
@@ -189,6 +193,35 @@ def test_a_thousand_hosts_are_one_look() -> None:
     )  # fmt: skip
     assert _asked(rules, request_host="h8", request_path="/3/x") == ([8, 1009], ["request.host"])
     assert _asked(rules) == ([1009], ["request.host"])
+
+
+def test_lists_at_several_levels_are_no_product() -> None:
+    """Where each text of a list leads to the same rules, they have one node below them."""
+
+    def listed(name: str) -> str:
+        texts = ", ".join(f'"{name}{number}"' for number in range(100))
+        return f"request.{name} in [{texts}]"
+
+    both = f"{listed('host')} && {listed('path')}"
+    rules = _rules(*(f'{both} && source.principal == "{number}"' for number in range(5)))
+    index = Index([condition.ways for condition in rules])
+    assert len(_nodes_of(index)) < 10
+    values = {"request.host": "host7", "request.path": "path9", "source.principal": "3"}
+    assert list(index.candidates(values.get)) == [3]
+
+
+def _nodes_of(index: Index) -> set[int]:
+    """The nodes of its tree, each once."""
+    found: dict[int, Any] = {}
+    left: list[Any] = [index._root]
+    while left:
+        node = left.pop()
+        if id(node) not in found:
+            found[id(node)] = node
+            if isinstance(node, _Branch):
+                below = (node.exact.values(), node.prefixes._values, node.suffixes._values)
+                left += [*chain(*below), *([] if node.others is None else [node.others])]
+    return set(found)
 
 
 def test_few_rules_are_tried_without_a_look() -> None:

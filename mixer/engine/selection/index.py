@@ -102,12 +102,15 @@ def _node(filed: Filed, depth: int = _DEEPEST) -> _Node:
         return _Leaf(tuple(sorted({number for number, _ in filed})))
     demanding = [(number, way[look], _without(way, look)) for number, way in filed if look in way]
     others = [one for one in filed if look not in one[1]]
+    made = _Made()
     return _Branch(
         look,
-        _grouped((n, rest, demand.exact) for n, demand, rest in demanding),
-        Ladder(_grouped((n, rest, demand.prefixes) for n, demand, rest in demanding)),
+        made.grouped((n, rest, demand.exact) for n, demand, rest in demanding),
+        Ladder(made.grouped((n, rest, demand.prefixes) for n, demand, rest in demanding)),
         Ladder(
-            _grouped((n, rest, {s[::-1] for s in demand.suffixes}) for n, demand, rest in demanding)
+            made.grouped(
+                (n, rest, {s[::-1] for s in demand.suffixes}) for n, demand, rest in demanding
+            )
         ),
         _node(others, depth - 1) if others else None,
     )
@@ -133,9 +136,26 @@ def _without(way: Way, look: Look) -> Way:
     return {other: demand for other, demand in way.items() if other != look}
 
 
-def _grouped(demanding: Iterable[tuple[int, Way, Iterable[str]]]) -> dict[str, _Node]:
-    groups: dict[str, list[tuple[int, Way]]] = {}
-    for number, rest, texts in demanding:
-        for text in texts:
-            groups.setdefault(text, []).append((number, rest))
-    return {text: _node(filed) for text, filed in groups.items()}
+class _Made:
+    """The nodes below a branch: texts that lead to the same conditions share one.
+
+    Each text of a list with a node of its own, and so at each level, would be the product of the
+    lengths of all lists.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[tuple[tuple[int, int], ...], _Node] = {}
+
+    def grouped(self, demanding: Iterable[tuple[int, Way, Iterable[str]]]) -> dict[str, _Node]:
+        groups: dict[str, list[tuple[int, Way]]] = {}
+        for number, rest, texts in demanding:
+            for text in texts:
+                groups.setdefault(text, []).append((number, rest))
+        return {text: self._node(filed) for text, filed in groups.items()}
+
+    def _node(self, filed: Filed) -> _Node:
+        # What is left of a way is one object for all of its texts, and lives as long as this.
+        same = tuple((number, id(rest)) for number, rest in filed)
+        if same not in self._nodes:
+            self._nodes[same] = _node(filed)
+        return self._nodes[same]
