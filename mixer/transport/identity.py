@@ -6,6 +6,7 @@ their transport has: PEM from gRPC, DER from Python's ``ssl``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _KEPT = 1024
 _PEM = "x509_pem_cert"
+_HOST = re.compile(r"[a-z0-9*_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ def identity_of(certificate: bytes) -> Identity:
     """Read a certificate.
 
     Args:
-        certificate: PEM or DER. One that cannot be read is nobody's.
+        certificate: PEM or DER. One that cannot be read, or has what the standards do not allow or
+            nobody uses, is nobody's.
     """
     from cryptography import x509  # takes long, and most services are asked without TLS
 
@@ -51,7 +54,7 @@ def identity_of(certificate: bytes) -> Identity:
     load = x509.load_pem_x509_certificate if is_pem else x509.load_der_x509_certificate
     try:
         return _identity(load(certificate))
-    except ValueError:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return Identity(None, ())
 
 
@@ -63,10 +66,15 @@ def _identity(certificate: x509.Certificate) -> Identity:
         found = certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         found = kind(())
-    hosts = [name.lower() for name in found.get_values_for_type(x509.DNSName)]
+    hosts = filter(_is_host, map(str.lower, found.get_values_for_type(x509.DNSName)))
     names = (*_spiffe_id(found.get_values_for_type(x509.UniformResourceIdentifier)), *hosts)
     subject = certificate.subject.rfc4514_string()
     return Identity(names[0] if names else subject or None, names)
+
+
+def _is_host(name: str) -> bool:
+    """Whether it is a name of hosts, perhaps with a wildcard: what has a slash looks like an ID."""
+    return _HOST.fullmatch(name) is not None
 
 
 def _spiffe_id(uris: list[str]) -> tuple[str, ...]:

@@ -74,6 +74,7 @@ class Authority:
         begins: datetime.timedelta = -_DAY,
         ends: datetime.timedelta = _DAY,
         key: Any = None,
+        extension: x509.ExtensionType | None = None,
     ) -> Leaf:
         """Sign a certificate.
 
@@ -84,6 +85,7 @@ class Authority:
             begins: From now.
             ends: From now.
             key: A P-256 key unless given.
+            extension: One more.
         """
         key = key or ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else []
@@ -92,6 +94,8 @@ class Authority:
         names = [*map(x509.UniformResourceIdentifier, uris), *map(x509.DNSName, dns)]
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        if extension is not None:
+            builder = builder.add_extension(extension, critical=False)
         return Leaf(self._sign(builder), _pem_of(key))
 
     def credentials(self, leaf: Leaf | None = None) -> grpc.ChannelCredentials:

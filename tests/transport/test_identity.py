@@ -3,6 +3,8 @@
 import ssl
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtensionOID, ObjectIdentifier
 
 from mixer.transport.identity import Identity, identity_of
 from tests.support.authority import Authority
@@ -62,6 +64,27 @@ def test_a_subject_is_no_spiffe_id() -> None:
     leaf = AUTHORITY.leaf(name="spiffe://a/b")
     found = identity_of(leaf.certificate)
     assert found == Identity("CN=spiffe://a/b", ())
+
+
+@pytest.mark.parametrize("dns", ["spiffe://a/b", "CN=a", "", "a b", "a.example/b"])
+def test_a_dns_name_that_is_none(dns: str) -> None:
+    """It gives nobody the principal of another, nor a place below an ID of a list."""
+    leaf = AUTHORITY.leaf(dns=[dns, "c.example"], name="cn")
+    assert identity_of(leaf.certificate) == Identity("c.example", ("c.example",))
+
+
+@pytest.mark.parametrize(
+    ("extension", "der"),
+    [
+        (ExtensionOID.SUBJECT_ALTERNATIVE_NAME, "3002a500"),  # an ediPartyName
+        (ExtensionOID.CRL_DISTRIBUTION_POINTS, "30083006a004a002a500"),
+    ],
+)
+def test_names_that_nobody_uses(extension: ObjectIdentifier, der: str) -> None:
+    """Their certificate is nobody's; a failure would end the call with a status."""
+    unknown = x509.UnrecognizedExtension(extension, bytes.fromhex(der))
+    leaf = AUTHORITY.leaf(name="cn", extension=unknown)
+    assert identity_of(leaf.certificate) == Identity(None, ())
 
 
 @pytest.mark.parametrize("data", [b"", b"-----BEGIN", b"\x30\x03\x01\x01\x00", b"no certificate"])
