@@ -14,7 +14,7 @@ from mixer.engine import Engine
 from mixer.shedding import Gate, Kind, Refusal, Shedder, Ticket
 from mixer.transport import decision_log
 from mixer.transport.caller import caller_of
-from mixer.transport.waiting import TIMED_OUT
+from mixer.transport.waiting import TIMED_OUT, patience
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,8 @@ class _Conversation:
         context: The call.
         session: What the messages mean.
         gate: Is asked before the connection is taken on.
-        patience_s: How long an adapter may hold the connection from its start.
+        patience_s: How long an adapter may hold the connection from its start; less where the
+            proxy waits for less.
     """
 
     def __init__(
@@ -150,7 +151,8 @@ class _Conversation:
             self._deadline = None
             self._release()
         elif self._deadline is None:
-            self._deadline = asyncio.get_running_loop().time() + self._patience_s
+            wait = patience(self._context, self._patience_s)
+            self._deadline = asyncio.get_running_loop().time() + wait
 
     def _release(self) -> None:
         if self._ticket is not None:

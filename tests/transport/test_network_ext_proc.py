@@ -20,6 +20,7 @@ from tests.callouts.clients import until
 from tests.differential.scripted_exchange import answer, close, put, resume, set_body
 from tests.engine.conftest import MakeEngine, Plugins, make_engine, plugins
 from tests.engine.test_tcp import ASK, TRAP, network
+from tests.support.hurried import Hurried
 
 __all__ = ["make_engine", "plugins"]
 
@@ -70,9 +71,12 @@ class Proxy:
 
 
 @asynccontextmanager
-async def serving(engine: Engine, shedder: Shedder | None = None) -> AsyncIterator[grpc.aio.Server]:
+async def serving(
+    engine: Engine, shedder: Shedder | None = None, *, hurried: bool = False
+) -> AsyncIterator[grpc.aio.Server]:
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((network_ext_proc.handler(engine, shedder),))
+    handler = network_ext_proc.handler(engine, shedder)
+    server.add_generic_rpc_handlers((Hurried(handler) if hurried else handler,))
     server.port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
@@ -83,10 +87,10 @@ async def serving(engine: Engine, shedder: Shedder | None = None) -> AsyncIterat
 
 @asynccontextmanager
 async def calling(
-    engine: Engine, shedder: Shedder | None = None
+    engine: Engine, shedder: Shedder | None = None, *, hurried: bool = False
 ) -> AsyncIterator[grpc.aio.StreamStreamMultiCallable[bytes, bytes]]:
     async with (
-        serving(engine, shedder) as server,
+        serving(engine, shedder, hurried=hurried) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
     ):
         yield channel.stream_stream(_METHOD)
@@ -176,6 +180,18 @@ async def test_a_connection_that_is_held_too_long(
     engine = make_engine(network(plugins, "a", ASK), callouts=FakeCallouts())
     engine.decision_timeout = 0.05
     async with calling(engine) as call:
+        proxy = Proxy(call())
+        assert (await proxy.ask(piece(b"up"))).read_data == pb2.Data()
+        assert (await proxy.closed())["reason"] == "decision_timed_out"
+
+
+async def test_a_connection_that_is_held_until_the_caller_s_deadline(
+    make_engine: MakeEngine, plugins: Plugins
+) -> None:
+    """It is closed by then: a proxy may let a connection pass whose call ends with a status."""
+    engine = make_engine(network(plugins, "a", ASK), callouts=FakeCallouts())
+    engine.decision_timeout = 2 * _LONG_S
+    async with calling(engine, hurried=True) as call:
         proxy = Proxy(call())
         assert (await proxy.ask(piece(b"up"))).read_data == pb2.Data()
         assert (await proxy.closed())["reason"] == "decision_timed_out"
