@@ -1,12 +1,12 @@
 """Streams that their callers never end, and whose messages nobody acknowledges.
 
 A message is read when the one before it was worked on, so that a caller who sends faster is slowed
-down by gRPC's flow control. What was read is worked on even where the caller goes away meanwhile.
-At the stop of the service a stream ends once nothing more has come for a moment.
+down by gRPC's flow control. With `work`, what was read is worked on even where the caller goes away
+meanwhile. At the stop of the service a stream ends once nothing more has come for a moment.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,8 +27,8 @@ class EndlessStreams:
     """All of them in one front end; belongs to one event loop.
 
     Attributes:
-        most: How many there may be at once, those included whose callers are gone and whose last
-            message is still being worked on.
+        most: How many `opened` lets in at once, those included whose callers are gone and whose
+            last message is still being worked on.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class EndlessStreams:
         finally:
             self._held -= may_open
 
-    async def messages(self, context: Context) -> AsyncIterator[bytes]:
+    async def messages(self, context: Context) -> AsyncGenerator[bytes, None]:
         """What a caller sends, until it ends the stream or the service stops."""
         stopping = asyncio.ensure_future(self._stopping.wait())
         read: asyncio.Future[Any] | None = None

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import aclosing, nullcontext
 from functools import partial
 
 import grpc
@@ -13,9 +13,10 @@ import grpc.aio
 from mixer.api import rlqs
 from mixer.api.rlqs import Domain, Hub, Question, Standing, Stream, Usage
 from mixer.engine import Decision, Engine, PendingDecision
-from mixer.shedding import Kind, Refusal, Shedder
+from mixer.shedding import Kind, Refusal, Shedder, Ticket
 from mixer.transport import decision_log
-from mixer.transport.caller import Context, caller_of
+from mixer.transport.caller import caller_of
+from mixer.transport.endless import Context, EndlessHandler, EndlessStreams
 from mixer.transport.pulse import Pulse
 from mixer.transport.unserved import Unserved
 from mixer.transport.waiting import settled
@@ -52,22 +53,29 @@ class QuotaService:
         self._settings = engine.rate_limit.quota
         self._hub = Hub(self._settings, time.monotonic)
         self._unserved = Unserved()
+        self._streams = EndlessStreams()
         self._ticking: asyncio.Task[None] | None = None
+        self._asking = set[asyncio.Task[None]]()
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
         """What a server is given."""
         method = grpc.stream_stream_rpc_method_handler(self._serve)
-        return grpc.method_handlers_generic_handler(rlqs.SERVICE, {rlqs.METHOD: method})
+        methods = {rlqs.METHOD: method}
+        handler = grpc.method_handlers_generic_handler(rlqs.SERVICE, methods)
+        return EndlessHandler(handler, self._streams)
 
-    async def _serve(self, requests: AsyncIterator[bytes], context: Context) -> None:
-        """Serve one stream until its proxy ends it, or has not been heard of for too long."""
+    async def _serve(self, _requests: object, context: Context) -> None:
+        """Serve one stream until its proxy ends it, or has not been heard of for too long.
+
+        At the stop of the service it ends once nothing more has come for a moment.
+        """
         pulse = Pulse()
         try:
             stream = self._hub.open(caller_of(context)(), pulse.beat)
         except rlqs.TooManyStreamsError as error:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         self._tick_while_needed()
-        reading = asyncio.ensure_future(self._read(requests, stream, pulse))
+        reading = asyncio.ensure_future(self._read(context, stream, pulse))
         writing = asyncio.ensure_future(self._write(stream, pulse, context))
         over = asyncio.ensure_future(pulse.until(lambda: stream.is_over))
         try:
@@ -84,29 +92,40 @@ class QuotaService:
         ends = await asyncio.gather(reading, writing, return_exceptions=True)
         await _end(context, ends)
 
-    async def _read(self, requests: AsyncIterator[bytes], stream: Stream, pulse: Pulse) -> None:
+    async def _read(self, context: Context, stream: Stream, pulse: Pulse) -> None:
         domain = Domain()
-        async for data in requests:
-            self._hub.hear(stream)
-            await self._take(stream, rlqs.decode(data, domain))
-            await pulse.until(lambda: len(stream.outbox) <= _MOST_WAITING)
+        async with aclosing(self._streams.messages(context)) as messages:
+            async for data in messages:
+                self._hub.hear(stream)
+                usages = rlqs.decode(data, domain)
+                left = iter(usages)
+                with self._admitted(len(usages)):
+                    await self._take(stream, left)
+                while len(stream.outbox) > _MOST_WAITING:
+                    await pulse.until(lambda: len(stream.outbox) <= _MOST_WAITING)
+                    await self._take(stream, left)
 
-    async def _take(self, stream: Stream, usages: tuple[Usage, ...]) -> None:
-        """Take the reports of one message, with the loop's other work in between.
+    def _admitted(self, usages: int) -> "Ticket | nullcontext[None]":
+        """Let in a message.
 
         Raises:
             OverloadedError: There is too much to do.
         """
-        ticket = nullcontext() if self._gate is None else self._gate.admit(max(1, len(usages)))
+        ticket = nullcontext() if self._gate is None else self._gate.admit(max(1, usages))
         if isinstance(ticket, Refusal):
             raise OverloadedError(ticket.reason)
-        with ticket:
-            for number, usage in enumerate(usages, start=1):
-                question = self._hub.report(stream, usage)
-                if question is not None:
-                    await self._ask(question)
-                if number % _QUESTIONS_AT_ONCE == 0:
-                    await asyncio.sleep(0)
+        return ticket
+
+    async def _take(self, stream: Stream, usages: Iterator[Usage]) -> None:
+        """Take reports, with the loop's other work in between, until too much is to be read."""
+        for number, usage in enumerate(usages, start=1):
+            question = self._hub.report(stream, usage)
+            if question is not None:
+                await self._ask(question)
+            if number % _QUESTIONS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if len(stream.outbox) > _MOST_WAITING:
+                return
 
     async def _write(self, stream: Stream, pulse: Pulse, context: Context) -> None:
         settings = self._settings
@@ -116,6 +135,8 @@ class QuotaService:
                 return
             actions = self._hub.take(stream, _MOST_ACTIONS)
             pulse.beat()
+            if self._streams.stopping:  # nobody gets what those who end first still keep to
+                continue
             message = rlqs.encode(actions, settings.assignment_time_to_live, settings.strategy)
             try:
                 await context.write(message)
@@ -149,8 +170,16 @@ class QuotaService:
     async def _tick(self) -> None:
         while self._hub.usage[0]:
             await asyncio.sleep(_TICK_S)
-            for question in self._hub.tick():
-                await self._ask(question)
+            for number, question in enumerate(self._hub.tick(), start=1):
+                self._ask_meanwhile(question)
+                if number % _QUESTIONS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
+    def _ask_meanwhile(self, question: Question) -> None:
+        """An adapter that takes long keeps no other bucket waiting."""
+        task = asyncio.ensure_future(self._ask(question))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
 
 
 class OverloadedError(Exception):

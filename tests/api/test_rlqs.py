@@ -61,14 +61,31 @@ def test_the_domain_is_that_of_the_first_message() -> None:
 def test_what_cannot_be_answered(data: bytes, message: str) -> None:
     """It is told what is wrong, and the bound."""
     with pytest.raises(MalformedReportError, match=message):
-        decode(data, Domain())
+        list(decode(data, Domain()))
+
+
+def test_usages_are_read_one_at_a_time() -> None:
+    """A message with hundreds of thousands keeps nobody waiting; those before a bad one count."""
+    good = report(a="1").SerializeToString()
+    usages = decode(good + b"\x12\x01\xff" + good, Domain())
+    assert len(usages) == 3
+    given_ = iter(usages)
+    assert next(given_).allowed == 3
+    with pytest.raises(MalformedReportError, match="usage 2 of 3: no usage of a bucket"):
+        next(given_)
+
+
+def test_a_domain_that_is_no_text() -> None:
+    """It is refused as any other that is no name: such bytes match nobody's configuration."""
+    with pytest.raises(MalformedReportError, match="no usage reports"):
+        decode(b"\x0a\x01\xff", Domain())
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes(data: bytes) -> None:
     """They are reports, or refused as none."""
     try:
-        usages = decode(data, Domain())
+        usages = list(decode(data, Domain()))
     except MalformedReportError:
         return
     assert all(one.elapsed >= 0 and one.allowed < 1 << 63 for one in usages)

@@ -10,8 +10,9 @@ import grpc.aio
 import pytest
 from envoy.service.rate_limit_quota.v3 import rlqs_pb2
 
+from mixer.api.rlqs import Hub
 from mixer.config import RateLimit, RateLimitQuota
-from mixer.engine import Decision, QuotaStanding, Verdict
+from mixer.engine import Decision, PendingDecision, QuotaStanding, Verdict
 from mixer.shedding import Bounds, RateBound, Shedder
 from mixer.transport import rlqs
 
@@ -21,8 +22,21 @@ MINUTE = 60 * 10**9
 SHARED = QuotaStanding(100, 50, 30, MINUTE, "p")
 
 
+class Never(PendingDecision):
+    """A decision that no adapter ever makes."""
+
+    def __init__(self) -> None:
+        self.decision = None
+
+    def then(self, done: Callable[[Decision], None]) -> None:
+        pass
+
+    def give_up(self, reason: str) -> Decision:
+        return Decision(Verdict.ERROR, reason=reason)
+
+
 class Engine:
-    """Answers every question alike, or fails."""
+    """Answers every question alike, or fails; of some buckets it never does from the second on."""
 
     decision_timeout = 30.0
 
@@ -30,9 +44,12 @@ class Engine:
         self.rate_limit = RateLimit(quota=RateLimitQuota(**settings))
         self.standing: QuotaStanding | None = SHARED
         self.asked: list[int] = []
+        self.slow: set[str] = set()
 
-    def allocate(self, request: Any, quota: str) -> Decision:
+    def allocate(self, request: Any, quota: str) -> Decision | PendingDecision:
         self.asked.append(request.attributes.get("mixer.quota")["amount"])
+        if request.attributes.get("mixer.rate_limit")["bucket"]["name"] in self.slow:
+            return Never()
         if self.standing is None:
             raise RuntimeError("a defect")
         return Decision(Verdict.ALLOW, ("q",), "q", granted=0, quota=self.standing)
@@ -48,6 +65,7 @@ class Served:
             rlqs_pb2.RateLimitQuotaUsageReports.SerializeToString,
             rlqs_pb2.RateLimitQuotaResponse.FromString,
         )
+        self.streams = service.handler().streams
         self.raw = channel.stream_stream(METHOD)
 
     def open(self) -> Any:
@@ -243,3 +261,75 @@ async def _write_on(stream: Any) -> None:
     while True:
         await stream.write(usage(*(f"{number}-{at}-{'x' * 500}" for at in range(500))))
         number += 1
+
+
+def test_one_message_cannot_fill_the_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its usages are taken as the proxy reads what it is told of the others, and all are."""
+    waiting: list[int] = []
+    report = Hub.report
+
+    def noted(hub: Hub, stream: Any, one: Any) -> Any:
+        waiting.append(len(stream.outbox))
+        return report(hub, stream, one)
+
+    monkeypatch.setattr(Hub, "report", noted)
+
+    async def flood() -> None:
+        async with serving(Engine(max_buckets=1)) as served:
+            stream = served.open()
+            await stream.write(usage(*(f"{at}-{'x' * 200}" for at in range(15_000))))
+            told = 0
+            while told < 15_000:
+                told += len((await stream.read()).bucket_action)
+            stream.cancel()
+
+    asyncio.run(flood())
+    assert len(waiting) == 15_000
+    assert max(waiting) <= 1024
+
+
+def test_a_slow_adapter_keeps_no_other_bucket_waiting() -> None:
+    """What is asked anew by itself is asked at once: other assignments would run out meanwhile."""
+
+    async def ask() -> None:
+        engine = Engine()
+        engine.standing = QuotaStanding(100, 0, 1, MINUTE, "p")
+        async with serving(engine) as served:
+            stream = served.open()
+            await stream.write(usage("slow", "fast"))
+            denied = 0
+            while denied < 2:
+                denied += len((await stream.read()).bucket_action)
+            engine.decision_timeout = 10 * PATIENCE_S
+            engine.slow, engine.standing = {"slow"}, SHARED
+            [action] = (await stream.read()).bucket_action
+            assert action.bucket_id.bucket["name"] == "fast"
+            stream.cancel()
+
+    asyncio.run(ask())
+
+
+def test_the_stop_of_the_service() -> None:
+    """A stream that its proxy never ends is ended, what it has sent counts, and no share grows."""
+
+    async def stop() -> None:
+        engine = Engine()
+        async with serving(engine) as served:
+            one, other = served.open(), served.open()
+            await one.write(usage("a"))
+            assert tokens(await one.read()) == [100]
+            await other.write(usage("a"))
+            assert tokens(await other.read()) == tokens(await one.read()) == [50]
+            ended = asyncio.ensure_future(other.code())
+            served.streams.stop(PATIENCE_S)
+            with suppress(asyncio.InvalidStateError):  # where this test stood still for so long
+                while not ended.done():
+                    await one.write(usage("a", allowed=7))
+                    await asyncio.sleep(0.01)
+            for stream in (one, other):
+                assert await stream.read() is grpc.aio.EOF  # type: ignore[attr-defined]
+                assert await stream.code() is grpc.StatusCode.OK
+            assert engine.asked[:3] == [1, 1, 7]
+            assert served.usage == (0, 0, 0)
+
+    asyncio.run(stop())

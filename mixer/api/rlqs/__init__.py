@@ -3,7 +3,7 @@
 from mixer.api.rlqs.actions import encode
 from mixer.api.rlqs.hub import Hub, TooManyStreamsError
 from mixer.api.rlqs.questions import Question
-from mixer.api.rlqs.reports import Bucket, Domain, MalformedReportError, Usage, decode
+from mixer.api.rlqs.reports import Bucket, Domain, MalformedReportError, Usage, Usages, decode
 from mixer.api.rlqs.standing import FAILED, Standing, standing_of
 from mixer.api.rlqs.stream import Stream
 
@@ -23,6 +23,7 @@ __all__ = [
     "Stream",
     "TooManyStreamsError",
     "Usage",
+    "Usages",
     "decode",
     "encode",
     "standing_of",

@@ -1,10 +1,13 @@
-"""From the bytes of RateLimitQuotaUsageReports to usages of buckets."""
+"""From the bytes of RateLimitQuotaUsageReports to usages of buckets, made one at a time."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from envoy.service.rate_limit_quota.v3 import rlqs_pb2
 from google.protobuf.message import DecodeError
+
+from mixer.wire.twins import leave_bytes, twins
 
 MOST_ENTRIES = 64
 """Of a bucket's id."""
@@ -13,6 +16,9 @@ MOST_BYTES = 4 * 1024
 _LONGEST_DOMAIN = 253
 _MOST_REQUESTS = (1 << 63) - 1
 _NS = 1_000_000_000
+_NAME = "envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports"
+_Reports: Any = twins(rlqs_pb2.DESCRIPTOR, leave_bytes(f"{_NAME}.bucket_quota_usages"))[_NAME]
+_BucketUsage = rlqs_pb2.RateLimitQuotaUsageReports.BucketQuotaUsage
 
 
 class MalformedReportError(Exception):
@@ -82,8 +88,38 @@ class Domain:
         return self.name
 
 
-def decode(data: bytes, domain: Domain) -> tuple[Usage, ...]:
-    """Read a message of a stream.
+class Usages:
+    """Those of one message, in order.
+
+    Args:
+        frames: The bytes of each.
+        domain: Of the stream.
+    """
+
+    def __init__(self, frames: Sequence[bytes], domain: str) -> None:
+        self._frames = frames
+        self._domain = domain
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __iter__(self) -> Iterator[Usage]:
+        """Each as it is asked for: one message can have hundreds of thousands.
+
+        Raises:
+            MalformedReportError: One cannot be read; those before it were given.
+        """
+        for number, frame in enumerate(self._frames, start=1):
+            place = f"usage {number} of {len(self)}"
+            try:
+                message = _BucketUsage.FromString(frame)
+            except DecodeError as error:
+                raise MalformedReportError(f"{place}: no usage of a bucket: {error}") from error
+            yield _usage(message, self._domain, place)
+
+
+def decode(data: bytes, domain: Domain) -> Usages:
+    """Read a message of a stream; its usages are not looked at.
 
     Args:
         data: The message.
@@ -93,17 +129,18 @@ def decode(data: bytes, domain: Domain) -> tuple[Usage, ...]:
         MalformedReportError: The bytes are none, or it cannot be answered.
     """
     try:
-        message = rlqs_pb2.RateLimitQuotaUsageReports.FromString(data)
+        message = _Reports.FromString(data)
     except DecodeError as error:
         raise MalformedReportError(f"no usage reports: {error}") from error
-    name = domain.settle(message.domain)
-    return tuple(_usage(one, name) for one in message.bucket_quota_usages)
+    if isinstance(message.domain, bytes):  # see `mixer.wire.twins`
+        raise MalformedReportError("no usage reports: domain: it is not UTF-8")
+    return Usages(message.bucket_quota_usages, domain.settle(message.domain))
 
 
-def _usage(message: Any, domain: str) -> Usage:
+def _usage(message: Any, domain: str, place: str) -> Usage:
     entries = tuple(sorted(message.bucket_id.bucket.items()))
     if not entries:
-        raise MalformedReportError("bucket_id: it is empty")
+        raise MalformedReportError(f"{place}: bucket_id: it is empty")
     elapsed = message.time_elapsed.seconds * _NS + message.time_elapsed.nanos
     return Usage(
         Bucket(domain, entries),
