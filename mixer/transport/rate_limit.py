@@ -37,14 +37,14 @@ def handler(
         try:
             asked = rate_limit.decode(data, caller_of(context))
             answer = await _answer(engine, asked, context)
+            if not all(one.is_served for one in answer.statuses):
+                unserved.note(asked.domain)
+            return rate_limit.encode(answer, engine.rate_limit.response_headers)
         except rate_limit.MalformedRequestError as error:
             return rate_limit.refuse(str(error))
         except Exception:
             _log.exception("a rate limit request failed")
             return rate_limit.refuse("internal error")
-        if not all(one.is_served for one in answer.statuses):
-            unserved.note(asked.domain)
-        return rate_limit.encode(answer, engine.rate_limit.response_headers)
 
     gate = None if shedder is None else shedder.gate("rate_limit", Kind.CHECK)
     serve = shedding(gate, should_rate_limit, _over_limit)

@@ -63,6 +63,15 @@ def test_a_defect_refuses(caplog: pytest.LogCaptureFixture) -> None:
     assert "RuntimeError: a defect" in caplog.text
 
 
+def test_an_answer_that_cannot_be_written_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    """A defect of our own is no status of gRPC at the end of a call either."""
+    decision = Decision(Verdict.ALLOW, ("q",), "no text: \udcff", granted=1)
+    with caplog.at_level(logging.ERROR):
+        message = asyncio.run(answer(Answers(decision), request_bytes(ONE)))
+    assert reason(message) == "internal error"
+    assert "a rate limit request failed" in caplog.text
+
+
 def test_what_is_no_request_is_refused() -> None:
     """With what is wrong, and without asking anybody."""
     engine = Answers(Decision(Verdict.ALLOW))
