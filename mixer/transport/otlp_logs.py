@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import islice
 
 import grpc
 import grpc.aio
@@ -20,6 +21,7 @@ from mixer.transport.telling import Telling
 MOST_BYTES = 64 << 20
 """Of what was received and is not answered; beyond it nothing more is taken on."""
 
+_GROUPS_AT_ONCE = 256
 _DETAILS = "grpc-status-details-bin"
 
 
@@ -34,8 +36,9 @@ def handler(
         if backlog.is_full:
             return await _refuse(context, "too much is waiting", backlog.retry_after)
         with backlog.holding(len(data)):
+            told = Export(data, caller_of(context))
             try:
-                told = Export(data, caller_of(context))
+                await _read(told)
             except MalformedExportError as error:
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             ticket = nullcontext() if gate is None else gate.admit(max(1, len(told)))
@@ -74,6 +77,13 @@ class _Backlog:
             yield
         finally:
             self._bytes -= size
+
+
+async def _read(told: Export) -> None:
+    """Read what there are records in; where that is much, with the loop's other work in between."""
+    steps = told.read()
+    if sum(1 for _ in islice(steps, _GROUPS_AT_ONCE)) == _GROUPS_AT_ONCE:
+        await slices_of_this_loop().work(steps)
 
 
 async def _tell(engine: Engine, told: Export) -> bytes:

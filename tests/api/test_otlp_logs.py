@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from google.rpc import error_details_pb2, status_pb2
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.common.v1 import common_pb2
@@ -205,6 +205,7 @@ def test_batches() -> None:
         group.scope_logs.add()
         group.scope_logs.add(log_records=[log_record({"url.path": f"/{number}"})] * 2)
     told = Export(request.SerializeToString())
+    assert sum(1 for _ in told.read()) == 6
     assert len(told) == 6
     paths = [record.attributes.get("request.path") for record in filter(None, told.records())]
     assert paths == ["/0", "/0", "/1", "/1", "/2", "/2"]
@@ -213,6 +214,7 @@ def test_batches() -> None:
 def test_malformed_records() -> None:
     """They are counted, the first one is named, and the others are given."""
     told = Export(framed(b"\xff", b"", b"\xff\xff", b""))
+    assert list(told.read()) == [None]
     assert [record is None for record in told.records()] == [True, False, True, False]
     assert told.malformed == 2
     assert told.first_error.startswith("record 1 of 4: not a LogRecord: ")
@@ -222,7 +224,7 @@ def test_malformed_records() -> None:
 def test_malformed_bytes(data: bytes) -> None:
     """What is not even groups of records is refused as a whole."""
     with pytest.raises(MalformedExportError, match="not an ExportLogsServiceRequest"):
-        Export(data)
+        list(Export(data).read())
 
 
 def test_answers() -> None:
@@ -271,6 +273,7 @@ _VALUES = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(VOCABULARY)), _VALUES, max_size=8))
 def test_any_values(values: dict[str, Any]) -> None:
     """Whatever is sent under the name of an attribute, it is of its type or absent."""

@@ -296,3 +296,20 @@ async def test_an_export_larger_than_the_room_for_all(monkeypatch: pytest.Monkey
     assert await first == b""
     assert len(engine.paths) == 20_000
     assert await found.unary_unary(export(), Stream()) == b""
+
+
+@pytest.mark.parametrize(
+    "batches", [b"\x0a\x00" * 20_000, b"\x0a\xc0\xb8\x02" + b"\x12\x00" * 20_000]
+)
+async def test_others_have_their_turn_between_empty_batches(batches: bytes) -> None:
+    """An export may have millions of resources or scopes, and nothing to tell."""
+    made = otlp_logs.handler(Told())  # type: ignore[arg-type]
+    method = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+    found: Any = made.service(_Details(method, ()))  # type: ignore[arg-type]
+    call = asyncio.ensure_future(found.unary_unary(batches, Stream()))
+    turns = 0
+    while not call.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert await call == b""
+    assert turns > 20

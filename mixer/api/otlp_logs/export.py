@@ -27,39 +27,50 @@ class Export:
     Attributes:
         malformed: How many records could not be read, of those that were asked for so far.
         first_error: What was wrong with the first one of them.
-
-    Raises:
-        MalformedExportError: The bytes are no such message, as far as they are not records.
     """
 
     def __init__(self, data: bytes, caller: FindCaller = lambda: NOBODY) -> None:
         self._data = data
         self._caller = caller
+        self._length = 0
         self.malformed = 0
         self.first_error = ""
+
+    def read(self) -> Iterator[None]:
+        """Read all but the records, group by group: there can be millions of empty ones.
+
+        Raises:
+            MalformedExportError: The bytes are no such message, as far as they are not records.
+        """
+        self._length = 0
+        for _, scope_logs in self._groups():
+            self._length += len(scope_logs.log_records)
+            yield
+
+    def _groups(self) -> Iterator[tuple[Any, Any]]:
+        """Resources and scopes, parsed anew each time: many small ones take much memory."""
         try:
-            self._length = sum(len(scope.log_records) for _, scope in self._scopes())
+            for resource_logs in Request.FromString(self._data).resource_logs:
+                group = ResourceLogs.FromString(resource_logs)
+                for scope_logs in group.scope_logs or (b"",):
+                    yield group.resource, ScopeLogs.FromString(scope_logs)
         except DecodeError as error:
             raise MalformedExportError(f"not an ExportLogsServiceRequest: {error}") from error
 
-    def _scopes(self) -> Iterator[tuple[Any, Any]]:
-        """Resources and scopes, parsed anew each time: many small ones take much memory."""
-        for resource_logs in Request.FromString(self._data).resource_logs:
-            group = ResourceLogs.FromString(resource_logs)
-            for scope_logs in group.scope_logs:
-                yield group.resource, ScopeLogs.FromString(scope_logs)
-
     def __len__(self) -> int:
+        """How many records there are, once `read` has come to its end."""
         return self._length
 
     def records(self) -> Iterator[Record | None]:
-        """What adapters are told of; None of a record that could not be read."""
+        """What adapters are told of; None of a record that could not be read, or an empty group."""
         number = 0
-        for resource, scope_logs in self._scopes():
+        for resource, scope_logs in self._groups():
             batch = Batch(resource, scope_logs.scope, self._caller)
             for frame in scope_logs.log_records:
                 number += 1
                 yield self._record(frame, batch, number)
+            if not scope_logs.log_records:
+                yield None
 
     def _record(self, frame: bytes, batch: Batch, number: int) -> Record | None:
         try:
