@@ -102,6 +102,21 @@ def test_how_much_is_taken_of_the_quota() -> None:
     assert office.report(stream, allowed=9, elapsed=MINUTE + 1) == 0
 
 
+def test_a_long_assignment_keeps_no_idle_bucket() -> None:
+    """A bucket without requests is abandoned when it is time, and not when it is to be renewed."""
+    office = Office(assignment_time_to_live="24h", abandon_after="10s")
+    stream = office.open()
+    office.report(stream)
+    office.report(stream, B)
+    office.told(stream)
+    office.clock.now += 6
+    office.report(stream, B, allowed=1, elapsed=MINUTE)
+    office.clock.now += 6
+    office.hub.tick()
+    assert office.told(stream) == {A: Abandon()}
+    assert office.hub.usage == (1, 1, 1)
+
+
 def test_what_is_used_up_is_denied_until_the_window_ends() -> None:
     """Then the bucket is asked anew by itself, once, and shared again."""
     office = Office()

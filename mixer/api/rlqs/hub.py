@@ -154,19 +154,23 @@ class Hub:
         return [self._ask(bucket) for bucket in due]
 
     def _renew(self, stream: Stream, now: float) -> None:
-        for bucket, assignment in list(self._old(stream, now)):
+        renewed_after = self._settings.assignment_time_to_live / 2
+        for bucket, assignment, at in list(self._old(stream, now)):
             member = self._buckets[bucket].members[stream]
             if now - member.active_at >= self._settings.abandon_after:
                 self._leave(stream, bucket)
                 self._put(stream, bucket, Abandon())
-            elif assignment is not None:
+            elif assignment is not None and now - at >= renewed_after:
                 self._tell(stream, bucket, assignment)
 
-    def _old(self, stream: Stream, now: float) -> Iterator[tuple[Bucket, Assignment | None]]:
+    def _old(self, stream: Stream, now: float) -> Iterator[tuple[Bucket, Assignment | None, float]]:
+        """Those that may have to be renewed, or abandoned."""
+        settings = self._settings
+        age = min(settings.assignment_time_to_live / 2, settings.abandon_after)
         for bucket, (assignment, at) in stream.assigned.items():
-            if now - at < self._settings.assignment_time_to_live / 2:
+            if now - at < age:
                 return
-            yield bucket, assignment
+            yield bucket, assignment, at
 
     def _ask(self, bucket: Bucket) -> Question:
         del self._asks[bucket]
