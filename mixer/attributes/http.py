@@ -1,11 +1,14 @@
 """The attributes that follow from the headers of a request, whichever front end received them."""
 
+import re
 from types import MappingProxyType
 from typing import Protocol
 
 from mixer.attributes.bag import Resolver
 from mixer.attributes.headers import HeaderMap
 from mixer.attributes.values import Value
+
+_PORT = re.compile(r":[0-9]*$")
 
 
 class HasHeaders(Protocol):
@@ -24,6 +27,21 @@ def _header(name: bytes) -> Resolver:
     return resolve
 
 
+def host_name(authority: str) -> str:
+    """The host of an authority, however a client wrote it: in lower case, without a port.
+
+    Neither of ``ACME.example.com``, ``acme.example.com:443`` and ``acme.example.com.`` is another
+    host than ``acme.example.com`` to a proxy's routes.
+    """
+    host = _PORT.sub("", authority) if authority.count(":") == 1 or "]" in authority else authority
+    return host.lower().rstrip(".")
+
+
+def _host_name(source: HasHeaders) -> str | None:
+    authority = source.headers.first(b":authority")
+    return None if authority is None else host_name(authority.decode(errors="surrogateescape"))
+
+
 def _path(source: HasHeaders) -> str:
     return (source.headers.first(b":path") or b"").decode(errors="surrogateescape")
 
@@ -34,6 +52,7 @@ HTTP_RESOLVERS = MappingProxyType[str, Resolver](
         "request.url_path": lambda s: _path(s).partition("#")[0].partition("?")[0],
         "request.query": lambda s: _path(s).partition("#")[0].partition("?")[2],
         "request.host": _header(b":authority"),
+        "mixer.host": _host_name,
         "request.scheme": _header(b":scheme"),
         "request.method": _header(b":method"),
         "request.referer": _header(b"referer"),

@@ -30,7 +30,7 @@ _NAMES: dict[Kind, str] = {
         upstream.tls_version upstream.transport_failure_reason
         xds.cluster_name xds.route_name xds.virtual_host_name xds.filter_chain_name
         plugin_name plugin_root_id plugin_vm_id
-        mixer.operation mixer.dedup_id mixer.caller mixer.caller_principal
+        mixer.operation mixer.dedup_id mixer.caller mixer.caller_principal mixer.host
     """,
     Kind.INT: """
         request.size request.total_size request.headers_bytes

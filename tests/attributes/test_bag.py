@@ -74,9 +74,8 @@ def test_absent_headers_are_absent_attributes() -> None:
     """Without a header its attribute is absent, and the path is empty."""
     attributes = bag(HeaderMap.of())
     absent = {name for name in HTTP_RESOLVERS if attributes.get(name) is None}
-    assert absent == {
-        f"request.{n}" for n in ("host", "scheme", "method", "referer", "useragent", "id")
-    }
+    named = ("host", "scheme", "method", "referer", "useragent", "id")
+    assert absent == {"mixer.host", *(f"request.{name}" for name in named)}
 
 
 def test_attributes_follow_the_changes_of_headers() -> None:
