@@ -39,7 +39,7 @@ local function question(txn)
   -- Each takes the place of whatever the client has sent under that name.
   headers["x-forwarded-method"] = { txn.sf:method() }
   headers["x-forwarded-uri"] = { txn.sf:pathq() }
-  headers["x-forwarded-host"] = { txn.sf:req_hdr("host") }
+  headers["x-forwarded-host"] = { txn.sf:req_fhdr("host") }
   headers["x-forwarded-for"] = { txn.sf:src() }
   headers["x-forwarded-proto"] = { txn.sf:ssl_fc() == "1" and "https" or "http" }
   return headers

@@ -71,10 +71,10 @@ class Seen:
         return [value for key, value in self.upstream if key.lower() == name]
 
 
-async def send(address: str, request: Request) -> Seen:
+async def send(address: str, request: Request, host: str = "demo.mixer.dev") -> Seen:
     """What came of a request on a connection of its own."""
     async with HttpConnection(address, 30.0) as connection:
-        response = await connection.send(request)
+        response = await connection.send(request, host)
     headers = dict(response.headers)
     if b'"body_sha256"' not in response.body:
         return Seen(response.status, headers, response.body.decode(), None)
@@ -94,9 +94,9 @@ class Stack:
     proxies: dict[str, str]
     service: ServiceProcess
 
-    async def send(self, kind: Kind, request: Request) -> Seen:
+    async def send(self, kind: Kind, request: Request, host: str = "demo.mixer.dev") -> Seen:
         kind.program()  # or this test is skipped
-        return await send(self.proxies[kind.name], request)
+        return await send(self.proxies[kind.name], request, host)
 
     async def get(
         self, kind: Kind, target: str = "/", *headers: tuple[str, str], method: str = "GET"
@@ -161,6 +161,53 @@ async def test_forged_forwarding_headers(stack: Stack, kind: Kind) -> None:
     ]  # fmt: skip
     seen = await stack.get(kind, "/private", ("x-case", "seen"), ("x-plain", ""), *forged)
     assert seen.lines("x-user") == ["GET|http|demo.mixer.dev|/private|127.0.0.1:0|"]
+
+
+RESPELLED = [
+    "//admin", "/./admin", "/x/../admin", "/x/..", "/x/.", "/x/.%2e/admin", "/x/%2E%2e/admin",
+    "/%61dmin", "/%2fadmin", "/x/..%5cadmin", "/x/..\\admin", "/x/..;/admin", "/;/admin",
+    "/.;/admin", "http://demo.mixer.dev//admin",
+]  # fmt: skip
+"""Of which an upstream may make ``/admin``, or another path."""
+
+
+@each()
+@pytest.mark.parametrize("target", RESPELLED)
+async def test_a_path_that_is_spelled_in_two_ways(stack: Stack, kind: Kind, target: str) -> None:
+    """It is refused, or the service and the upstream are told the plain one."""
+    seen = await stack.get(kind, target, ("x-case", "seen"), ("x-plain", ""))
+    if kind is HAPROXY and seen.status == 200:
+        told = seen.lines("x-user")[0].split("|")[3]
+        assert told in ("/admin", "/x/", "/"), told
+    else:
+        assert (seen.status, seen.upstream) == (400, None)
+
+
+PLAIN = ["/a;b=c/.d/..e?f=//../%2f;", "/%20%C3%A9/%25", "/a.b/...", "/?"]
+
+
+@each()
+@pytest.mark.parametrize("target", PLAIN)
+async def test_a_path_with_one_spelling(stack: Stack, kind: Kind, target: str) -> None:
+    """It reaches the upstream as it was sent, and the service was told the same."""
+    seen = await stack.get(kind, target, ("x-case", "seen"), ("x-plain", ""))
+    assert [line.split("|")[3] for line in seen.lines("x-user")] == [target]
+
+
+@each()
+async def test_a_header_named_in_connection(stack: Stack, kind: Kind) -> None:
+    """A client cannot have dropped what an adapter sets."""
+    named = ("Connection", "keep-alive, X-User"), ("Connection", "x-user")
+    seen = await stack.get(kind, "/", ("x-case", "seen"), ("x-plain", ""), *named)
+    assert len(seen.lines("x-user")) == 1
+
+
+@each()
+async def test_the_host_of_the_upstream(stack: Stack, kind: Kind) -> None:
+    """It is the one that the service was told, with a comma in it, too."""
+    request = Request("GET", "/", (("x-case", "seen"), ("x-plain", "")))
+    seen = await stack.send(kind, request, "evil,demo")
+    assert [line.split("|")[2] for line in seen.lines("x-user")] == seen.lines("host")
 
 
 @each()
