@@ -205,6 +205,18 @@ def test_a_denial_for_nginx(status: int, answer: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("dialect", "name", "own"),
+    [(HAPROXY, b"x-mixer-verdict", b"deny"), (NGINX, b"x-mixer-status", b"200")],
+)
+def test_a_denial_that_says_what_the_service_says(
+    dialect: Dialect, name: bytes, own: bytes
+) -> None:
+    """An adapter, or a client whose headers it repeats, cannot make another answer of it."""
+    told = answered(dialect, deny(200, (name, b"allow"), (name.upper(), b"allow")))
+    assert told.headers == ((name, own),)
+
+
+@pytest.mark.parametrize(
     ("dialect", "status", "answer"),
     [
         (ENVOY, 201, 201), (ENVOY, 500, 403), (ENVOY, 599, 403), (ENVOY, 999, 403),

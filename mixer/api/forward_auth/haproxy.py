@@ -7,7 +7,7 @@ be done to the headers is a list of operations, one in each header line.
 from collections.abc import Iterator
 
 from mixer.api.forward_auth.changes import changes
-from mixer.api.forward_auth.denial import denied
+from mixer.api.forward_auth.denial import VERDICT, denied
 from mixer.api.forward_auth.errors import InexpressibleError
 from mixer.api.forward_auth.forward import CARRIERS
 from mixer.api.forward_auth.safety import FRAMING, checked
@@ -17,7 +17,6 @@ from mixer.engine import Decision, HeaderOperation, Operation, Request
 
 PATH = "/haproxy"
 
-_VERDICT = b"x-mixer-verdict"
 _REQUEST = b"x-mixer-request-operation"
 _RESPONSE = b"x-mixer-response-operation"
 
@@ -30,7 +29,7 @@ def encode(_call: HttpCall, _request: Request, decision: Decision) -> HttpAnswer
     Raises:
         InexpressibleError: The decision cannot be said to it.
     """
-    verdict = (_VERDICT, decision.verdict.encode())
+    verdict = (VERDICT, decision.verdict.encode())
     if decision.response is not None:
         return denied(decision.response, verdict)
     return HttpAnswer(200, (verdict, *_on_request(decision), *_on_response(decision)))

@@ -5,7 +5,7 @@ to get.
 """
 
 from mixer.api.forward_auth.copied import copied, request_headers, response_headers
-from mixer.api.forward_auth.denial import headers_of, status_of
+from mixer.api.forward_auth.denial import STATUS, headers_of, status_of
 from mixer.api.forward_auth.original import Carriers
 from mixer.api.http import HttpAnswer, HttpCall
 from mixer.engine import Decision, Request, Response, Verdict
@@ -19,9 +19,6 @@ CARRIERS = Carriers(
     method=b"x-original-method",
     uri=b"x-original-uri",
 )
-
-STATUS = b"x-mixer-status"
-"""The status that the client is to get."""
 
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 _COMMANDS = b"x-accel-"
