@@ -49,6 +49,7 @@ async def ask(engine: Engine, asking: Asking, gone: Gone, readmit: Readmit) -> H
             _log_sent(request, decision)
             request = following
             readmit()
+            await asyncio.sleep(0)  # or a call that asks many times holds up all others
 
 
 def _answer(end: StopIteration) -> HttpAnswer:

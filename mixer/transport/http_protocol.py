@@ -1,7 +1,7 @@
 """uvicorn's HTTP/1.1 on one connection, with bounds.
 
-uvicorn bounds neither how long a request may take to arrive, nor its headers, nor the connections;
-and of a target it forgets what cannot be of a path.
+uvicorn bounds neither how long a request may take to arrive, nor its headers, nor the connections,
+nor how long an answer may take to leave; and of a target it forgets what cannot be of a path.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class HttpBounds:
     Attributes:
         connections: At one time; more are closed without an answer.
         header_bytes: Of a request's target and headers.
-        idle_s: Seconds that a connection without a request is kept.
+        idle_s: Seconds that a connection without a request is kept, or one that reads no answer.
         request_s: Seconds that a request may take to arrive.
     """
 
@@ -56,6 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._arriving: asyncio.TimerHandle | None = None
+        self._leaving: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection on, or close it if there are too many."""
@@ -71,7 +72,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was waited for."""
         self._stop_waiting()
+        self._stop_leaving()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The peer does not read; a further request would wait for it without an end."""
+        super().pause_writing()
+        self._leaving = self.loop.call_later(self._bounds.idle_s, self._cut_off)
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._stop_leaving()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; it keeps a header that has no end in memory."""
@@ -138,3 +150,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._arriving is not None:
             self._arriving.cancel()
             self._arriving = None
+
+    def _stop_leaving(self) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None

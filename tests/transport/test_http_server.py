@@ -18,7 +18,7 @@ from mixer.config import HttpSettings, Listener, MixerSpec, Protocol, ServiceLim
 from mixer.engine import Engine
 from mixer.shedding import Bounds, Kind, RateBound, Shedder
 from mixer.study.client import HttpConnection, Request, Response
-from mixer.transport import http_protocol, http_server
+from mixer.transport import http_asking, http_protocol, http_server
 from mixer.transport.http_server import HttpServer
 from mixer.transport.listening import ListenError
 from tests.engine.conftest import MakeEngine, Plugins, make_engine, plugins
@@ -423,3 +423,34 @@ def test_no_listener_no_library() -> None:
     code = "import sys, mixer.transport; print({'uvicorn', 'starlette'} & set(sys.modules))"
     done = subprocess.run((sys.executable, "-c", code), capture_output=True, check=True, text=True)
     assert done.stdout == "set()\n"
+
+
+async def test_a_peer_that_does_not_read(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection ends, also where it has sent the next request before."""
+    big = at_once(lambda _call: plain(200, "x" * 8_000_000))
+    monkeypatch.setattr(http_server, "ENDPOINTS", (Endpoint("/big", big),))
+    async with serving(engine, idle_timeout=0.05) as server:
+        host, _, port = server.address.rpartition(":")
+        _reader, writer = await asyncio.open_connection(host, int(port))
+        with closing(writer):
+            writer.write(2 * b"GET /big HTTP/1.1\r\nhost: a\r\n\r\n")
+            await until(lambda: server._state.total_requests)
+            await until(lambda: not server._state.connections)
+
+
+async def test_calls_take_turns(engine: Engine) -> None:
+    """A call that asks many times does not hold up others."""
+    others: list[str] = []
+
+    def many(call: HttpCall) -> Asking:
+        for _ in range(100):
+            if others:
+                break
+            yield decode(call, CARRIERS)
+        return plain(200, f"after {len(others)}")
+
+    headers = tuple((name.encode(), value.encode()) for name, value in TOLD)
+    call = HttpCall(b"GET", b"/forward_auth", headers)
+    asyncio.get_running_loop().call_soon(others.append, "other")
+    answer = await http_asking.ask(engine, many(call), asyncio.Event().wait, lambda: None)
+    assert answer.body == b"after 1\n"
