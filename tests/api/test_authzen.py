@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from mixer.api.authzen import ENDPOINTS
 from mixer.api.authzen.answers import told_decision
+from mixer.api.authzen.errors import MalformedError
+from mixer.api.authzen.strict_json import MOST_PARTS, read_object
 from mixer.api.http import HttpCall
 from mixer.config import loads
 from mixer.engine import Decision, Engine, Response, Verdict
@@ -319,3 +321,13 @@ def test_every_denial_can_be_told(reason: str, body: bytes, status: int) -> None
         )
         said = told_decision(decision)
         assert json.loads(json.dumps(said))["decision"] is False
+
+
+@pytest.mark.parametrize("value", [b"1", b'""', b"true", b"{}", b"[[]]"])
+def test_a_body_of_many_values(value: bytes) -> None:
+    """It is refused before it is read."""
+    each = 1 + value.count(b"[") + value.count(b"{")
+    most = b'{"a":[' + b",".join([value] * ((MOST_PARTS - 1) // each)) + b"]}"
+    assert read_object(most)["a"]
+    with pytest.raises(MalformedError, match=f"more than {MOST_PARTS} commas and brackets"):
+        read_object(most[:-2] + b",1,1]}")

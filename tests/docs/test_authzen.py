@@ -7,7 +7,7 @@ from pathlib import Path
 from mixer.api.authzen import ENDPOINTS
 from mixer.api.authzen.batch import MOST_EVALUATIONS
 from mixer.api.authzen.evaluation import MOST_TEXT
-from mixer.api.authzen.strict_json import MOST_DEPTH
+from mixer.api.authzen.strict_json import MOST_DEPTH, MOST_PARTS
 from mixer.config import loads
 from mixer.engine import Engine
 from mixer.transport.http_server import HttpServer
@@ -51,5 +51,5 @@ def test_the_paths() -> None:
 def test_the_bounds() -> None:
     """Those of the code."""
     assert f"up to {MOST_EVALUATIONS}," in _PAGE
-    assert f"more than {MOST_DEPTH} levels" in _PAGE
+    assert f"more than {MOST_DEPTH} levels or {MOST_PARTS:,} commas" in _PAGE
     assert f"more than {MOST_TEXT} characters" in _PAGE

@@ -449,8 +449,11 @@ async def test_calls_take_turns(engine: Engine) -> None:
             yield decode(call, CARRIERS)
         return plain(200, f"after {len(others)}")
 
+    async def gone() -> None:
+        await asyncio.Event().wait()
+
     headers = tuple((name.encode(), value.encode()) for name, value in TOLD)
     call = HttpCall(b"GET", b"/forward_auth", headers)
     asyncio.get_running_loop().call_soon(others.append, "other")
-    answer = await http_asking.ask(engine, many(call), asyncio.Event().wait, lambda: None)
+    answer = await http_asking.ask(engine, many(call), gone, lambda: None)
     assert answer.body == b"after 1\n"

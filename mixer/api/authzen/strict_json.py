@@ -10,6 +10,12 @@ from typing import Any
 from mixer.api.authzen.errors import MalformedError
 
 MOST_DEPTH = 32
+MOST_PARTS = 16_384
+"""Commas and opening brackets, also those in texts: there is no value but after one of them.
+
+Millions of values, though they are few bytes, would hold up the process for seconds.
+"""
+
 _LARGEST = (1 << 63) - 1
 _MOST_DIGITS = 20
 
@@ -19,8 +25,10 @@ def read_object(data: bytes) -> dict[str, Any]:
 
     Raises:
         MalformedError: It is none, not UTF-8, has a name twice in one object, a number beyond 64
-            bits or a double, or is more than `MOST_DEPTH` deep.
+            bits or a double, is more than `MOST_DEPTH` deep, or has more than `MOST_PARTS` parts.
     """
+    if sum(map(data.count, (b",", b"[", b"{"))) > MOST_PARTS:
+        raise MalformedError(f"the body has more than {MOST_PARTS} commas and brackets")
     try:
         found = json.loads(
             data.decode(),
