@@ -152,7 +152,10 @@ def test_two_cookies_for_the_response(dialect: Dialect) -> None:
 )  # fmt: skip
 def test_a_malformed_query(dialect: Dialect, query: bytes) -> None:
     """What is no header that can be copied is a mistake of the configuration."""
-    assert answered(dialect, allow(), query=query).status == 400
+    answer = answered(dialect, allow(), query=query)
+    assert answer.status == 400
+    assert answer.decision is not None  # so that the log tells no allow
+    assert answer.decision.verdict is Verdict.ERROR
 
 
 @each()

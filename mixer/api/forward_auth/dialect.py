@@ -37,10 +37,10 @@ def asking(dialect: Dialect) -> Callable[[HttpCall], Asking]:
     def ask(call: HttpCall) -> Asking:
         try:
             request = decode(call, dialect.carriers)
-            decision = yield request
-            return _encode(dialect, call, request, decision)
         except MalformedCallError as error:
             return plain(_MALFORMED, str(error))
+        decision = yield request
+        return _encode(dialect, call, request, decision)
 
     return ask
 
@@ -49,13 +49,20 @@ def _encode(dialect: Dialect, call: HttpCall, request: Request, decision: Decisi
     """The answer; an error where the decision cannot be said, for it must not be half of it."""
     try:
         return dialect.encode(call, request, decision)
+    except MalformedCallError as error:
+        failed = _failed(decision, "the_call_names_no_headers_to_copy")
+        return replace(plain(_MALFORMED, str(error)), decision=failed)
     except InexpressibleError as error:
-        failed = Decision(
-            Verdict.ERROR,
-            adapters=decision.adapters,
-            adapter=decision.adapter,
-            reason=str(error),
-            response=Response(_FAILED),
-            failed_open=decision.failed_open,
-        )
+        failed = _failed(decision, str(error))
         return replace(dialect.encode(call, request, failed), decision=failed)
+
+
+def _failed(decision: Decision, reason: str) -> Decision:
+    return Decision(
+        Verdict.ERROR,
+        adapters=decision.adapters,
+        adapter=decision.adapter,
+        reason=reason,
+        response=Response(_FAILED),
+        failed_open=decision.failed_open,
+    )
