@@ -81,15 +81,33 @@ class Guard:
 class _Undo:
     """What there was before a step."""
 
-    __slots__ = ("_body", "_headers", "_message", "_saved", "_stream")
+    __slots__ = (
+        "_body",
+        "_headers",
+        "_held",
+        "_message",
+        "_saved",
+        "_saved_trailers",
+        "_side",
+        "_stream",
+        "_trailers",
+    )
 
     def __init__(self, stream: HttpStream, side: Side, message: HttpMessage) -> None:
         self._stream, self._saved = stream, stream.save()
         self._message, self._headers = message, message.headers.save()
-        self._body = side.held + side.inbox.body
+        self._trailers = message.trailers
+        self._saved_trailers = None if message.trailers is None else message.trailers.save()
+        self._side, self._held, self._body = side, side.held, side.inbox.body
 
     def carry_out(self) -> bytes:
-        """Undo the step; what is left of the body."""
+        """Undo the step; what the adapter had of the body, without what waits in its inbox."""
         self._stream.restore(self._saved)
         self._message.headers.restore(self._headers)
-        return self._body
+        self._restore_trailers()
+        return self._held if self._side.inbox.has_body else self._held + self._body
+
+    def _restore_trailers(self) -> None:
+        self._message.trailers = self._trailers
+        if self._trailers is not None and self._saved_trailers is not None:
+            self._trailers.restore(self._saved_trailers)
