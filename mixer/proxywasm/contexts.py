@@ -125,9 +125,15 @@ class Context:
             return None
         return b""
 
-    def set_buffer(self, buffer_type: BufferType, content: bytes) -> Status:
-        """Replace the content of a buffer."""
-        del buffer_type, content
+    def set_buffer(self, buffer_type: BufferType, content: bytes, handed_over: int) -> Status:
+        """Replace the content of a buffer.
+
+        Args:
+            buffer_type: Which one.
+            content: All of it.
+            handed_over: How many bytes of that are new: what `charge` was told.
+        """
+        del buffer_type, content, handed_over
         return Status.BAD_ARGUMENT
 
     def is_writable(self, buffer_type: BufferType) -> bool:

@@ -7,7 +7,10 @@ from mixer.attributes import AttributeBag, HeaderMap, Pair, PairSource, SavedHea
 from mixer.proxywasm.filter_state import NOTHING_DECLARED, FilterState
 
 MAX_WRITTEN_BYTES = 16 << 20
-"""What the modules of one request may hand to the host: headers, bodies, properties, responses."""
+"""What the modules of one request may hand to the host: headers, bodies, properties, responses.
+
+Of a body that goes on piece by piece only what has not gone on counts.
+"""
 
 _CONTENT_LENGTH = b"content-length"
 
@@ -43,6 +46,8 @@ class HttpMessage:
         received: How many bytes of the body came in so far, where that is counted.
         sent: How many bytes of it went on so far, likewise.
         body_changed: Whether a module changed the body.
+        handed_over: How many bytes modules handed over for the body and `HttpStream.credit` did not
+            take back.
     """
 
     headers: HeaderMap
@@ -51,6 +56,7 @@ class HttpMessage:
     received: int = 0
     sent: int = 0
     body_changed: bool = False
+    handed_over: int = 0
 
     def add_trailers(self) -> HeaderMap:
         """The trailers, created where there are none."""
@@ -112,6 +118,11 @@ class HttpStream:
         self.request.body, self.request.body_changed = body
         self.request.headers.restore(headers)
         self.local_response, self.reset = None, False
+
+    def credit(self, message: HttpMessage) -> None:
+        """Forget what was handed over for a body that has gone on: it may be without an end."""
+        self._written = max(0, self._written - message.handed_over)
+        message.handed_over = 0
 
     def charge(self, size: int) -> bool:
         """Count bytes that a module hands over, also those that replace others.

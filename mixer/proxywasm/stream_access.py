@@ -173,12 +173,13 @@ class StreamAccess(StreamProperties):
         view = self._view(buffer_type)
         return view is not None and view.body() is not None
 
-    def set_buffer(self, buffer_type: BufferType, content: bytes) -> Status:
+    def set_buffer(self, buffer_type: BufferType, content: bytes, handed_over: int) -> Status:
         """See `Context.set_buffer`."""
         view = self._view(buffer_type)
         if view is None or view.body() is None:
             return self.departs(CHANGE_READ_ONLY_BUFFER)
         view.set_body(content)
+        view.message.handed_over += handed_over
         return Status.OK
 
     def attribute(self, name: str) -> Value | None:

@@ -181,8 +181,9 @@ class TcpStreamContext(StreamProperties):
         """See `Context.is_writable`."""
         return self._flow(buffer_type) is not None
 
-    def set_buffer(self, buffer_type: BufferType, content: bytes) -> Status:
+    def set_buffer(self, buffer_type: BufferType, content: bytes, handed_over: int) -> Status:
         """See `Context.set_buffer`."""
+        del handed_over
         flow = self._flow(buffer_type)
         if flow is None:
             return self.departs(CHANGE_READ_ONLY_BUFFER)

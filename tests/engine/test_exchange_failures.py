@@ -1,4 +1,4 @@
-"""Adapters that fail with a stream and are passed over: nothing is lost, doubled or half changed."""
+"""Adapters that fail and are passed over: of a stream nothing is lost, doubled or half changed."""
 
 from mixer.attributes import HeaderMap
 from mixer.engine import HttpExchange, Verdict

@@ -179,6 +179,7 @@ class Flow:
             body = out.take_body()
             self.message.sent += len(body)
             self._body += body
+            self._guard.gone_on(self.message)
         self.complete = self.complete or out.end
 
     def _check_who_waits(self) -> None:

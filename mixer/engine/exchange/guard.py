@@ -38,6 +38,11 @@ class Guard:
         self._contexts = contexts
         self._failed_open = failed_open
 
+    def gone_on(self, message: HttpMessage) -> None:
+        """Note that some of the body left the chain."""
+        if message.handed_over:
+            self._stream.credit(message)
+
     def run(
         self, side: Side, message: HttpMessage, out: Inbox, step: Callable[[], Outcome]
     ) -> Outcome | None:

@@ -59,7 +59,7 @@ def set_buffer_bytes(
     (new,) = taken
     if 0 < start < len(old):
         return Status.BAD_ARGUMENT  # Envoy does not replace in the middle, whatever the text says
-    return context.set_buffer(kind, old + new if start else new + old[size:])
+    return context.set_buffer(kind, old + new if start else new + old[size:], data_size)
 
 
 CALLS = (
