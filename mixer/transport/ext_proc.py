@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from functools import partial
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -16,7 +17,7 @@ from mixer.shedding import Gate, Kind, Refusal, Shedder, Ticket
 from mixer.transport import decision_log
 from mixer.transport.caller import Context, caller_of
 from mixer.transport.open_streams import OpenStreams
-from mixer.transport.waiting import TIMED_OUT
+from mixer.transport.waiting import TIMED_OUT, patience
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class _Call:
         self._change: asyncio.Future[None] | None = None
         self._deadline: float | None = None
         self._task = asyncio.current_task()
-        self._expired = self._writes = self._closed = False
+        self._expired = self._writes = self._closed = self._is_changed = False
         self.active_at = time.monotonic()
 
     def expire(self) -> None:
@@ -103,11 +104,11 @@ class _Call:
     async def _converse(self) -> None:
         stream = self._stream
         while not stream.is_over:
-            if stream.waits and await self._waited():
+            if stream.may_change and await self._waited():
                 continue
             data = await self._read()
             if data is _EOF:
-                await self._finish_observing()
+                await self._finish()
                 return
             self.active_at = time.monotonic()
             if self._gate is not None and not await self._admitted(self._gate):
@@ -146,7 +147,10 @@ class _Call:
                 self._ticket.release()
 
     async def _waited(self) -> bool:
-        """Wait for an adapter to let go what it holds; false if a message came instead."""
+        """Wait for an adapter to let go what it holds; false if a message came instead.
+
+        What no message is waited for may take as long as the stream lasts.
+        """
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._context.read())
         if await self._changes(self._reading):
@@ -159,29 +163,44 @@ class _Call:
         return True
 
     async def _changes(self, *others: asyncio.Future[bytes]) -> bool:
-        """Whether something changed before the deadline, and before anything else happened."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        """Whether something changed before the deadline, and before anything else happened.
+
+        Also if it did so since the last call, such as while an answer was being sent.
+        """
+        if not self._is_changed:
+            self._change = asyncio.get_running_loop().create_future()
+            waiting: tuple[asyncio.Future[Any], ...] = (self._change, *others)
+            try:
+                await asyncio.wait(waiting, timeout=self._left(), return_when="FIRST_COMPLETED")
+            finally:
+                self._change = None
+        changed, self._is_changed = self._is_changed, False
+        return changed
+
+    def _left(self) -> float | None:
+        """Seconds for which an adapter may still hold back what the proxy waits for."""
+        if not self._stream.waits:
+            return None
+        now = asyncio.get_running_loop().time()
         if self._deadline is None:
-            self._deadline = now + self._timeout_s
-        change = self._change = loop.create_future()
-        left = max(0.0, self._deadline - now)
-        try:
-            await asyncio.wait((change, *others), timeout=left, return_when="FIRST_COMPLETED")
-        finally:
-            self._change = None
-        return change.done()
+            self._deadline = now + patience(self._context, self._timeout_s)
+        return max(0.0, self._deadline - now)
 
     def _changed(self) -> None:
+        self._is_changed = True
         if self._change is not None and not self._change.done():
             self._change.set_result(None)
 
-    async def _finish_observing(self) -> None:
-        """A proxy that takes no answers told all: adapters may still be waiting."""
-        stream = self._stream
-        while stream.observes and stream.waits:
-            if not await self._changes():
-                stream.give_up(TIMED_OUT)
+    async def _finish(self) -> None:
+        """The proxy told all that it will: adapters may still be waiting."""
+        while self._stream.waits:
+            if await self._changes():
+                self._stream.look()
+            else:
+                self._stream.give_up(TIMED_OUT)
+            await self._send()
+        self._stream.end()
+        await self._send()
 
     async def _end_expired(self) -> None:
         """Raises CancelledError where it was the proxy that ended the call."""

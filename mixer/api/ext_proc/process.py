@@ -128,6 +128,22 @@ class ProcessStream:
         else:
             self.look()
 
+    @property
+    def may_change(self) -> bool:
+        """Whether there may be something to say without a further message: see `look`.
+
+        In full duplex that may be so while the proxy sends on, and waits for no answer.
+        """
+        if self.waits or self._exchange is None or not self._modes.full_duplex:
+            return self.waits
+        return self._exchange.may_go_on
+
+    def end(self) -> None:
+        """The proxy sends no more: a request that adapters still hold does not pass for that."""
+        exchange = self._exchange
+        if exchange is not None and not self.observes and not exchange.request.headers_passed:
+            self.give_up("stream_ended_early")
+
     def take(self) -> list[bytes]:
         """The messages that are to be sent, in order."""
         out, self._out = self._out, []
