@@ -25,6 +25,7 @@ TOO_MANY = "too_many_streams"
 """The reason of a stream that exceeds ``maxStreams``."""
 
 _RETRY_AFTER = (b"retry-after", b"1")
+_UNREAD = "nobody reads"
 _EOF = grpc.aio.EOF  # type: ignore[attr-defined]
 
 
@@ -46,10 +47,19 @@ def handler(
         if streams.enter(call):
             await call.run()
         else:
-            await context.write(refuse(TOO_MANY, headers=(_RETRY_AFTER,)))
+            await _refuse(context, engine.limits.stream_idle_timeout)
 
     method = grpc.stream_stream_rpc_method_handler(process)
     return grpc.method_handlers_generic_handler(ext_proc.SERVICE, {ext_proc.METHOD: method})
+
+
+async def _refuse(context: Context, timeout_s: float) -> None:
+    """Say that there is no room; this stream is not among those that expire."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await context.write(refuse(TOO_MANY, headers=(_RETRY_AFTER,)))
+    except TimeoutError:
+        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _UNREAD)
 
 
 def _may_override(context: Context) -> bool:
@@ -207,11 +217,18 @@ class _Call:
         if not self._expired or self._task is None or self._context.cancelled():
             raise asyncio.CancelledError
         self._task.uncancel()
-        if self._writes:
-            self._close()  # this end of the call lasts for as long as nobody reads
-            await self._context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "nobody reads")
-        self._stream.expire()
-        await self._send()
+        if not self._writes:
+            self._expired, self.active_at = False, time.monotonic()  # what is said last may expire
+            self._stream.expire()
+            try:
+                await self._send()
+                return
+            except asyncio.CancelledError:
+                if not self._expired or self._context.cancelled():
+                    raise
+                self._task.uncancel()
+        self._close()  # this end of the call lasts for as long as nobody reads
+        await self._context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _UNREAD)
 
     def _close(self) -> None:
         """Leave nothing behind; more than once is as good as once."""
