@@ -98,8 +98,8 @@ def _message(name: str, sent: Any) -> Value | None:
         return None
     try:
         return message_value(text_format.Parse(sent, kind(), allow_unknown_field=True))
-    except text_format.ParseError:  # the word for no message, or one that this side cannot read
-        return None
+    except (text_format.ParseError, RecursionError):
+        return None  # the word for no message, or one that this side cannot read
 
 
 _READERS: dict[Kind, Callable[[str, Any], Value | None]] = {

@@ -82,6 +82,7 @@ def test_as_envoy_writes_them(name: str, sent: Any, value: Value) -> None:
         ("upstream.cx_pool_ready_duration", "x1s"),
         ("xds.upstream_host_metadata", "NULL"),
         ("xds.node", "id: "),
+        ("xds.route_metadata", "a: { " * 10_000),
         ("filter_state", "CelMap value"),
     ],
 )
