@@ -226,9 +226,12 @@ async def test_a_response_is_replaced_for_its_body(world: World, mode: str) -> N
 
 @pytest.mark.parametrize("mode", ["STREAMED", "FULL_DUPLEX_STREAMED"])
 async def test_a_response_is_broken_off(world: World, mode: str) -> None:
-    """Where its headers went on, all that is left is a reset; never the rest of the body."""
+    """Where its headers went on, all that is left is a reset; never the rest of the body.
+
+    An Envoy that has not written them yet when it is told has an error for the client instead.
+    """
     came, _ = await world.send("breaks-off", mode, None, "/two")
-    assert came.start == "reset"
+    assert (came.start, came.body) in (("reset", b""), (503, b""))
 
 
 @pytest.mark.parametrize("mode", ["NONE", *BODIES, "override"])
