@@ -441,8 +441,10 @@ async def test_trailers_that_nobody_sent(world: World) -> None:
 
 
 async def test_an_answer_after_the_headers(world: World) -> None:
-    """The response is broken off."""
-    assert (await world.send("response-late")).start == "reset"
+    """The response is broken off, or is an error where Envoy had not written its headers yet."""
+    came = await world.send("response-late")
+    assert came.start in ("reset", 502, 503)
+    assert came.body == b""
 
 
 async def test_attributes(world: World) -> None:
