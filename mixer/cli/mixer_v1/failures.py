@@ -4,6 +4,8 @@ from mixer.cli.mixer_v1.calls import Failure
 from mixer.cli.mixer_v1.syntax import printable
 
 _NOT_REACHED = ("failed to connect", "resolution failed", "errors resolving")
+_NO_GRPC = ("Socket closed", "Failed parsing HTTP/2", "handshake failed", "Connection reset")
+"""What gRPC tells of a connection that was made, and of which nothing came."""
 _DICTIONARY = "inconsistent global dictionary"
 _LONGEST = 400
 
@@ -18,6 +20,12 @@ def advice(failure: Failure, mixer: str, timeout: float) -> str:
     """
     said = printable(failure.details[:_LONGEST])
     if failure.code == "UNAVAILABLE" and any(text in said for text in _NOT_REACHED):
+        if any(text in said for text in _NO_GRPC):
+            return (
+                f"something answers at {mixer}, but not by gRPC as it was asked: try --tls, "
+                "--ca-file, --cert-file with --key-file, or the port of a listener with gRPC\n"
+                f"({said})"
+            )
         return (
             f"no Mixer answers at {mixer}: start one, such as `mixer serve -c mixer.yaml`, or say "
             f"where it listens with -m HOST:PORT\n({said})"

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -358,6 +359,37 @@ def test_nobody_listens() -> None:
         result = CliRunner().invoke(app, ["check", "-m", address])
     assert (result.exit_code, result.stdout) == (3, "")
     assert f"mixer check: no Mixer answers at {address}: start one" in result.stderr
+
+
+class _Closing(socketserver.BaseRequestHandler):
+    """What a listener with TLS does to plaintext."""
+
+    def handle(self) -> None:
+        self.request.recv(1)
+
+
+class _Http(socketserver.BaseRequestHandler):
+    """What knows no HTTP/2."""
+
+    def handle(self) -> None:
+        self.request.recv(1)
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize(("handler", "options"), [(_Closing, []), (_Http, []), (_Http, ["--tls"])])
+def test_what_listens_speaks_no_grpc(
+    handler: type[socketserver.BaseRequestHandler], options: list[str]
+) -> None:
+    """The message does not ask to start a Mixer, but for TLS or another port."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        address = f"127.0.0.1:{server.server_address[1]}"
+        result = CliRunner().invoke(app, ["check", "-m", address, *options])
+        server.shutdown()
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert f"mixer check: something answers at {address}, but not by gRPC" in result.stderr
+    assert "try --tls" in result.stderr
+    assert "no Mixer answers" not in result.stderr
 
 
 def test_something_else_listens() -> None:
