@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,9 @@ import typer
 from mixer.cli.failure import fail
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mixer.config import Listener
     from mixer.engine import Adapter, Engine
     from mixer.transport.servers import Addresses
 
@@ -37,8 +41,8 @@ def serve(
 
     Examples: `mixer serve -c mixer.yaml`; `mixer serve -c /etc/mixer`
     """
-    # Else gRPC writes a line for each handshake that fails, which anybody can make happen.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # Else gRPC writes lines of handshakes, errors among them, which anybody can make happen.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import uvloop
 
     from mixer.callouts.tls import TlsFilesError
@@ -55,7 +59,11 @@ def serve(
     configuration = load_or_fail(config)
     try:
         uvloop.run(
-            serve_until_stopped(configuration, _announce, continue_on_errors=continue_on_errors)
+            serve_until_stopped(
+                configuration,
+                partial(_announce, configuration.mixer.listeners),
+                continue_on_errors=continue_on_errors,
+            )
         )
     except ConfigError as error:
         refuse(error)
@@ -69,26 +77,52 @@ def serve(
         fail(f"mixer serve: {error}")
 
 
-def _announce(engine: "Engine", addresses: "Addresses", metrics_address: str | None) -> None:
+def _announce(
+    listeners: "tuple[Listener, ...]",
+    engine: "Engine",
+    addresses: "Addresses",
+    metrics_address: str | None,
+) -> None:
     lines = [f"{_describe(slot.adapter)}{_ruled(slot.rules)}" for slot in engine.slots] or [
         "no adapters: every request is allowed"
     ]
     lines += [f"rule {rule}" for rule in engine.rules or ()]
     if metrics_address is not None:
         lines.append(f"serving /metrics on {metrics_address}")
-    lines += _listening(addresses)
+    lines += _listening(listeners, addresses)
     print("\n".join(lines), file=sys.stderr)
 
 
-def _listening(addresses: "Addresses") -> list[str]:
+def _listening(listeners: "tuple[Listener, ...]", addresses: "Addresses") -> list[str]:
+    from mixer.config import Protocol
     from mixer.transport.front_ends import SERVICES
 
     lines = []
     if addresses.grpc:
-        lines += [f"serving gRPC on {', '.join(addresses.grpc)}", *(f"  {one}" for one in SERVICES)]
+        grpc = (one for one in listeners if one.protocol is Protocol.GRPC)
+        lines.append(f"serving gRPC on {_guarded(grpc, addresses.grpc)}")
+        lines += (f"  {one}" for one in SERVICES)
     if addresses.http:
-        lines.append(f"serving HTTP on {', '.join(addresses.http)}")
+        http = (one for one in listeners if one.protocol is Protocol.HTTP)
+        lines.append(f"serving HTTP on {_guarded(http, addresses.http)}")
     return lines
+
+
+def _guarded(listeners: "Iterable[Listener]", addresses: tuple[str, ...]) -> str:
+    pairs = zip(listeners, addresses, strict=True)
+    return ", ".join(f"{address}{_guards(listener)}" for listener, address in pairs)
+
+
+def _guards(listener: "Listener") -> str:
+    if listener.tls is None:
+        return ""
+    parts = ["TLS"]
+    if listener.tls.client_ca_file is not None:
+        parts.append("client certificates")
+    if listener.callers is not None:
+        count = len(listener.callers)
+        parts.append(f"{count} caller{'' if count == 1 else 's'}")
+    return f" ({', '.join(parts)})"
 
 
 def _ruled(rules: int) -> str:
