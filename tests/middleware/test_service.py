@@ -16,6 +16,7 @@ from mixer.middleware import ServiceDecider, Workload
 from mixer.middleware.asgi import MixerMiddleware
 from mixer.middleware.asgi.scope import incoming_of
 from mixer.middleware.service.attributes import attributes_of
+from mixer.middleware.service.outages import Outages
 from tests.client.answers import answer, exact
 from tests.client.scripted import ScriptedServer
 from tests.middleware.asgi import Echo, call, lifespan, scope
@@ -171,9 +172,12 @@ async def test_a_service_that_does_not_answer(
 
 @pytest.mark.parametrize(("policy", "status"), POLICIES)
 async def test_a_service_that_is_down(
-    server: ScriptedServer, policy: NetworkFailPolicy, status: int
+    server: ScriptedServer,
+    policy: NetworkFailPolicy,
+    status: int,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Likewise; a real answer is never overruled."""
+    """Likewise; a real answer is never overruled, and the log tells of what was not answered."""
     app = before(Echo(), server.address, network_fail_policy=policy)
     async with lifespan(app):
         server.check = lambda _: answer(exact("request.path"), code=7)
@@ -182,6 +186,23 @@ async def test_a_service_that_is_down(
         new = await call(app, "/new")
         assert (new.status, b"gRPC" in new.body or b"connect" in new.body) == (status, False)
         assert (await call(app, "/kept")).status == 403
+    [record] = [one for one in caplog.records if one.name.endswith(".outages")]
+    assert record.levelname == "WARNING"
+    assert f"the Mixer at {server.address} did not answer: 'gRPC code 14: " in record.getMessage()
+    assert ("is refused by" in record.getMessage()) is (status == 503)
+
+
+def test_an_outage_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """One warning in ten seconds, which tells how many there were; lines are quoted and bounded."""
+    now = [0.0]
+    outages = Outages("a:1", lambda: now[0])
+    for now[0] in (0.0, 1.0, 9.9, 10.0):
+        outages.add("x\ny" * 1000, refused=True)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.endswith("(0 more since the last warning)")
+    assert second.endswith("(2 more since the last warning)")
+    assert "\n" not in first
+    assert len(first) < 1000
 
 
 async def test_a_request_that_is_cancelled(server: ScriptedServer) -> None:

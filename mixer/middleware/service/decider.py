@@ -8,6 +8,7 @@ import grpc
 from mixer.client import AsyncMixerClient, ClientSettings
 from mixer.middleware.service.attributes import attributes_of
 from mixer.middleware.service.exchange import ServiceExchange
+from mixer.middleware.service.outages import Outages
 from mixer.middleware.values import Incoming
 
 _LEAST_TIMEOUT = 0.001
@@ -38,7 +39,8 @@ class ServiceDecider:
     async def running(self) -> AsyncIterator["ServiceRunning"]:
         """Open a client; left, it delivers what was reported, and is closed."""
         async with AsyncMixerClient(self._settings, self._credentials) as client:
-            yield ServiceRunning(client, self._settings.timeout, reports=self._reports)
+            outages = Outages(self._settings.address)
+            yield ServiceRunning(client, self._settings.timeout, outages, reports=self._reports)
 
 
 class ServiceRunning:
@@ -47,15 +49,19 @@ class ServiceRunning:
     Args:
         client: Asks.
         timeout: Seconds for it to answer.
+        outages: Told where it does not.
         reports: Whether it tells.
 
     Attributes:
         client: The same, for its metrics.
     """
 
-    def __init__(self, client: AsyncMixerClient, timeout: float, *, reports: bool) -> None:
+    def __init__(
+        self, client: AsyncMixerClient, timeout: float, outages: Outages, *, reports: bool
+    ) -> None:
         self.client = client
         self._timeout = timeout
+        self._outages = outages
         self._reports = reports
 
     def open(self, incoming: Incoming) -> ServiceExchange:
@@ -70,6 +76,7 @@ class ServiceRunning:
             attributes_of(incoming),
             timeout=self._patience(incoming),
             reports=self._reports,
+            outages=self._outages,
         )
 
     def _patience(self, incoming: Incoming) -> float:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mixer.attributes import Value
+    from mixer.middleware.service.outages import Outages
 
 _log = logging.getLogger(__name__)
 
@@ -57,11 +58,12 @@ class ServiceExchange:
         attributes: That tell it.
         timeout: Seconds for the service to answer.
         reports: Whether the service is told what became of it.
+        outages: Told where the service gives no answer.
     """
 
     __slots__ = (
-        "_attributes", "_client", "_incoming", "_operations", "_reports", "_timeout", "answer",
-        "may_go_on", "on_change", "request", "response",
+        "_attributes", "_client", "_incoming", "_operations", "_outages", "_reports", "_timeout",
+        "answer", "may_go_on", "on_change", "request", "response",
     )  # fmt: skip
 
     def __init__(
@@ -72,12 +74,14 @@ class ServiceExchange:
         *,
         timeout: float,
         reports: bool,
+        outages: Outages,
     ) -> None:
         self._client = client
         self._incoming = incoming
         self._attributes = attributes
         self._timeout = timeout
         self._reports = reports
+        self._outages = outages
         self._operations: tuple[HeaderOperation, ...] = ()
         self.request = PassingFlow()
         self.response = PassingFlow()
@@ -90,7 +94,7 @@ class ServiceExchange:
         self.request.complete = end_of_stream
         result = await self._client.check(self._attributes, timeout=self._timeout)
         if result.failure is not None:
-            _log.debug("the service did not answer: %s", result.failure)
+            self._outages.add(result.failure, refused=not result.ok)
         self.answer = answer_of(result)
         if self.answer is None:
             directive = result.route_directive
