@@ -24,7 +24,7 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 def serve(
     config: Annotated[
         Path,
-        typer.Option("--config", "-c", help="A YAML file, or a folder of them."),
+        typer.Option("--config", "-c", help="A YAML file, or a folder: the .yaml and .yml files directly in it."),
     ],
     continue_on_errors: Annotated[
         bool,
@@ -35,7 +35,11 @@ def serve(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every decision.")] = False,
 ) -> None:
-    """Serve Envoy's external authorization and Istio's Mixer until SIGTERM or Ctrl-C.
+    """Answer proxies until SIGTERM or Ctrl-C.
+
+    Over gRPC: Envoy's external authorization and processing, rate limits and quotas, network
+    filters and access logs, OTLP logs, Istio's Mixer. Over HTTP: external authorization for nginx,
+    HAProxy, Caddy and others, and AuthZEN.
 
     Exit status: 0 after a stop, 1 if it could not start.
 
