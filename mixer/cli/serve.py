@@ -24,7 +24,11 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 def serve(
     config: Annotated[
         Path,
-        typer.Option("--config", "-c", help="A YAML file, or a folder: the .yaml and .yml files directly in it."),
+        typer.Option(
+            "--config",
+            "-c",
+            help="A YAML file, or a folder: the .yaml and .yml files directly in it.",
+        ),
     ],
     continue_on_errors: Annotated[
         bool,

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from mixer.api.authzen.evaluation import Evaluation
+from mixer.api.authzen.request import request_of
+from mixer.attributes import NOBODY
 from mixer.config import loads
 from mixer.engine import Decision, Engine, Verdict
 from mixer.transport import authorization, mixer_v1
+from mixer.transport.decision_log import log_decision
 from mixer.wire import mixer_v1_pb2 as pb
 from tests.api.mixer_calls import admission, check_bytes
 from tests.e2e.calls import check_request
@@ -133,6 +137,16 @@ async def test_quotas(log: pytest.LogCaptureFixture) -> None:
         "GET '/a': 0 of 1 of quota 'other' by no adapter: no adapter serves this quota",
     ]
     assert len(_lines(log)) == 2 * len(lines)
+
+
+def test_an_evaluation(log: pytest.LogCaptureFixture) -> None:
+    """What AuthZEN asks about is told by types and action: ids and properties may be secrets."""
+    parts = {"properties": {"token": "secret"}, "id": "secret"}
+    evaluation = Evaluation(
+        {"type": "user", **parts}, {"name": "r\nw", **parts}, {"type": "file", **parts}
+    )
+    log_decision(request_of(evaluation, lambda: NOBODY), Decision(Verdict.ALLOW))
+    assert _lines(log) == [r"evaluation 'user' 'r\nw' 'file': allow by no adapter"]
 
 
 async def test_the_log_is_no_part_of_the_answer(log: pytest.LogCaptureFixture) -> None:

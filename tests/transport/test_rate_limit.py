@@ -133,9 +133,16 @@ def test_others_have_their_turn_between_descriptors() -> None:
 
 
 def test_the_decision_log_has_no_values(caplog: pytest.LogCaptureFixture) -> None:
-    """They may be keys of clients."""
+    """They may be keys of clients: it has the domain, the keys, and which question is a look."""
     engine = Answers(Decision(Verdict.ALLOW, ("q",), "q", granted=1))
+    entries = (("api_key", "secret"), ("a\nb", "secret"))
     with caplog.at_level(logging.DEBUG):
-        asyncio.run(answer(engine, request_bytes((("api_key", "secret"),), hits=1)))
-    assert "1 of 1 of quota 'edge' by q" in caplog.text
+        asyncio.run(answer(engine, request_bytes(entries, hits=1)))
+        asyncio.run(answer(engine, request_bytes(ONE, (("j", "b"),), hits=1)))
+    lines = [one.getMessage() for one in caplog.records if one.name.endswith("decision_log")]
+    assert lines[:3] == [
+        r"rate limit 'edge' [api_key, a\nb]: 1 of 1 of quota 'edge' by q",
+        "rate limit 'edge' [k]: look at quota 'edge' by q",
+        "rate limit 'edge' [j]: look at quota 'edge' by q",
+    ]
     assert "secret" not in caplog.text
