@@ -91,7 +91,7 @@ def _print(lines: Iterable[object]) -> None:
 def _lines(report: "ConnectionReport") -> Iterator[str]:
     from mixer.runner.report import text
 
-    yield report.verdict
+    yield f"{report.verdict}: {report.reason}" if report.reason else report.verdict
     yield from report.trap.splitlines()
     yield f"to the upstream  {text(report.to_upstream)}"
     yield f"to the client    {text(report.to_downstream)}"

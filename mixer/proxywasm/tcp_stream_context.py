@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _CLOSES = (StreamType.DOWNSTREAM, StreamType.UPSTREAM)
 
+_REASON = b"mixer.deny.reason"
+_MAX_REASON_BYTES = 256
+
 
 class TcpStreamContext(StreamProperties):
     """One TCP connection in one plugin.
@@ -158,6 +161,15 @@ class TcpStreamContext(StreamProperties):
     def is_held(self) -> bool:
         """Whether the module keeps the connection from its start."""
         return self._state is TcpState.HELD
+
+    @property
+    def close_reason(self) -> str:
+        """What the module told in ``mixer.deny.reason``, printable and bounded; or empty."""
+        for path, value in (self.said or {}).items():
+            if path.replace(b"\0", b".") == _REASON:
+                text = value[:_MAX_REASON_BYTES].decode("utf-8", "replace")
+                return "".join(one if one.isprintable() else "_" for one in text)
+        return ""
 
     def charge(self, size: int) -> bool:
         """See `Context.charge`."""

@@ -68,6 +68,7 @@ class ConnectionReport:
     Attributes:
         verdict: ``carried``, ``held`` (it was kept from its start), ``closed`` (by the module) or
             ``trap``.
+        reason: Why the module closed it, as it told in ``mixer.deny.reason``; or empty.
         to_upstream: What went on of the client's data.
         to_downstream: What went on of the upstream's data.
         held_back: Bytes that the module never let go, of both.
@@ -79,6 +80,7 @@ class ConnectionReport:
     """
 
     verdict: str
+    reason: str
     to_upstream: bytes
     to_downstream: bytes
     held_back: int
@@ -92,6 +94,7 @@ class ConnectionReport:
         """The same as plain data."""
         return {
             "verdict": self.verdict,
+            "reason": self.reason or None,
             "to_upstream": text(self.to_upstream),
             "to_downstream": text(self.to_downstream),
             "held_back": self.held_back,
@@ -181,15 +184,17 @@ def _report(
 ) -> ConnectionReport:
     started = time.perf_counter()
     stream = TcpStream(connection_attributes(connection.properties))
-    reads, trap, verdict, hint = ReadSet(), "", "trap", f"\n{_NO_TCP}"
+    reads, trap, verdict, reason, hint = ReadSet(), "", "trap", "", f"\n{_NO_TCP}"
     try:
         context = TcpStreamContext(root, stream, reads)
         outcome, hint = context.on_new_connection(), ""
         verdict = _drive(context, outcome, connection)
+        reason = context.close_reason if verdict == "closed" else ""
     except TrapError as error:
         trap = f"{error}{hint}"
     return ConnectionReport(
         verdict=verdict,
+        reason=reason,
         to_upstream=stream.downstream.passed,
         to_downstream=stream.upstream.passed,
         held_back=len(stream.downstream.held) + len(stream.upstream.held),

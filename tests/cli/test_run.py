@@ -431,6 +431,15 @@ def test_a_tcp_connection(tmp_path: Path) -> None:
     assert "absent: No such file" in result.stderr
 
 
+def test_why_a_module_closed_a_connection() -> None:
+    """The reason that it told is beside the verdict, and in the document."""
+    config = '{"protocol": "TCP", "rules": [{"name": "all", "deny": {}}]}'
+    closed = ("run-tcp", "builtin://policy", "--downstream", "a", "--config", config)
+    assert _mixer(*closed).output.splitlines()[0] == "closed: denied_by_all"
+    document = json.loads(_mixer(*closed, "--json").stdout)
+    assert (document["verdict"], document["reason"]) == ("closed", "denied_by_all")
+
+
 def test_metadata_of_http2(tmp_path: Path) -> None:
     """Each --metadata is a block that the module is told of, before the body."""
     callbacks = "".join(

@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from mixer.proxywasm import Outcome, RootContext, Status, StreamType, TcpFlow, TcpStream
 
 
-_REASON = b"mixer.deny.reason"
-_MAX_REASON_BYTES = 256
-
-
 class ChainedContext(TcpStreamContext):
     """A stream context whose data the next adapter sees before anybody else does.
 
@@ -121,12 +117,7 @@ class Link:
     @property
     def said_reason(self) -> str:
         """Why it closes the connection, as it told in ``mixer.deny.reason``; or empty."""
-        said = self.context.said if self.context is not None else None
-        for path, value in (said or {}).items():
-            if path.replace(b"\0", b".") == _REASON:
-                text = value[:_MAX_REASON_BYTES].decode("utf-8", "replace")
-                return "".join(one if one.isprintable() else "_" for one in text)
-        return ""
+        return "" if self.context is None else self.context.close_reason
 
     @property
     def has_lost_its_vm(self) -> bool:
