@@ -26,7 +26,12 @@ def log_decision(request: Request, decision: Decision, outcome: str = "") -> Non
         decision: As it was sent.
         outcome: What was decided, where it is not the verdict.
     """
-    _log_outcome(_subject(request), decision, outcome or decision.verdict)
+    _log.debug("%s", described(request, decision, outcome))
+
+
+def described(request: Request, decision: Decision, outcome: str = "") -> str:
+    """What `log_decision` logs."""
+    return _outcome(_subject(request), decision, outcome or decision.verdict)
 
 
 def log_connection(attributes: AttributeBag, decision: Decision) -> None:
@@ -34,13 +39,14 @@ def log_connection(attributes: AttributeBag, decision: Decision) -> None:
     if is_on():
         ends = (attributes.get(f"{peer}.address") for peer in ("source", "destination"))
         source, destination = (_quoted(str(one or "-"))[1:-1] for one in ends)
-        _log_outcome(f"connection {source} -> {destination}", decision, decision.verdict)
+        subject = f"connection {source} -> {destination}"
+        _log.debug("%s", _outcome(subject, decision, decision.verdict))
 
 
-def _log_outcome(subject: str, decision: Decision, outcome: str) -> None:
+def _outcome(subject: str, decision: Decision, outcome: str) -> str:
     by, rule = decision.adapter or "no adapter", decision.rule and f" (rule {decision.rule})"
     reason = decision.reason and f": {decision.reason}"
-    _log.debug("%s: %s by %s%s%s", subject, outcome, by, rule, reason)
+    return f"{subject}: {outcome} by {by}{rule}{reason}"
 
 
 def quota_outcome(name: str, granted: int, amount: int) -> str:

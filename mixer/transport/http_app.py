@@ -15,13 +15,14 @@ from mixer.shedding import Gate, Refusal
 from mixer.transport.allow_list import NOT_ALLOWED, AllowList
 from mixer.transport.http_asking import CallerGoneError, ask
 from mixer.transport.http_endpoints import HEALTH
+from mixer.transport.http_notices import About, Notices
 from mixer.transport.http_protocol import CALLER, IDENTITY, TARGET
 from mixer.transport.trust import TrustedCallers
 
 _log = logging.getLogger(__name__)
 
 _NO_BODY = frozenset({204, 304})
-_UNTRUSTED = "{} is not among the trustedCallers of this listener"
+_UNTRUSTED = plain(403, "this proxy is not trusted to speak for clients")
 _STOPPING = plain(503, "the service stops", (b"connection", b"close"))
 _HEALTHY = plain(200, "ok")
 _NOT_ALLOWED = plain(403, NOT_ALLOWED)
@@ -53,6 +54,7 @@ class Taking:
         callers: Who may ask at all; None for all that have reached the listener.
         max_body_bytes: Of a call.
         max_calls: In progress at one time.
+        notices: Of the listener.
     """
 
     gate: Gate | None
@@ -60,6 +62,7 @@ class Taking:
     callers: AllowList | None
     max_body_bytes: int
     max_calls: int
+    notices: Notices
 
 
 class RefusedError(Exception):
@@ -150,14 +153,17 @@ class _Answering:
             target = scope["state"][TARGET]
             call = HttpCall(scope["method"].encode(), target, headers, body, find_caller)
             asking = self._endpoint.answer(call)
-            return await ask(self._engine, asking, lambda: _gone(receive), self._readmit)
+            notices = self._taking.notices
+            return await ask(self._engine, asking, lambda: _gone(receive), self._readmit, notices)
         finally:
             if ticket is not None:
                 ticket.release()
 
     def _check_trust(self, address: str) -> None:
         if not self._taking.trusted.has(address):
-            raise RefusedError(plain(403, _UNTRUSTED.format(address)))
+            text = f"the caller {address} is not among http.trustedCallers, and gets 403"
+            self._taking.notices.tell(About.UNTRUSTED, text)
+            raise RefusedError(_UNTRUSTED)
 
     def _readmit(self) -> None:
         """Each further question of a call is work as a call is; it is over when it is answered."""

@@ -7,8 +7,9 @@ from contextlib import closing, suppress
 from functools import partial
 
 from mixer.api.http import Asking, HttpAnswer
-from mixer.engine import Decision, Engine, PendingDecision, Request
+from mixer.engine import Decision, Engine, PendingDecision, Request, Verdict
 from mixer.transport import decision_log
+from mixer.transport.http_notices import About, Notices
 from mixer.transport.waiting import settled
 
 _log = logging.getLogger(__name__)
@@ -24,7 +25,9 @@ class CallerGoneError(Exception):
     """Nobody waits for the answer."""
 
 
-async def ask(engine: Engine, asking: Asking, gone: Gone, readmit: Readmit) -> HttpAnswer:
+async def ask(
+    engine: Engine, asking: Asking, gone: Gone, readmit: Readmit, notices: Notices
+) -> HttpAnswer:
     """Answer the questions of a protocol until it has its answer.
 
     Raises:
@@ -35,7 +38,7 @@ async def ask(engine: Engine, asking: Asking, gone: Gone, readmit: Readmit) -> H
         try:
             request = next(asking)
         except StopIteration as end:
-            return _answer(end)
+            return _answer(end, notices)
         while True:
             decision = engine.decide(request)
             if isinstance(decision, PendingDecision):
@@ -43,17 +46,20 @@ async def ask(engine: Engine, asking: Asking, gone: Gone, readmit: Readmit) -> H
             try:
                 following = asking.send(decision)
             except StopIteration as end:
-                answer = _answer(end)
-                _log_sent(request, answer.decision or decision)
+                answer = _answer(end, notices)
+                untold = None if answer.notice else notices
+                _log_sent(request, answer.decision or decision, untold)
                 return answer
-            _log_sent(request, decision)
+            _log_sent(request, decision, notices)
             request = following
             readmit()
             await asyncio.sleep(0)  # or a call that asks many times holds up all others
 
 
-def _answer(end: StopIteration) -> HttpAnswer:
+def _answer(end: StopIteration, notices: Notices) -> HttpAnswer:
     answer: HttpAnswer = end.value
+    if answer.notice:
+        notices.tell(About.MALFORMED, f"a call is malformed: {answer.notice}")
     return answer
 
 
@@ -75,6 +81,8 @@ async def _wait(
                 await waiting
 
 
-def _log_sent(request: Request, decision: Decision) -> None:
+def _log_sent(request: Request, decision: Decision, notices: Notices | None = None) -> None:
+    if notices is not None and decision.verdict is Verdict.ERROR:
+        notices.tell(About.ERROR, decision_log.described(request, decision))
     if decision_log.is_on():
         decision_log.log_decision(request, decision)

@@ -17,6 +17,7 @@ from mixer.shedding import Gate
 from mixer.transport.access import EVERYBODY, Security
 from mixer.transport.http_app import Life, Taking, application
 from mixer.transport.http_endpoints import ENDPOINTS
+from mixer.transport.http_notices import Notices
 from mixer.transport.http_protocol import BoundedProtocol, HttpBounds
 from mixer.transport.listening import UNIX, listen_error
 from mixer.transport.trust import TrustedCallers
@@ -59,6 +60,7 @@ class HttpServer:
             security.callers,
             limits.max_message_bytes,
             limits.max_concurrent_rpcs,
+            Notices(listener.name),
         )
         self.address = listener.address
         self._listener = listener

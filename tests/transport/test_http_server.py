@@ -19,10 +19,12 @@ from mixer.engine import Engine
 from mixer.shedding import Bounds, Kind, RateBound, Shedder
 from mixer.study.client import HttpConnection, Request, Response
 from mixer.transport import http_asking, http_protocol, http_server
+from mixer.transport.http_notices import Notices
 from mixer.transport.http_server import HttpServer
 from mixer.transport.listening import ListenError
 from tests.engine.conftest import MakeEngine, Plugins, make_engine, plugins
 from tests.engine.world import World, asking
+from tests.support import adapters as do
 
 __all__ = ["make_engine", "plugins"]
 
@@ -129,12 +131,59 @@ async def test_paths(engine: Engine, method: str, target: str, status: int) -> N
 
 
 @pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8", "::1/128"), ("unix",)])
-async def test_a_caller_that_is_not_trusted(engine: Engine, trusted: tuple[str, ...]) -> None:
-    """Its word about a client is not heard: 403, and no decision."""
+async def test_a_caller_that_is_not_trusted(
+    engine: Engine, trusted: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its word about a client is not heard: 403, and no decision; only the log has its address."""
     async with serving(engine, trusted_callers=trusted) as server:
         response = await ask(server)
     assert (response.status, engine.decisions) == (403, 0)
-    assert response.body == b"127.0.0.1 is not among the trustedCallers of this listener\n"
+    assert response.body == b"this proxy is not trusted to speak for clients\n"
+    assert warnings(caplog) == [
+        "listener web: the caller 127.0.0.1 is not among http.trustedCallers, and gets 403"
+    ]
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "why"),
+    [
+        ("/forward_auth", (), "x-forwarded-for must be there once, not 0 times"),
+        ("/forward_auth?a=b", TOLD, "the query may have headers and response_headers"),
+    ],
+)
+async def test_a_malformed_call_is_told(
+    engine: Engine,
+    caplog: pytest.LogCaptureFixture,
+    target: str,
+    headers: tuple[tuple[str, str], ...],
+    why: str,
+) -> None:
+    """The log says what is wrong with it, a few times of many."""
+    async with serving(engine) as server:
+        for _ in range(30):
+            assert (await ask(server, Request("GET", target, headers))).status == 400
+    told = warnings(caplog)
+    assert 1 <= len(told) < 30
+    assert told[0] == f"listener web: a call is malformed: {why}"
+
+
+async def test_a_decision_that_cannot_be_said_is_told(
+    make_engine: MakeEngine, plugins: Plugins, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says what the proxy would have lost, without the query of the request."""
+    text = do.adapter(request_headers=[do.add("x-a", "1"), do.add("x-b", "2")])
+    engine = make_engine(plugins.plugin("adds", text))
+    secret = ("x-forwarded-uri", "/a?token=secret")
+    async with serving(engine) as server:
+        response = await ask(server, Request("GET", "/forward_auth", (*TOLD[:-1], secret)))
+    assert response.status == 503
+    [told] = warnings(caplog)
+    assert told.startswith("listener web: GET '/a': error by adds: ")
+    assert "x-a,x-b:_changed_but_not_copied" in told
 
 
 @pytest.mark.parametrize("trusted", [("127.0.0.1/32",), ("10.0.0.0/8", "127.0.0.0/8")])
@@ -455,5 +504,5 @@ async def test_calls_take_turns(engine: Engine) -> None:
     headers = tuple((name.encode(), value.encode()) for name, value in TOLD)
     call = HttpCall(b"GET", b"/forward_auth", headers)
     asyncio.get_running_loop().call_soon(others.append, "other")
-    answer = await http_asking.ask(engine, many(call), gone, lambda: None)
+    answer = await http_asking.ask(engine, many(call), gone, lambda: None, Notices("web"))
     assert answer.body == b"after 1\n"

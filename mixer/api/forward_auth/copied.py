@@ -25,6 +25,8 @@ RESPONSE_PREFIX = b"x-mixer-response-"
 _PARAMETERS = frozenset({"headers", "response_headers"})
 _MOST = 64
 _MOST_BYTES = 4096
+_SHOWN = 16
+_LOST = "changed_but_not_copied;_list_it_in_the_query_and_have_the_proxy_copy_it"
 
 Copied = dict[str, tuple[bytes, ...]]
 Values = dict[bytes, tuple[bytes, ...]]
@@ -64,12 +66,12 @@ def request_headers(names: tuple[bytes, ...], request: Request, decision: Decisi
     """The headers that are copied to the request, as they are now.
 
     Raises:
-        InexpressibleError: Another one was changed.
+        InexpressibleError: Others were changed.
     """
     changed = dict(changes(decision))
-    for name in changed:
-        if name not in names:
-            raise InexpressibleError(f"{name.decode()}_is_changed_and_not_among_the_copied_headers")
+    lost = [name.decode() for name in changed if name not in names]
+    if lost:
+        raise InexpressibleError(f"{','.join(lost[:_SHOWN])}:_{_LOST}")
     return list(_as_they_are(names, request, changed))
 
 

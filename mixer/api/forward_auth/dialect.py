@@ -38,7 +38,7 @@ def asking(dialect: Dialect) -> Callable[[HttpCall], Asking]:
         try:
             request = decode(call, dialect.carriers)
         except MalformedCallError as error:
-            return plain(_MALFORMED, str(error))
+            return _malformed(error)
         decision = yield request
         return _encode(dialect, call, request, decision)
 
@@ -51,10 +51,14 @@ def _encode(dialect: Dialect, call: HttpCall, request: Request, decision: Decisi
         return dialect.encode(call, request, decision)
     except MalformedCallError as error:
         failed = _failed(decision, "the_call_names_no_headers_to_copy")
-        return replace(plain(_MALFORMED, str(error)), decision=failed)
+        return replace(_malformed(error), decision=failed)
     except InexpressibleError as error:
         failed = _failed(decision, str(error))
         return replace(dialect.encode(call, request, failed), decision=failed)
+
+
+def _malformed(error: MalformedCallError) -> HttpAnswer:
+    return replace(plain(_MALFORMED, str(error)), notice=str(error))
 
 
 def _failed(decision: Decision, reason: str) -> Decision:

@@ -18,12 +18,14 @@ class HttpAnswer:
         body: Left out where the call was ``HEAD``.
         decision: What was sent in place of what the engine decided, where the protocol cannot
             express that; for the log of decisions.
+        notice: What is wrong with the call, for whoever configured the caller.
     """
 
     status: int
     headers: tuple[Pair, ...] = ()
     body: bytes = b""
     decision: Decision | None = None
+    notice: str = ""
 
 
 def plain(status: int, text: str, *headers: Pair) -> HttpAnswer:
