@@ -111,9 +111,9 @@ def http_address(service: ServiceProcess) -> str:
     return found[0]
 
 
-def listeners(services: Services) -> list[dict[str, object]]:
+def listeners(services: Services, name: str = "mixer") -> list[dict[str, object]]:
     return [
-        {"name": "grpc", "address": services.address("mixer")},
+        {"name": "grpc", "address": services.address(name)},
         {"name": "web", "address": "127.0.0.1:0", "protocol": "HTTP"},
     ]
 
