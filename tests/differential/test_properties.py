@@ -61,6 +61,7 @@ DIFFERENT = {
     "response.headers_bytes": "Envoy adds headers before the log",
     "response.total_size": "Envoy adds headers before the log",
     "plugin_vm_memory": "Higress's",
+    "mixer.host": "of this service",
     **dict.fromkeys(
         ("node.id", "cluster_name", "cluster_metadata", "route_name", "route_metadata",
          "filter_chain_name", "listener_metadata", "listener_direction"),
