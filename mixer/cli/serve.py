@@ -51,6 +51,15 @@ def serve(
     """
     # Else gRPC writes lines of handshakes, errors among them, which anybody can make happen.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO, format=_FORMAT, stream=sys.stderr
+    )
+    logging.getLogger("grpc").setLevel(logging.WARNING)
+    _serve(config, continue_on_errors=continue_on_errors)
+
+
+def _serve(config: Path, *, continue_on_errors: bool) -> None:
+    """Load and serve; whatever keeps it from that is told as every command tells it."""
     import uvloop
 
     from mixer.callouts.tls import TlsFilesError
@@ -60,10 +69,6 @@ def serve(
     from mixer.transport import BrokenAdaptersError, ListenError, OtlpLibraryError
     from mixer.transport import serve as serve_until_stopped
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, format=_FORMAT, stream=sys.stderr
-    )
-    logging.getLogger("grpc").setLevel(logging.WARNING)
     configuration = load_or_fail(config)
     try:
         uvloop.run(

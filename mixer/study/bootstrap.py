@@ -147,7 +147,6 @@ def ext_proc_filter(
         initial_metadata: Of the call.
         options: Other fields of the filter.
     """
-    trailer_mode = "SEND" if trailers else "SKIP"
     service: Config = {"envoy_grpc": {"cluster_name": cluster}}
     if initial_metadata:
         service["initial_metadata"] = [{"key": k, "value": v} for k, v in initial_metadata.items()]
@@ -156,14 +155,7 @@ def ext_proc_filter(
         "grpc_service": service,
         "message_timeout": _duration(timeout_s),
         "status_on_error": {"code": 503},
-        "processing_mode": {
-            "request_header_mode": "SEND",
-            "response_header_mode": "SEND",
-            "request_body_mode": request_body,
-            "response_body_mode": response_body,
-            "request_trailer_mode": trailer_mode,
-            "response_trailer_mode": trailer_mode,
-        },
+        "processing_mode": _processing_mode(request_body, response_body, trailers=trailers),
         # A module inside Envoy may change all headers.
         "mutation_rules": {"allow_all_routing": True, "allow_envoy": True},
         "metadata_options": {"receiving_namespaces": {"untyped": [EXT_PROC_METADATA]}},
@@ -172,6 +164,18 @@ def ext_proc_filter(
         **(options or {}),
     }
     return {"name": EXT_PROC_METADATA, "typed_config": config}
+
+
+def _processing_mode(request_body: str, response_body: str, *, trailers: bool) -> Config:
+    trailer_mode = "SEND" if trailers else "SKIP"
+    return {
+        "request_header_mode": "SEND",
+        "response_header_mode": "SEND",
+        "request_body_mode": request_body,
+        "response_body_mode": response_body,
+        "request_trailer_mode": trailer_mode,
+        "response_trailer_mode": trailer_mode,
+    }
 
 
 def wasm_filter(
