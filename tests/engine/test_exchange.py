@@ -550,3 +550,11 @@ def test_a_stream_that_is_over_leaves_nothing(make_engine: MakeEngine, plugins: 
         assert not any(isinstance(one, HttpExchange | Flow) for one in gc.get_objects())
     finally:
         gc.enable()
+
+
+def test_what_a_module_may_not_hear_is_not_shown(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """A callback that its plugin does not allow is none that a front end has to ask for."""
+    text = adapter(response_headers=[do.log("x")], log=[do.log("x")])
+    allowed = {"allowed-capabilities": "proxy_log, proxy_on_log"}
+    engine = make_engine(plugins.plugin("one", text, allowed))
+    assert engine.open(request()).sees is Sees.LOG
