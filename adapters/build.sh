@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds the adapters into mixer/modules/ and, with "all", the conformance
-# test modules into tests/modules/ too (which takes Go, npm and Clang).
+# Builds the adapters into mixer/modules/, or only those that are named; with
+# "all", the conformance test modules into tests/modules/ too (which takes Go,
+# npm and Clang).
 #
 # Rust comes from rustup if its wasm32-wasip1 target is installed, else from a
 # distribution's rustc (Debian: rustc, cargo, rust-web-src or rust-src, lld).
@@ -113,7 +114,13 @@ PATH=${bin:+$bin:}$PATH
 separated=$(compiler_flags)
 export CARGO_ENCODED_RUSTFLAGS="${separated%?}"
 
-for adapter in auth policy quota telemetry; do
+adapters='auth policy quota telemetry'
+case "${1:-all}" in
+    all) ;;
+    *) adapters=$* ;;
+esac
+for adapter in $adapters; do
+    [ -f "$root/adapters/$adapter/Cargo.toml" ] || fail "no adapter $adapter: there are auth, policy, quota and telemetry"
     build_rust "$root/adapters/$adapter" "mixer_$adapter.wasm" "$root/mixer/modules/$adapter.wasm"
 done
 if [ "${1:-}" = all ]; then
