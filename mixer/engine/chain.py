@@ -6,6 +6,7 @@ adapter pauses the request for a callout, the chain waits as well; see `mixer.en
 """
 
 from collections.abc import Callable, Generator
+from functools import partial
 
 from mixer.engine.adapter import Adapter
 from mixer.engine.answer_path import AnswerPath, sees_responses
@@ -25,6 +26,13 @@ from mixer.proxywasm import (
     StreamContext,
 )
 from mixer.vm import TrapError
+
+_CALLBACKS = {
+    "_headers": "request_headers",
+    "_body": "request_body",
+    "_resumed": "resumed",
+}
+"""By step, as a story has them."""
 
 _ENDS = (Outcome.RESPOND, Outcome.RESET)
 
@@ -101,7 +109,7 @@ class Chain:
             decision = self.failed(failure)
         finally:
             self._delete_contexts()
-        return decision
+        return decision if self._trace is None else self._trace.told(decision)
 
     def _begin(self, step: Step, adapter: Adapter) -> Outcome:
         """Run a step of one adapter: a callback, and what it may wait for afterwards."""
@@ -122,10 +130,8 @@ class Chain:
             Answer: The adapter answered.
             AdapterFailure: It failed, and may not be passed over.
         """
-        if self._trace is not None:
-            self._trace.by = adapter
         try:
-            return step(adapter)
+            return self._acting(step, adapter)
         except TrapError as trap:
             self._open.pop(adapter, None)
             failure = adapter.crashed(trap)
@@ -138,6 +144,12 @@ class Chain:
         self._stream.restore(self._before)
         self._failed_open.append(adapter.name)
         return Outcome.CONTINUE
+
+    def _acting(self, step: Step, adapter: Adapter) -> Outcome:
+        trace = self._trace
+        if trace is None:
+            return step(adapter)
+        return trace.acting(adapter, _CALLBACKS[step.__name__], partial(step, adapter))
 
     def _headers(self, adapter: Adapter) -> Outcome:
         adapter.stats.requests += 1

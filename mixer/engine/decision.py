@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from mixer.attributes import HeaderChange, Pair
 from mixer.engine.validity import Validity
+
+if TYPE_CHECKING:
+    from mixer.engine.story.story import Story
 
 
 class Verdict(StrEnum):
@@ -131,6 +135,7 @@ class Decision:
         code: gRPC code that the adapter gave its denial; None where it gave none.
         granted: Amount of a quota; None where none was asked for, or no adapter said one.
         quota: How that quota stands; None where no adapter said.
+        story: How it was made; None where nobody wanted to know.
     """
 
     verdict: Verdict
@@ -148,3 +153,4 @@ class Decision:
     granted: int | None = None
     quota: QuotaStanding | None = None
     rule: str = ""
+    story: "Story | None" = field(default=None, compare=False, repr=False)

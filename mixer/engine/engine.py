@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 
 from mixer.attributes import AttributeBag, Manifest
@@ -26,6 +27,7 @@ from mixer.engine.roles import roles
 from mixer.engine.scheduling import scheduler_of_this_thread
 from mixer.engine.selection import Selector
 from mixer.engine.sharing import open_stores, shared_services
+from mixer.engine.story import DecisionLog, Sampler, Story, Wanted, Witness
 from mixer.engine.tcp import ConnectionCheck, NetworkAdapters, TcpExchange
 from mixer.engine.vm_owners import VmOwners
 from mixer.engine.wasm_engines import WasmEngines
@@ -68,6 +70,8 @@ class Engine:
         rules: Applied to what the adapters allowed; None where there are none.
         selector: Which adapters run for a request.
         slots: Of all adapters, with what rules make of each.
+        sampler: Says whose story is kept; None keeps none.
+        decision_log: Front ends tell it what they answered; None where nobody wants to know.
 
     Raises:
         ConfigError: An expression of an adapter or a rule is wrong.
@@ -115,6 +119,8 @@ class Engine:
         self.reports = 0
         self.limits = configuration.mixer.limits
         self.rate_limit = configuration.mixer.rate_limit
+        self.sampler: Sampler | None = None
+        self.decision_log: DecisionLog | None = None
         self.decision_timeout = self.limits.decision_timeout
         self.verdicts = VerdictCounts()
         self.allocation_verdicts = VerdictCounts()
@@ -138,6 +144,9 @@ class Engine:
             The decision; a pending one only where an adapter waits for a callout.
         """
         self.decisions += 1
+        wanted = Wanted.NOTHING if self.sampler is None else self.sampler(request)
+        if wanted is not Wanted.NOTHING:
+            return self._witness(request, Story(wanted))
         if self.cache.in_use:
             return self._decide_with_cache(request)
         decision = decide(Chain(self.selector, request, rules=self.rules), self.verdicts)
@@ -156,6 +165,30 @@ class Engine:
             self.cache.keep(request, trace, decision)
         return decision
 
+    def _witness(self, request: Request, story: Story) -> Decision | PendingDecision:
+        """Decide, and keep how."""
+        known = self.cache.find(request) if self.cache.in_use else None
+        if known is not None:
+            self.verdicts.add(known.verdict)
+            story.from_cache = True
+            story.end()
+            return replace(known, story=story)
+        witness = Witness(story)
+        decision = decide(Chain(self.selector, request, witness, self.rules), self.verdicts)
+        if isinstance(decision, Decision):
+            self.cache.note(decision)
+            self.cache.keep(request, witness, replace(decision, story=None))
+        return decision
+
+    def explain(self, request: Request) -> Decision | PendingDecision:
+        """Decide anew, and keep how; the decision is neither kept for others nor counted.
+
+        What adapters do is done all the same: one that charges or records has to heed the
+        attribute ``mixer.operation``, which is ``explain``.
+        """
+        witness = Witness(Story(Wanted.LOG))
+        return decide(Chain(self.selector, request, witness, self.rules), VerdictCounts())
+
     def open(self, request: Request) -> HttpExchange:
         """Begin a stream that passes the adapters piece by piece, from its headers to the log.
 
@@ -163,9 +196,11 @@ class Engine:
             request: Headers and attributes; what else it has does not count.
         """
         self.decisions += 1
+        wanted = Wanted.NOTHING if self.sampler is None else self.sampler(request)
+        witness = None if wanted is Wanted.NOTHING else Witness(Story(wanted))
         slots = self.selector.slots
         max_held = self.limits.max_held_bytes
-        return HttpExchange(slots, request, self.verdicts, self.rules, max_held)
+        return HttpExchange(slots, request, self.verdicts, self.rules, max_held, witness)
 
     def bypass(self, request: Request) -> HttpExchange:
         """Begin a stream that no adapter is shown, and that counts for nothing.

@@ -1,5 +1,7 @@
 """What one decision follows from, and what making it did beside: noted while it is made."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ from mixer.proxywasm import BufferType, LogLevel, MapType
 
 if TYPE_CHECKING:
     from mixer.engine.adapter import Adapter
+    from mixer.engine.decision import Decision
+    from mixer.proxywasm import Outcome
 
 MAX_READS = 256
 """Of a decision that is kept."""
@@ -65,6 +69,16 @@ class Trace:
         self.decided = False
         self._read_bytes = 0
         self._with_changes = False
+
+    def acting(self, adapter: Adapter, callback: str, step: Callable[[], Outcome]) -> Outcome:
+        """Run a step of an adapter, and note what it does as the adapter's."""
+        del callback
+        self.by = adapter
+        return step()
+
+    def told(self, decision: Decision) -> Decision:
+        """The decision that was made, with all that is to be told of it."""
+        return decision
 
     def bag(self, attributes: AttributeBag) -> AttributeBag:
         """The same attributes, whose reads are noted."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mixer.engine.request import Request
     from mixer.engine.rules import Rules
     from mixer.engine.selection import Slot
+    from mixer.engine.story import Witness
 
 TOO_LARGE = {True: ("request_payload_too_large", 413), False: ("response_payload_too_large", 500)}
 """What Envoy answers where more of a request's or of a response's body is held back than may be."""
@@ -52,6 +53,7 @@ class HttpExchange:
         verdicts: Counts what comes of it.
         rules: Change the headers of what the adapters let pass.
         max_held_bytes: Of either body, that may be held back.
+        witness: Keeps how it was decided, or None.
 
     Attributes:
         request: The request as it has come through.
@@ -73,6 +75,7 @@ class HttpExchange:
         "_sides",
         "_stream",
         "_verdicts",
+        "_witness",
         "answer",
         "on_change",
         "request",
@@ -86,19 +89,21 @@ class HttpExchange:
         verdicts: VerdictCounts,
         rules: Rules | None,
         max_held_bytes: int,
+        witness: Witness | None = None,
     ) -> None:
         message = HttpMessage(request.headers)
+        attributes = request.attributes if witness is None else witness.bag(request.attributes)
         self._asked = request
         self._verdicts = verdicts
         self._max_held = max_held_bytes
-        self._stream = HttpStream(message, request.attributes)
+        self._witness = witness
+        self._stream = HttpStream(message, attributes)
         self._open: dict[Adapter, StreamContext] = {}
         self._failed_open: list[str] = []
-        self._guard = Guard(self._stream, self._open, self._failed_open)
+        self._guard = Guard(self._stream, self._open, self._failed_open, witness)
         self._ruling = Ruling(rules, self._stream)
         self._returning: WayBack | None = None
         self._closed = False
-        attributes = request.attributes
         self._sides = [RequestSide(slot, attributes, self._begin) for slot in slots]
         complete = request.headers_are_complete
         self.request = Flow(
@@ -114,7 +119,7 @@ class HttpExchange:
 
     def _begin(self, adapter: Adapter) -> StreamContext:
         adapter.stats.requests += 1
-        context = self._open[adapter] = adapter.open(self._stream)
+        context = self._open[adapter] = adapter.open(self._stream, self._witness)
         return context
 
     def request_body(self, data: bytes, *, end_of_stream: bool) -> None:
@@ -210,6 +215,8 @@ class HttpExchange:
         return self._ruling.response_operations
 
     def _settle(self, decision: Decision) -> None:
+        if self._witness is not None:
+            decision = self._witness.told(decision)
         self.answer, self._returning = decision, None
         self._verdicts.add(decision.verdict)
 

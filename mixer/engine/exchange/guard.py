@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mixer.engine.adapter import Adapter
     from mixer.engine.exchange.inbox import Inbox
     from mixer.engine.exchange.side import Side
+    from mixer.engine.story import Witness
     from mixer.proxywasm import HttpMessage, HttpStream, Outcome, StreamContext
 
 
@@ -24,16 +25,19 @@ class Guard:
         stream: What the adapters can change.
         contexts: Those that began; one that failed is taken out.
         failed_open: Where to put the names of those that were passed over.
+        witness: Keeps how long each step took, or None.
     """
 
-    __slots__ = ("_contexts", "_failed_open", "_stream")
+    __slots__ = ("_contexts", "_failed_open", "_stream", "_witness")
 
     def __init__(
         self,
         stream: HttpStream,
         contexts: MutableMapping[Adapter, StreamContext],
         failed_open: list[str],
+        witness: Witness | None = None,
     ) -> None:
+        self._witness = witness
         self._stream = stream
         self._contexts = contexts
         self._failed_open = failed_open
@@ -66,7 +70,9 @@ class Guard:
         try:
             if side.context is not None:
                 living(adapter, side.context)
-            return step()
+            if self._witness is None:
+                return step()
+            return self._witness.acting(adapter, _callback(side, step), step)
         except TrapError as trap:
             self._contexts.pop(adapter, None)
             failure = adapter.crashed(trap)
@@ -81,6 +87,12 @@ class Guard:
             self._failed_open.append(adapter.name)
         side.bypass(left, message, out)
         return None
+
+
+def _callback(side: Side, step: Callable[[], Outcome]) -> str:
+    """How a story names a step."""
+    name: str = getattr(step, "func", step).__name__
+    return "resumed" if name == "resume" else f"{side.direction}_{name}"
 
 
 class _Undo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from mixer.engine.exchange.inbox import Inbox
 
@@ -42,7 +42,10 @@ class Side(ABC):
         pause: What the adapter waits with; None while it does not.
         stopped: Whether it is told of nothing until it resumes.
         bypassed: Whether it does not run, or failed open: everything goes past it.
+        direction: ``request`` or ``response``.
     """
+
+    direction: ClassVar[str]
 
     __slots__ = (
         "adapter",
@@ -172,6 +175,8 @@ class RequestSide(Side):
         begin: Makes the context.
     """
 
+    direction = "request"
+
     __slots__ = ("_attributes", "_begin", "_slot")
 
     def __init__(
@@ -212,6 +217,8 @@ class RequestSide(Side):
 
 class ResponseSide(Side):
     """The response."""
+
+    direction = "response"
 
     __slots__ = ()
 
