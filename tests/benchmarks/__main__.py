@@ -15,6 +15,7 @@ from mixer.demo.credentials import new_credentials
 from mixer.vm import wasmtime_version
 from tests.benchmarks import (
     access_logs,
+    adapters,
     callouts,
     client_cache,
     decision_cache,
@@ -187,6 +188,14 @@ def _print_shedding(costs: list[shedding.SheddingCost]) -> None:
     )
 
 
+def _print_adapters(costs: list[adapters.AdapterCost]) -> None:
+    _table(
+        "CPU of the built-in adapters, without transport",
+        adapters.COLUMNS,
+        adapters.rows(costs),
+    )
+
+
 def _print_host_calls(costs: list[host_calls.HostCallCost]) -> None:
     _table(
         "One host call, as the module measures it",
@@ -327,6 +336,8 @@ def main() -> None:
         _print_shedding(asyncio.run(shedding.measure(compared, options.checks)))
         admitting = shedding.admitting(100_000)
         _console.print(f"A check that load shedding lets in costs {admitting:.1f} us more\n")
+        _progress("adapters")
+        _print_adapters(adapters.measure(options.checks))
         _progress("stores")
         _print_stores(stores.measure(max(10, options.checks * 5)))
         _progress("middleware")

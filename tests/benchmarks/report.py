@@ -63,16 +63,16 @@ def measure(folder: Path, batches: int) -> list[RecordCost]:
     engines: dict[str, Engine | None] = {
         "decoding alone": None,
         "empty module": _engine(f"file://{module}"),
-        "telemetry, counted by five attributes": _engine("builtin://telemetry", _counter("{}")),
-        "the same by five expressions": _engine("builtin://telemetry", _counter("[{}][0]")),
+        "telemetry, counted by five attributes": _engine("builtin://telemetry", counter("{}")),
+        "the same by five expressions": _engine("builtin://telemetry", counter("[{}][0]")),
     }
-    data = _report()
+    data = batch()
     figures: dict[str, list[float]] = {name: [] for name in engines}
     for number in range(_ROUNDS + 1):
         for name, engine in engines.items():
             began = time.process_time()
             for _ in range(batches):
-                _tell(engine, data)
+                tell(engine, data)
             if number:
                 spent = time.process_time() - began
                 figures[name].append(spent / batches / RECORDS * 1e6)
@@ -91,14 +91,20 @@ def _engine(url: str, configuration: dict[str, Any] | None = None) -> Engine:
     return Engine(loads(yaml.safe_dump(document)), scheduler=ManualScheduler())
 
 
-def _counter(form: str) -> dict[str, Any]:
+def counter(form: str) -> dict[str, Any]:
+    """Configuration of a telemetry adapter that counts by five attributes.
+
+    Args:
+        form: How an attribute is written.
+    """
     names = [name.replace(".", "_") for name in _COUNTED]
     values = [form.format(f'mixer.attribute["{name}"]') for name in _COUNTED]
     dimensions = dict(zip(names, values, strict=True))
     return {"metrics": [{"name": "requests", "kind": "COUNTER", "dimensions": dimensions}]}
 
 
-def _tell(engine: Engine | None, data: bytes) -> None:
+def tell(engine: Engine | None, data: bytes) -> None:
+    """Tell an engine of a report; None only decodes it."""
     told = decode_report(data, engine.admission if engine is not None else _ADMISSION, "caller")
     for _ in told.check():
         pass
@@ -107,7 +113,8 @@ def _tell(engine: Engine | None, data: bytes) -> None:
             engine.report(record)
 
 
-def _report() -> bytes:
+def batch() -> bytes:
+    """A report of `RECORDS` records."""
     words = WordList()
     records = [compress(_attributes(number), words) for number in range(RECORDS)]
     message = pb.ReportRequest(attributes=records, default_words=words.words)

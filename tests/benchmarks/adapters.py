@@ -1,0 +1,242 @@
+"""What each built-in adapter costs over a module that does nothing, and how much of it is its own.
+
+Checks are CheckRequests, as Envoy sends them; records are those of a report by Mixer v1. There is
+no transport: bytes in, bytes out, in this process, in turns.
+
+``python -m tests.benchmarks.adapters [CHECKS]``
+"""
+
+import gc
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import wasmtime
+import yaml
+
+from mixer.api import ext_authz
+from mixer.config import loads
+from mixer.demo.configuration import auth_configuration
+from mixer.demo.credentials import new_credentials
+from mixer.engine import Decision, Engine, Request
+from mixer.proxywasm import ManualScheduler
+from tests.benchmarks import report
+from tests.benchmarks.own_code import CROSSING, OwnCode
+from tests.benchmarks.variants import EMPTY, Variant
+
+_ROUNDS = 7
+_QUOTA = {
+    "quotas": [
+        {
+            "name": "requests",
+            "max": 1_000_000_000,
+            "window": "1h",
+            "dimensions": {"user": 'request.headers["x-forwarded-for"]'},
+        }
+    ]
+}
+
+Step = Callable[[int], None]
+"""Does a number of checks, or tells of a number of records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An adapter and what it is given to do.
+
+    Attributes:
+        name: What is printed.
+        plugin: ``spec`` of its WasmPlugin.
+        baseline: The case that it is compared to; empty for one that is compared to nothing.
+        records: Whether it is told of records, and not asked about requests.
+        headers: Of the requests, beyond those of a browser.
+    """
+
+    name: str
+    plugin: dict[str, Any]
+    baseline: str = ""
+    records: bool = False
+    headers: tuple[dict[str, str], ...] = ({},)
+
+    def engine(self) -> Engine:
+        """An engine with this adapter alone."""
+        document = {
+            "apiVersion": "extensions.istio.io/v1alpha1",
+            "kind": "WasmPlugin",
+            "metadata": {"name": "adapter"},
+            "spec": self.plugin,
+        }
+        return Engine(loads(yaml.safe_dump(document)), scheduler=ManualScheduler())
+
+    def step(self, engine: Engine) -> Step:
+        """What it does."""
+        if self.records:
+            data = report.batch()
+            return lambda number: _tell(engine, data, number)
+        checks = Variant(self.name, None, self.headers).requests()
+        return lambda number: _ask(engine, checks, number)
+
+
+def _ask(engine: Engine, requests: list[bytes], number: int) -> None:
+    for at in range(number):
+        request = ext_authz.decode(requests[at % len(requests)])
+        assert isinstance(request, Request)
+        decision = engine.decide(request)
+        assert isinstance(decision, Decision)
+        assert decision.response is None, decision
+        ext_authz.encode(decision)
+
+
+def _tell(engine: Engine, data: bytes, number: int) -> None:
+    for _ in range(-(-number // report.RECORDS)):
+        report.tell(engine, data)
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterCost:
+    """What one request or record costs.
+
+    Attributes:
+        case: Of which adapter.
+        us: Microseconds of CPU.
+        over: The same, over the baseline.
+        own: Of that, microseconds in the module's own code: what the baseline takes to be entered
+            is taken off.
+        host_calls: How many it makes.
+    """
+
+    case: Case
+    us: float
+    over: float
+    own: float
+    host_calls: float
+
+
+def cases(folder: Path) -> Iterator[Case]:
+    """Every adapter, each after what it is compared to; writes modules to a folder."""
+    credentials = new_credentials(1)
+    auth = {"url": "builtin://auth", "pluginConfig": auth_configuration(credentials)}
+    key = ({"x-api-key": credentials.api_key},)
+    token = ({"authorization": f"Bearer {credentials.token}"},)
+    yield Case("empty module", {"url": _module(folder, "check", EMPTY)})
+    yield Case("auth, API key", auth, "empty module", headers=key)
+    yield Case("auth, ES256 token seen before", auth, "empty module", headers=token)
+    quota = {"url": "builtin://quota", "pluginConfig": _QUOTA}
+    yield Case("quota, one limit", quota, "empty module")
+    logger = {"url": _module(folder, "log", report.EMPTY)}
+    yield Case("empty module, a record", logger, records=True)
+    telemetry = {"url": "builtin://telemetry", "pluginConfig": report.counter("{}")}
+    yield Case("telemetry, five labels", telemetry, "empty module, a record", records=True)
+
+
+def _module(folder: Path, name: str, text: str) -> str:
+    path = folder / f"{name}.wasm"
+    path.write_bytes(wasmtime.wat2wasm(text))
+    return f"file://{path}"
+
+
+def measure(checks: int) -> list[AdapterCost]:
+    """The median for each case, in turns.
+
+    Args:
+        checks: In each round.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        compared = list(cases(Path(folder)))
+        figures = _in_turns(compared, checks)
+        medians = {case.name: statistics.median(figures[case.name]) for case in compared}
+        crossing = _crossing_ns(Path(folder))
+        own = {case.name: _own(case, checks, crossing) for case in compared}
+        return [_cost(case, medians, own) for case in compared]
+
+
+def _in_turns(compared: list[Case], checks: int) -> dict[str, list[float]]:
+    engines = [case.engine() for case in compared]
+    steps = [case.step(engine) for case, engine in zip(compared, engines, strict=True)]
+    figures: dict[str, list[float]] = {case.name: [] for case in compared}
+    for number in range(_ROUNDS + 1):
+        for case, step in zip(compared, steps, strict=True):
+            gc.collect()
+            began = time.process_time()
+            step(checks)
+            if number:
+                figures[case.name].append((time.process_time() - began) / checks * 1e6)
+    for engine in engines:
+        engine.close()
+    return figures
+
+
+def _crossing_ns(folder: Path) -> float:
+    """Nanoseconds from a module into a host call and back, without the call."""
+    case = Case("crossing", {"url": _module(folder, "crossing", CROSSING)})
+    with OwnCode() as own:
+        engine = case.engine()
+        step = case.step(engine)
+        found = []
+        for _ in range(_ROUNDS * 10):
+            own.reset()
+            step(1)
+            found.append(own.microseconds * 1000 / own.host_calls)
+        engine.close()
+    return statistics.quantiles(found, n=10)[0]
+
+
+_Own = tuple[float, float]
+
+
+def _cost(case: Case, medians: dict[str, float], own: dict[str, _Own]) -> AdapterCost:
+    us, (spent, calls) = medians[case.name], own[case.name]
+    base_us, base_spent = us, spent
+    if case.baseline:
+        base_us, base_spent = medians[case.baseline], own[case.baseline][0]
+    return AdapterCost(case, us, us - base_us, spent - base_spent, calls)
+
+
+def _own(case: Case, checks: int, crossing_ns: float) -> _Own:
+    """Microseconds in the module's code and in entering it, the fastest tenth; and host calls."""
+    at_once = report.RECORDS if case.records else 1
+    with OwnCode(crossing_ns) as own:
+        engine = case.engine()
+        step = case.step(engine)
+        step(checks)
+        found = []
+        for _ in range(max(_ROUNDS, checks // at_once)):
+            own.reset()
+            step(at_once)
+            found.append((own.microseconds / at_once, own.host_calls / at_once))
+        engine.close()
+    times, calls = zip(*found, strict=True)
+    return statistics.quantiles(times, n=10)[0], statistics.median(calls)
+
+
+def rows(costs: list[AdapterCost]) -> list[tuple[str, ...]]:
+    """As they are printed."""
+    return [
+        (
+            cost.case.name,
+            f"{cost.us:.1f}",
+            f"{cost.over:+.1f}" if cost.case.baseline else "",
+            f"{cost.own:.1f}" if cost.case.baseline else "",
+            f"{cost.host_calls:.1f}",
+        )
+        for cost in costs
+    ]
+
+
+COLUMNS = ("", "us", "over empty", "own code us", "host calls")
+
+
+def main() -> None:
+    """Print every case."""
+    checks = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    for row in (COLUMNS, *rows(measure(checks))):
+        print(f"{row[0]:36}" + "".join(f"{cell:>14}" for cell in row[1:]))
+
+
+if __name__ == "__main__":
+    main()
