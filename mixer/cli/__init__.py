@@ -4,6 +4,7 @@ import typer
 
 from mixer.cli.convert import convert
 from mixer.cli.demo import demo
+from mixer.cli.explain import explain
 from mixer.cli.inspect import inspect
 from mixer.cli.mixer_v1.commands import check, quota, report
 from mixer.cli.mixer_v1.flags import MixcCommand
@@ -22,6 +23,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(show_version)
-for command in (serve, validate, run, run_tcp, inspect, check, quota, report, convert, demo):
+for command in (
+    serve,
+    validate,
+    run,
+    run_tcp,
+    inspect,
+    explain,
+    check,
+    quota,
+    report,
+    convert,
+    demo,
+):
     as_mixc = MixcCommand if command in {check, quota, report} else None
     app.command(command.__name__.replace("_", "-"), cls=as_mixc)(command)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mixer.config import Listener
     from mixer.engine import Adapter, Engine
+    from mixer.transport.serve import Told
     from mixer.transport.servers import Addresses
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -94,14 +95,16 @@ def _announce(
     listeners: "tuple[Listener, ...]",
     engine: "Engine",
     addresses: "Addresses",
-    metrics_address: str | None,
+    told: "Told",
 ) -> None:
     lines = [f"{_describe(slot.adapter)}{_ruled(slot.rules)}" for slot in engine.slots] or [
         "no adapters: every request is allowed"
     ]
     lines += [f"rule {rule}" for rule in engine.rules or ()]
-    if metrics_address is not None:
-        lines.append(f"serving /metrics on {metrics_address}")
+    if told.metrics is not None:
+        lines.append(f"serving /metrics on {told.metrics}")
+    if told.admin is not None:
+        lines.append(f"mixer explain can ask at {told.admin}")
     lines += _listening(listeners, addresses)
     print("\n".join(lines), file=sys.stderr)
 

@@ -5,6 +5,7 @@ MixerRule, one for each rule, and at most one Mixer with the settings of the ser
 described at ``WasmPluginSpec``, ``AdapterAnnotations``, ``MixerRuleSpec`` and ``MixerSpec``.
 """
 
+from mixer.config.admin import Admin
 from mixer.config.cluster import (
     Cluster,
     ClusterLimits,
@@ -15,6 +16,7 @@ from mixer.config.cluster import (
 )
 from mixer.config.configuration import Configuration, load, loads
 from mixer.config.connection import ConnectionLimits
+from mixer.config.decision_log import DecisionLog, DecisionSampling
 from mixer.config.higress import HostRules, MatchRule
 from mixer.config.http_listener import UNIX_CALLER, HttpSettings
 from mixer.config.listener import Listener, Protocol
@@ -26,6 +28,7 @@ from mixer.config.load_shedding import (
     SheddingMode,
 )
 from mixer.config.metadata import AdapterAnnotations, AdapterMeta, LogLevel, MatchRules
+from mixer.config.otlp import OtlpReceiver
 from mixer.config.plugin import AdapterLimits, WasmPlugin
 from mixer.config.problem import ConfigError, Problem
 from mixer.config.rate_limit import QuotaStrategy, RateLimit, RateLimitHeaders, RateLimitQuota
@@ -56,6 +59,7 @@ __all__ = [
     "AdapterDefaults",
     "AdapterLimits",
     "AdapterMeta",
+    "Admin",
     "Cluster",
     "ClusterLimits",
     "ClusterProtocol",
@@ -66,6 +70,8 @@ __all__ = [
     "Configuration",
     "ConnectionLimits",
     "DecisionCacheLimits",
+    "DecisionLog",
+    "DecisionSampling",
     "DynamicUpstream",
     "FailStrategy",
     "HeaderAction",
@@ -86,6 +92,7 @@ __all__ = [
     "MixerRuleSpec",
     "MixerSpec",
     "Otlp",
+    "OtlpReceiver",
     "Phase",
     "Problem",
     "Protocol",

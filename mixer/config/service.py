@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from mixer.config.address import is_any_port
+from mixer.config.admin import Admin
 from mixer.config.cluster import Cluster, DynamicUpstream, check_unique
 from mixer.config.connection import ConnectionLimits
 from mixer.config.listener import Listener, Protocol
@@ -176,6 +177,7 @@ class MixerSpec(Model):
         attribute_manifest: Attributes that callers of Mixer send beyond those of Istio: name to
             type, at most 1024.
         rate_limit: The rate limit service, and rate limit quota.
+        admin: For whoever runs the service.
     """
 
     listeners: Items[Listener] = (Listener(name="grpc", address="127.0.0.1:9000"),)
@@ -191,6 +193,7 @@ class MixerSpec(Model):
     dynamic_upstreams: Items[DynamicUpstream] = ()
     attribute_manifest: AttributeManifest = Field(default_factory=no_attributes)
     rate_limit: RateLimit = RateLimit()
+    admin: Admin = Admin()
 
     @field_validator("listeners")
     @classmethod
@@ -211,6 +214,17 @@ class MixerSpec(Model):
         if load_shedding.latency is not None and is_http:
             raise ValueError("latency: is measured by gRPC: there is no such listener")
         return load_shedding
+
+    @field_validator("admin")
+    @classmethod
+    def _apart(cls, admin: Admin, info: ValidationInfo) -> Admin:
+        address, telemetry = admin.address, info.data.get("telemetry")
+        used = {one.address for one in info.data.get("listeners", ())}
+        if telemetry is not None:
+            used.add(telemetry.metrics.address)
+        if address is not None and not is_any_port(address) and address in used:
+            raise ValueError(f"address: {address!r} is that of a listener or of the metrics")
+        return admin
 
     @field_validator("telemetry")
     @classmethod

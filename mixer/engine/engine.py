@@ -144,9 +144,9 @@ class Engine:
             The decision; a pending one only where an adapter waits for a callout.
         """
         self.decisions += 1
-        wanted = Wanted.NOTHING if self.sampler is None else self.sampler(request)
-        if wanted is not Wanted.NOTHING:
-            return self._witness(request, Story(wanted))
+        witness = self._witness_of(request)
+        if witness is not None:
+            return self._decide_before(witness, request)
         if self.cache.in_use:
             return self._decide_with_cache(request)
         decision = decide(Chain(self.selector, request, rules=self.rules), self.verdicts)
@@ -165,15 +165,19 @@ class Engine:
             self.cache.keep(request, trace, decision)
         return decision
 
-    def _witness(self, request: Request, story: Story) -> Decision | PendingDecision:
-        """Decide, and keep how."""
+    def _witness_of(self, request: Request) -> Witness | None:
+        """Who keeps how a request is decided, if anybody wants to know."""
+        wanted = Wanted.NOTHING if self.sampler is None else self.sampler(request)
+        return None if wanted is Wanted.NOTHING else Witness(Story(wanted))
+
+    def _decide_before(self, witness: Witness, request: Request) -> Decision | PendingDecision:
+        story = witness.story
         known = self.cache.find(request) if self.cache.in_use else None
         if known is not None:
             self.verdicts.add(known.verdict)
             story.from_cache = True
             story.end()
             return replace(known, story=story)
-        witness = Witness(story)
         decision = decide(Chain(self.selector, request, witness, self.rules), self.verdicts)
         if isinstance(decision, Decision):
             self.cache.note(decision)
@@ -196,8 +200,7 @@ class Engine:
             request: Headers and attributes; what else it has does not count.
         """
         self.decisions += 1
-        wanted = Wanted.NOTHING if self.sampler is None else self.sampler(request)
-        witness = None if wanted is Wanted.NOTHING else Witness(Story(wanted))
+        witness = self._witness_of(request)
         slots = self.selector.slots
         max_held = self.limits.max_held_bytes
         return HttpExchange(slots, request, self.verdicts, self.rules, max_held, witness)
@@ -245,7 +248,8 @@ class Engine:
         if serving is None:
             self.allocation_verdicts.add(UNKNOWN_QUOTA.verdict)
             return UNKNOWN_QUOTA
-        return decide(Chain(serving, request), self.allocation_verdicts)
+        chain = Chain(serving, request, self._witness_of(request))
+        return decide(chain, self.allocation_verdicts)
 
     def report(self, record: Record) -> tuple[str, ...]:
         """Tell the adapters of a request that is over; never raises for what an adapter does.

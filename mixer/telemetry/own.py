@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mixer.engine import AdapterState, Verdict
 from mixer.state import StoreUnavailableError
 from mixer.telemetry import access as listeners
+from mixer.telemetry import decisions as decision_log
 from mixer.telemetry import load
 from mixer.telemetry.family import Family, Kind, Sample
 from mixer.vm import wasmtime_version
@@ -250,6 +251,14 @@ OWN = (
     OwnMetric("mixer_listener_refused_callers_total", "mixer.listener.refused_callers", _C,
               "{call}", "Calls of callers that a listener's list does not have.",
               _access(listeners.refused)),
+    OwnMetric("mixer_decision_log_told_total", "mixer.decision_log.told", _C, "{decision}",
+              "Decisions that the decision log was told.", lambda o: decision_log.told(o.engine)),
+    OwnMetric("mixer_decision_log_written_total", "mixer.decision_log.written", _C, "{decision}",
+              "Decisions that were written, by where they go.",
+              lambda o: decision_log.written(o.engine)),
+    OwnMetric("mixer_decision_log_dropped_total", "mixer.decision_log.dropped", _C, "{decision}",
+              "Decisions that were not written, by where they were to go; too_many is for those"
+              " beyond maxPerSecond.", lambda o: decision_log.dropped(o.engine)),
     OwnMetric("mixer_module_metrics_families", "mixer.module_metrics.families", _G, "{family}",
               "Names under which the metrics of modules are told.",
               _one(lambda o: len(o.modules))),

@@ -33,10 +33,10 @@ def handler(
                 return await _check_connection(engine, request, context)
             decision = engine.decide(request)
             if isinstance(decision, PendingDecision):
-                gone = partial(_log_sent, request)
+                gone = partial(_log_sent, engine, request)
                 wait = patience(context, engine.decision_timeout)
                 decision = await settled(decision, wait, gone)
-            _log_sent(request, decision)
+            _log_sent(engine, request, decision)
             return ext_authz.encode(decision)
         except ext_authz.MalformedRequestError as error:
             return ext_authz.refuse(str(error))
@@ -60,6 +60,8 @@ async def _check_connection(
     return ext_authz.encode(decision)
 
 
-def _log_sent(request: Request, decision: Decision) -> None:
-    if decision_log.is_on():
-        decision_log.log_decision(request, ext_authz.as_sent(decision))
+def _log_sent(engine: Engine, request: Request, decision: Decision) -> None:
+    def told() -> decision_log.Told:
+        return decision_log.Told(request, ext_authz.as_sent(decision))
+
+    decision_log.log_decision(engine, "ext_authz", decision, told)

@@ -1,94 +1,79 @@
-"""The log of decisions, the same for every front end: ``mixer serve --verbose``."""
+"""Telling what was decided, the same for every front end: to the log, and to the decision log.
+
+The log has lines for people, with ``mixer serve --verbose``; the decision log is
+``spec.telemetry.decisionLog``.
+"""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import NamedTuple
 
 from mixer.attributes import AttributeBag
-from mixer.engine import Decision, Request
+from mixer.engine import Decision, Engine, Request
+from mixer.telemetry.decision_log import quoted, subject
 
 _log = logging.getLogger(__name__)
 
-_LONGEST = 1024
 
+class Told(NamedTuple):
+    """What is told of a decision.
 
-def is_on() -> bool:
-    """Whether decisions are logged."""
-    return _log.isEnabledFor(logging.DEBUG)
-
-
-def log_decision(request: Request, decision: Decision, outcome: str = "") -> None:
-    """Log who decided what and why; no header of the request and no query: those hold secrets.
-
-    Args:
-        request: Told by method and path as the caller asked, whatever was made of them; what is no
-            HTTP request by its rate limit domain and keys, or its types of AuthZEN.
+    Attributes:
+        request: As it was asked.
         decision: As it was sent.
         outcome: What was decided, where it is not the verdict.
     """
-    _log.debug("%s", described(request, decision, outcome))
+
+    request: Request
+    decision: Decision
+    outcome: str = ""
+
+
+def log_decision(
+    engine: Engine, front_end: str, decision: Decision, told: Callable[[], Told]
+) -> None:
+    """Tell who decided what and why; no header of the request and no query: those hold secrets.
+
+    Args:
+        engine: That decided.
+        front_end: By which protocol it was asked for.
+        decision: As it was made.
+        told: Makes what is told; called only where somebody wants to know.
+    """
+    log = engine.decision_log
+    is_wanted = log is not None and log.wants(decision)
+    is_logged = _log.isEnabledFor(logging.DEBUG)
+    if not (is_wanted or is_logged):
+        return
+    request, sent, outcome = told()
+    if is_logged:
+        _log.debug("%s", described(request, sent, outcome))
+    if is_wanted and log is not None:
+        log.tell(front_end, request, sent, outcome)
 
 
 def described(request: Request, decision: Decision, outcome: str = "") -> str:
     """What `log_decision` logs."""
-    return _outcome(_subject(request), decision, outcome or decision.verdict)
+    return _outcome(subject(request), decision, outcome or decision.verdict)
 
 
 def log_connection(attributes: AttributeBag, decision: Decision) -> None:
     """Log who decided what about a TCP connection, where decisions are logged."""
-    if is_on():
+    if _log.isEnabledFor(logging.DEBUG):
         ends = (attributes.get(f"{peer}.address") for peer in ("source", "destination"))
-        source, destination = (_quoted(str(one or "-"))[1:-1] for one in ends)
-        subject = f"connection {source} -> {destination}"
-        _log.debug("%s", _outcome(subject, decision, decision.verdict))
+        source, destination = (quoted(str(one or "-"))[1:-1] for one in ends)
+        told = f"connection {source} -> {destination}"
+        _log.debug("%s", _outcome(told, decision, decision.verdict))
 
 
-def _outcome(subject: str, decision: Decision, outcome: str) -> str:
+def _outcome(told: str, decision: Decision, outcome: str) -> str:
     by, rule = decision.adapter or "no adapter", decision.rule and f" (rule {decision.rule})"
     reason = decision.reason and f": {decision.reason}"
-    return f"{subject}: {outcome} by {by}{rule}{reason}"
+    return f"{told}: {outcome} by {by}{rule}{reason}"
 
 
 def quota_outcome(name: str, granted: int, amount: int) -> str:
     """What came of a quota, as `log_decision` is told it; no amount is a look at what is left."""
     if amount == 0:
-        return f"look at quota {_quoted(name)}"
-    return f"{granted} of {amount} of quota {_quoted(name)}"
-
-
-def _subject(request: Request) -> str:
-    if next(iter(request.headers.original(b":method")), None) is None:
-        rate_limit = request.attributes.get("mixer.rate_limit")
-        if isinstance(rate_limit, Mapping):
-            return _rate_limited(rate_limit)
-        evaluation = request.attributes.get("mixer.authzen")
-        if isinstance(evaluation, Mapping):
-            return _evaluated(evaluation)
-    method = _quoted(_asked(request, b":method"))[1:-1]
-    path = _quoted(_asked(request, b":path").partition("?")[0])
-    return f"{method} {path}"
-
-
-def _rate_limited(told: Mapping[str, Any]) -> str:
-    """The domain, and the keys of the entries: their values may be secrets."""
-    keys = ", ".join(told.get("descriptor") or told.get("bucket") or ())
-    return f"rate limit {_quoted(str(told.get('domain')))} [{_quoted(keys)[1:-1]}]"
-
-
-def _evaluated(told: Mapping[str, Any]) -> str:
-    """Types and the name of the action: ids and properties may be secrets."""
-    subject, action, resource = (
-        _quoted(str(told[entity][key]))
-        for entity, key in (("subject", "type"), ("action", "name"), ("resource", "type"))
-    )
-    return f"evaluation {subject} {action} {resource}"
-
-
-def _asked(request: Request, name: bytes) -> str:
-    value = next(iter(request.headers.original(name)), b"-")
-    return value.decode(errors="backslashreplace")
-
-
-def _quoted(text: str) -> str:
-    """What a caller sent, on one line and bounded."""
-    return repr(text[:_LONGEST])
+        return f"look at quota {quoted(name)}"
+    return f"{granted} of {amount} of quota {quoted(name)}"

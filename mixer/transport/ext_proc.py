@@ -73,6 +73,7 @@ class _Call:
         self, engine: Engine, gate: Gate | None, context: Context, streams: OpenStreams
     ) -> None:
         self._context = context
+        self._engine = engine
         self._gate = gate
         self._streams = streams
         self._timeout_s = engine.decision_timeout
@@ -241,5 +242,6 @@ class _Call:
         if self._ticket is not None:
             self._ticket.release()
         ended = self._stream.close()
-        if ended is not None and decision_log.is_on():
-            decision_log.log_decision(ended.request, ended.decision)
+        if ended is not None:
+            told = partial(decision_log.Told, ended.request, ended.decision)
+            decision_log.log_decision(self._engine, "ext_proc", ended.decision, told)

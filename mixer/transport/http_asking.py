@@ -42,15 +42,15 @@ async def ask(
         while True:
             decision = engine.decide(request)
             if isinstance(decision, PendingDecision):
-                decision = await _wait(request, decision, engine.decision_timeout, gone)
+                decision = await _wait(engine, request, decision, gone)
             try:
                 following = asking.send(decision)
             except StopIteration as end:
                 answer = _answer(end, notices)
                 untold = None if answer.notice else notices
-                _log_sent(request, answer.decision or decision, untold)
+                _log_sent(engine, request, answer.decision or decision, untold)
                 return answer
-            _log_sent(request, decision, notices)
+            _log_sent(engine, request, decision, notices)
             request = following
             readmit()
             await asyncio.sleep(0)  # or a call that asks many times holds up all others
@@ -63,11 +63,11 @@ def _answer(end: StopIteration, notices: Notices) -> HttpAnswer:
     return answer
 
 
-async def _wait(
-    request: Request, pending: PendingDecision, timeout_s: float, gone: Gone
-) -> Decision:
+async def _wait(engine: Engine, request: Request, pending: PendingDecision, gone: Gone) -> Decision:
     """Wait for a decision as long as the caller does."""
-    deciding = asyncio.ensure_future(settled(pending, timeout_s, partial(_log_sent, request)))
+    deciding = asyncio.ensure_future(
+        settled(pending, engine.decision_timeout, partial(_log_sent, engine, request))
+    )
     leaving = asyncio.ensure_future(gone())
     try:
         await asyncio.wait((deciding, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -81,8 +81,10 @@ async def _wait(
                 await waiting
 
 
-def _log_sent(request: Request, decision: Decision, notices: Notices | None = None) -> None:
+def _log_sent(
+    engine: Engine, request: Request, decision: Decision, notices: Notices | None = None
+) -> None:
     if notices is not None and decision.verdict is Verdict.ERROR:
         notices.tell(About.ERROR, decision_log.described(request, decision))
-    if decision_log.is_on():
-        decision_log.log_decision(request, decision)
+    told = partial(decision_log.Told, request, decision)
+    decision_log.log_decision(engine, "http", decision, told)

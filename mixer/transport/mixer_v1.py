@@ -83,9 +83,9 @@ async def _abort(context: _Context, error: CallRefusedError) -> bytes:
 
 async def _check(engine: Engine, asked: Check, call: HasDeadline) -> bytes:
     question = asked.question()
-    gone = partial(_log_check, asked)
+    gone = partial(_log_check, engine, asked)
     decision = await _decided(engine, engine.decide(question.request), gone, call)
-    _log_check(asked, decision)
+    _log_check(engine, asked, decision)
     allowed = decision.verdict is Verdict.ALLOW
     allocations = await _allocate_all(engine, asked, call) if allowed else []
     return mixer_v1.encode_check(asked, question, decision, allocations)
@@ -106,13 +106,13 @@ async def _allocate(
 ) -> Allocation:
     refused = mixer_v1.refused(quota)
     if refused is not None:
-        _log_quota(asked, refused, Decision(Verdict.ERROR, reason=refused.message))
+        _log_quota(engine, asked, refused, Decision(Verdict.ERROR, reason=refused.message))
         return refused
     question = asked.quota_question(quota)
-    gone = partial(_log_quota, asked, Allocation(quota, _CANCELLED))
+    gone = partial(_log_quota, engine, asked, Allocation(quota, _CANCELLED))
     decision = await _decided(engine, engine.allocate(question.request, quota.name), gone, call)
     found = mixer_v1.allocation(quota, question, decision)
-    _log_quota(asked, found, decision)
+    _log_quota(engine, asked, found, decision)
     return found
 
 
@@ -127,20 +127,24 @@ async def _decided(
     return decision
 
 
-def _log_check(asked: Check, decision: Decision) -> None:
-    if decision_log.is_on():
-        sent = mixer_v1.as_sent(asked, decision)
-        decision_log.log_decision(asked.question().request, sent)
+def _log_check(engine: Engine, asked: Check, decision: Decision) -> None:
+    def told() -> decision_log.Told:
+        return decision_log.Told(asked.question().request, mixer_v1.as_sent(asked, decision))
+
+    decision_log.log_decision(engine, "mixer_v1", decision, told)
 
 
-def _log_quota(asked: Check, found: Allocation, decision: Decision) -> None:
+def _log_quota(engine: Engine, asked: Check, found: Allocation, decision: Decision) -> None:
     """Log what came of a quota; what is looked up for it is no part of the answer."""
-    if not decision_log.is_on():
-        return
-    outcome = decision_log.quota_outcome(found.quota.name, found.granted, found.quota.amount)
-    if decision.verdict is Verdict.ALLOW:
-        decision = replace(decision, reason=decision.reason or found.message)
-    decision_log.log_decision(asked.question().request, decision, outcome)
+
+    def told() -> decision_log.Told:
+        outcome = decision_log.quota_outcome(found.quota.name, found.granted, found.quota.amount)
+        sent = decision
+        if sent.verdict is Verdict.ALLOW:
+            sent = replace(sent, reason=sent.reason or found.message)
+        return decision_log.Told(asked.question().request, sent, outcome)
+
+    decision_log.log_decision(engine, "mixer_v1", decision, told)
 
 
 async def _report(engine: Engine, told: Report) -> None:

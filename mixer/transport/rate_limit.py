@@ -75,18 +75,20 @@ async def _answer(engine: Engine, asked: Asked, call: HasDeadline) -> Answer:
 
 async def _decided(engine: Engine, question: Question, call: HasDeadline) -> Decision:
     decision = engine.allocate(question.request, question.quota)
-    gone = partial(_log_decision, question)
+    gone = partial(_log_decision, engine, question)
     if isinstance(decision, PendingDecision):
         decision = await settled(decision, patience(call, engine.decision_timeout), gone)
-    _log_decision(question, decision)
+    _log_decision(engine, question, decision)
     return decision
 
 
-def _log_decision(question: Question, decision: Decision) -> None:
+def _log_decision(engine: Engine, question: Question, decision: Decision) -> None:
     """Log what came of a descriptor; no values of it, which may be secrets."""
-    if not decision_log.is_on():
-        return
-    quota = question.request.attributes.get("mixer.quota")
-    amount = quota["amount"] if isinstance(quota, dict) else 0
-    outcome = decision_log.quota_outcome(question.quota, decision.granted or 0, amount)
-    decision_log.log_decision(question.request, decision, outcome)
+
+    def told() -> decision_log.Told:
+        quota = question.request.attributes.get("mixer.quota")
+        amount = quota["amount"] if isinstance(quota, dict) else 0
+        outcome = decision_log.quota_outcome(question.quota, decision.granted or 0, amount)
+        return decision_log.Told(question.request, decision, outcome)
+
+    decision_log.log_decision(engine, "rate_limit", decision, told)

@@ -155,9 +155,9 @@ class QuotaService:
         request = question.request()
         decision = self._engine.allocate(request, question.quota)
         if isinstance(decision, PendingDecision):
-            gone = partial(_log_decision, question)
+            gone = partial(_log_decision, self._engine, question)
             decision = await settled(decision, self._engine.decision_timeout, gone)
-        _log_decision(question, decision)
+        _log_decision(self._engine, question, decision)
         standing = rlqs.standing_of(decision)
         if not standing.is_served:
             self._unserved.note(question.bucket.domain)
@@ -211,8 +211,10 @@ async def _end(context: Context, ends: Iterable[BaseException | None]) -> None:
             await context.abort(grpc.StatusCode.INTERNAL, "internal error")
 
 
-def _log_decision(question: Question, decision: Decision) -> None:
-    if decision_log.is_on():
+def _log_decision(engine: Engine, question: Question, decision: Decision) -> None:
+    def told() -> decision_log.Told:
         granted = decision.granted or 0
         outcome = decision_log.quota_outcome(question.quota, granted, question.amount)
-        decision_log.log_decision(question.request(), decision, outcome)
+        return decision_log.Told(question.request(), decision, outcome)
+
+    decision_log.log_decision(engine, "rate_limit_quota", decision, told)

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mixer.config import Configuration, MixerSpec, Telemetry
 from mixer.engine import Engine
@@ -14,6 +14,8 @@ from mixer.engine.clusters import open_callouts
 from mixer.engine.life import check_adapters, end_plugins
 from mixer.telemetry import Metrics
 from mixer.transport.access import METRICS, Access
+from mixer.transport.admin import admin_server
+from mixer.transport.decision_logging import decision_logging
 from mixer.transport.health import Health
 from mixer.transport.listening import check_free, check_listeners
 from mixer.transport.metrics_push import push_settings
@@ -26,9 +28,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Announce = Callable[[Engine, Addresses, str | None], None]
-"""Told the engine, the addresses, and that of the metrics, once the service answers."""
 
+class Told(NamedTuple):
+    """Where the service tells of itself, as ``host:port`` or ``unix:path``; None for nowhere.
+
+    Attributes:
+        metrics: Where metrics can be fetched.
+        admin: Where `mixer explain` can ask.
+    """
+
+    metrics: str | None = None
+    admin: str | None = None
+
+
+Announce = Callable[[Engine, Addresses, Told], None]
+"""Told the engine and the addresses, once the service answers."""
 
 _NO_RELOAD = "SIGHUP is ignored: the configuration is read at the start; restart to change it"
 
@@ -63,6 +77,8 @@ async def serve(
     metrics_address = configuration.mixer.telemetry.metrics.address
     if metrics_address is not None:
         check_free("spec.telemetry.metrics", metrics_address)
+    if configuration.mixer.admin.address is not None:
+        check_free("spec.admin", configuration.mixer.admin.address)
     access = Access(configuration.mixer)
     health = Health(max(1, configuration.mixer.limits.max_concurrent_rpcs // 2))
     async with open_callouts(configuration.mixer) as callouts:
@@ -79,11 +95,17 @@ async def _answer(
 ) -> None:
     shedder = shedder_for(spec.load_shedding)
     metrics = Metrics(engine, shedder, access)
-    async with _telling(metrics, spec.telemetry, access.to(METRICS).tls) as metrics_address:
+    async with AsyncExitStack() as stack:
+        logger, recent = stack.enter_context(decision_logging(spec))
+        if logger is not None:
+            engine.decision_log, engine.sampler = logger, logger.sampling.sampler
+        telling = _telling(metrics, spec.telemetry, access.to(METRICS).tls)
+        told = Told(metrics=await stack.enter_async_context(telling))
         async with Servers(engine, spec, health, shedder, access) as servers:
-            stop = _stop_signal()
-            announce(engine, servers.addresses, metrics_address)
-            await stop.wait()
+            async with admin_server(engine, spec, recent) as admin_address:
+                stop = _stop_signal()
+                announce(engine, servers.addresses, told._replace(admin=admin_address))
+                await stop.wait()
             _log.info("stopping: what is in flight has %g s", spec.shutdown.grace)
         await end_plugins(engine, spec.shutdown.grace)
     for adapter in engine.adapters:

@@ -60,3 +60,48 @@ def test_metrics_have_an_address_of_their_own(mixer, mixer_refused):
     assert "spec.telemetry: metrics.address: '127.0.0.1:9000' is the address of a listener" in found
     free = "listeners: [{name: a, address: '127.0.0.1:0'}]\n"
     mixer(f"{free}telemetry: {{metrics: {{address: '127.0.0.1:0'}}}}")
+
+
+def test_the_decision_log(mixer):
+    """Shares are percentages, names of secrets are compared in lower case."""
+    log = mixer(
+        "telemetry: {decisionLog: {stdout: {}, sampling: {allow: 0.5, story: 100}, secrets: [X-A]}}"
+    ).telemetry.decision_log
+    assert log is not None
+    assert (log.sampling.allow, log.sampling.deny, log.sampling.story) == (0.5, 100.0, 100.0)
+    assert log.secrets == ("x-a",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "message"),
+    [
+        ("{}", "", "must have at least one of stdout, file and otlp"),
+        ("{stdout: {}, sampling: {deny: 101}}", ".sampling.deny", "must be at most 100"),
+        ("{stdout: {}, maxPerSecond: 0}", ".maxPerSecond", "must be at least 1"),
+        ("{stdout: {}, secrets: ['']}", ".secrets", "names have 1 to 128"),
+        ("{otlp: {endpoint: 'http://u:hush@a:1'}}", ".otlp.endpoint", "must hold no password"),
+        ("{file: {}}", ".file.path", "is required"),
+    ],
+)
+def test_what_a_decision_log_refuses(mixer_refused, settings, field, message):
+    """Each problem is told with its field."""
+    [found] = mixer_refused(f"telemetry:\n  decisionLog: {settings}")
+    assert f"spec.telemetry.decisionLog{field}: {message}" in found
+    assert "hush" not in found
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9901", "example.com:9901", "[::]:9901"])
+def test_admin_is_of_this_machine(mixer_refused, address):
+    """Whoever reaches it sees what others asked."""
+    [found] = mixer_refused(f"admin: {{address: '{address}'}}")
+    assert "spec.admin.address: must be of this machine" in found
+
+
+def test_admin_has_an_address_of_its_own(mixer_refused):
+    """That of a listener, or of the metrics, is taken."""
+    listener = "listeners: [{name: a, address: '127.0.0.1:9000'}]"
+    [found] = mixer_refused(f"{listener}\nadmin: {{address: '127.0.0.1:9000'}}")
+    assert "spec.admin: address: '127.0.0.1:9000' is that of a listener" in found
+    metrics = "telemetry: {metrics: {address: '127.0.0.1:9102'}}"
+    [found] = mixer_refused(f"{metrics}\nadmin: {{address: '127.0.0.1:9102'}}")
+    assert "is that of a listener or of the metrics" in found

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixer import shedding
-from mixer.engine import AdapterState, Engine, Verdict
+from mixer.engine import AdapterState, Decision, Engine, Verdict
 from mixer.proxywasm import ManualScheduler
 from mixer.shedding import Bounds, RateBound, Shedder, WaitBound
 from mixer.state import StoreUnavailableError
 from mixer.telemetry import OWN, OpenMetrics, PrometheusText, negotiate
+from mixer.telemetry.decision_log import DecisionLogger, Sampling, Writer
 from mixer.telemetry.family import Family, Kind, Sample
 from mixer.vm import wasmtime_version
 from tests.engine.conftest import MakeEngine, Plugins, request
@@ -156,6 +157,25 @@ def test_who_can_reach_the_listeners(make_engine: MakeEngine) -> None:
     assert value(found, "mixer_listener_refused_callers_total", listener="a") == 3
 
 
+def decision_log() -> DecisionLogger:
+    """One that would write to a file."""
+    writer = Writer("there", "file", lambda _entries: None, 1)
+    sampling = Sampling(0, dict.fromkeys(Verdict, 100.0))
+    return DecisionLogger(sampling, [writer.take], lambda: True, None, [writer])
+
+
+def test_the_decision_log(make_engine: MakeEngine) -> None:
+    """What it was told, and what of that found no room."""
+    engine, log = make_engine(), decision_log()
+    engine.decision_log = log
+    for _ in range(3):
+        log.tell("x", request(), Decision(Verdict.DENY), "")
+    found = scrape(engine)
+    assert value(found, "mixer_decision_log_told_total") == 3
+    assert value(found, "mixer_decision_log_dropped_total", to="file") == 2
+    assert value(found, "mixer_decision_log_written_total", to="file") == 0
+
+
 def documented_labels() -> dict[str, set[str]]:
     """The labels in the table of the telemetry page; what they may be is told after a colon."""
     page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text()
@@ -172,6 +192,7 @@ def test_what_is_shared(make_engine: MakeEngine, plugins: Plugins) -> None:
         plugins.plugin("b", adapter(configure=[do.set_shared("k", "v")]), {"vm-id": "two"}),
         scheduler=ManualScheduler(),
     )
+    engine.decision_log = decision_log()
     found = scrape(engine, shedder(), Listeners())
     assert documented_labels() == {
         name: set(dict(labels)) for name, labels in found if name.startswith("mixer_")

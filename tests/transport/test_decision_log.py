@@ -13,7 +13,7 @@ from mixer.attributes import NOBODY
 from mixer.config import loads
 from mixer.engine import Decision, Engine, Verdict
 from mixer.transport import authorization, mixer_v1
-from mixer.transport.decision_log import log_decision
+from mixer.transport.decision_log import described
 from mixer.wire import mixer_v1_pb2 as pb
 from tests.api.mixer_calls import admission, check_bytes
 from tests.e2e.calls import check_request
@@ -116,7 +116,9 @@ async def test_what_ext_authz_cannot_express(log: pytest.LogCaptureFixture) -> N
 async def test_what_mixer_cannot_express(log: pytest.LogCaptureFixture) -> None:
     """The same holds for callers of Mixer."""
     changed = Decision(Verdict.ALLOW, adapters=("a",), adapter="a", body=b"new")
-    engine: Any = SimpleNamespace(admission=admission(), decide=lambda _request: changed)
+    engine: Any = SimpleNamespace(
+        admission=admission(), decide=lambda _request: changed, decision_log=None
+    )
     await _by_mixer(engine)
     reason = "request_body_change_is_not_possible_with_mixer_v1"
     assert _lines(log) == [f"GET '/a': error by a: {reason}"]
@@ -139,14 +141,14 @@ async def test_quotas(log: pytest.LogCaptureFixture) -> None:
     assert len(_lines(log)) == 2 * len(lines)
 
 
-def test_an_evaluation(log: pytest.LogCaptureFixture) -> None:
+def test_an_evaluation() -> None:
     """What AuthZEN asks about is told by types and action: ids and properties may be secrets."""
     parts = {"properties": {"token": "secret"}, "id": "secret"}
     evaluation = Evaluation(
         {"type": "user", **parts}, {"name": "r\nw", **parts}, {"type": "file", **parts}
     )
-    log_decision(request_of(evaluation, lambda: NOBODY), Decision(Verdict.ALLOW))
-    assert _lines(log) == [r"evaluation 'user' 'r\nw' 'file': allow by no adapter"]
+    line = described(request_of(evaluation, lambda: NOBODY), Decision(Verdict.ALLOW))
+    assert line == r"evaluation 'user' 'r\nw' 'file': allow by no adapter"
 
 
 async def test_the_log_is_no_part_of_the_answer(log: pytest.LogCaptureFixture) -> None:

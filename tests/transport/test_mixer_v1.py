@@ -21,6 +21,7 @@ class Failing:
     """An engine with a defect."""
 
     decision_timeout = 1.0
+    decision_log = None
 
     def __init__(self, *, allocates: bool = False) -> None:
         self.admission = Admission(Manifest())

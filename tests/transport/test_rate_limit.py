@@ -22,6 +22,7 @@ class Answers:
     """An engine with one answer."""
 
     decision_timeout = 30.0
+    decision_log = None
     rate_limit = RateLimit()
 
     def __init__(self, answer: Any) -> None:

@@ -39,6 +39,7 @@ class Engine:
     """Answers every question alike, or fails; of some buckets it never does from the second on."""
 
     decision_timeout = 30.0
+    decision_log = None
 
     def __init__(self, **settings: Any) -> None:
         self.rate_limit = RateLimit(quota=RateLimitQuota(**settings))

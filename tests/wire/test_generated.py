@@ -9,11 +9,12 @@ from google.protobuf import descriptor_pb2
 from google.rpc import status_pb2
 from grpc_tools import protoc
 
-from mixer.wire import ledger_pb2, mixer_v1_pb2, quota_pb2
+from mixer.wire import admin_pb2, ledger_pb2, mixer_v1_pb2, quota_pb2
 
 _PROTO = Path(__file__).parents[2] / "proto"
 _MODULES = {
     "istio/mixer/v1/mixer.proto": mixer_v1_pb2,
+    "mixer/admin/v1/admin.proto": admin_pb2,
     "mixer/ledger/v1/ledger.proto": ledger_pb2,
     "mixer/quota/v1/quota.proto": quota_pb2,
 }

@@ -1,0 +1,93 @@
+"""What ``mixer explain`` prints."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from envoy.service.auth.v3 import external_auth_pb2
+
+from mixer.wire import admin_pb2 as pb
+
+_LONGEST_BODY = 200
+
+Decided = Mapping[str, Any]
+
+
+def as_json(decisions: Sequence[Decided], answer: pb.ExplainResponse) -> dict[str, Any]:
+    """Everything, for programs."""
+    told: dict[str, Any] = {"decisions": list(decisions)}
+    if answer.check_response:
+        told["not_run"] = {one.adapter: one.reason for one in answer.not_run}
+        told["answer"] = list(_answer(answer.check_response))
+    return told
+
+
+def render(decisions: Sequence[Decided], answer: pb.ExplainResponse) -> str:
+    """Everything, for people."""
+    lines: list[str] = []
+    for one in decisions:
+        lines += [*_head(one), *_adapters(one)]
+    lines += [f"  {one.adapter}: did not run: {one.reason}" for one in answer.not_run]
+    if answer.check_response:
+        lines.append("what Envoy would get")
+        lines += [f"  {line}" for line in _answer(answer.check_response)]
+    return "\n".join(lines)
+
+
+def _head(one: Decided) -> Iterator[str]:
+    rule = f" (rule {one['rule']})" if "rule" in one else ""
+    reason = f": {one['reason']}" if "reason" in one else ""
+    verdict, by = one["verdict"].upper(), one.get("adapter", "no adapter")
+    yield f"{one['subject']}: {verdict} by {by}{rule}{reason}"
+    began = datetime.fromtimestamp(one["time_unix_nano"] / 1e9, UTC)
+    when = began.isoformat(timespec="milliseconds")
+    yield f"  at {when} by {one['front_end']}"
+    for name, label in (
+        ("outcome", "outcome"), ("id", "x-request-id"), ("trace_id", "trace id"), ("host", "host"),
+        ("source_address", "client"), ("source_principal", "client is"), ("caller", "asked by"),
+        ("caller_principal", "caller is"), ("status", "HTTP status"), ("grpc_code", "gRPC code"),
+        ("failed_open", "passed over after a failure"), ("cache", "decision cache"),
+    ):  # fmt: skip
+        if name in one and (name, one["front_end"]) != ("cache", "explain"):  # it is not asked
+            yield f"  {label}: {one[name]}"
+
+
+def _adapters(one: Decided) -> Iterator[str]:
+    if "adapters" not in one:
+        yield "  no story was kept of it: see spec.telemetry.decisionLog.sampling.story"
+        return
+    yield f"adapters ({one.get('duration_us', 0):g} us in all, with waiting)"
+    for adapter in one["adapters"]:
+        rule = f" (rule {adapter['rule']})" if "rule" in adapter else ""
+        yield f"  {adapter['name']}{rule}: {adapter['us']:g} us"
+        for call in adapter.get("callbacks", ()):
+            took = f"{call['us']:g} us at {call['at_us']:g} us"
+            yield f"    {call['callback']}: {took}: {call['outcome']}"
+        yield from _reads(adapter.get("reads", ()))
+        for beyond in adapter.get("beyond", ()):
+            yield f"    depends on {beyond}"
+
+
+def _reads(reads: Mapping[str, str] | Sequence[str]) -> Iterator[str]:
+    for name in reads:
+        value = f" = {reads[name]}" if isinstance(reads, Mapping) else ""
+        yield f"    read {name}{value}"
+
+
+def _answer(data: bytes) -> Iterator[str]:
+    response = external_auth_pb2.CheckResponse.FromString(data)
+    denied = response.HasField("denied_response")
+    changed = response.denied_response if denied else response.ok_response
+    if denied:
+        yield f"HTTP status {response.denied_response.status.code}"
+    for option in changed.headers:
+        header = option.header
+        value = header.raw_value.decode(errors="backslashreplace") or header.value
+        yield f"{'add' if option.append.value else 'set'} {header.key}: {value}"
+    if denied:
+        if response.denied_response.body:
+            yield f"body: {response.denied_response.body[:_LONGEST_BODY]}"
+        return
+    yield from (f"remove {name}" for name in response.ok_response.headers_to_remove)
+    if not (changed.headers or response.ok_response.headers_to_remove):
+        yield "nothing is changed"

@@ -1,0 +1,79 @@
+"""What adapters looked at, as expressions name it."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mixer.engine import Request
+from mixer.engine.cache.reads import (
+    ABSENT,
+    AttributeRead,
+    BodyRead,
+    HeaderRead,
+    HeadersRead,
+    PresenceRead,
+    Read,
+    find,
+)
+from mixer.telemetry.decision_log.masking import MASKED, Masking
+
+_LONGEST_NAME = 256
+
+
+def looks(request: Request, reads: Iterable[Read], masking: Masking | None) -> dict[str, str]:
+    """What was looked at, in order, with the values as the request came in.
+
+    Args:
+        request: That it was looked at in.
+        reads: Of one adapter.
+        masking: Of the values; None tells none, and the texts are empty.
+    """
+    changed = request.headers.save()
+    request.headers.reset()
+    try:
+        return {
+            _name(read): "" if masking is None else _value(request, read, masking)
+            for read in _without_stops(list(reads))
+        }
+    finally:
+        request.headers.restore(changed)
+
+
+def _without_stops(reads: list[Read]) -> Iterator[Read]:
+    """Without the attributes that were only passed through on the way to a key in them."""
+    passed = set()
+    for read in reads:
+        if isinstance(read, AttributeRead | PresenceRead):
+            passed |= {(read.name, read.keys[:end]) for end in range(len(read.keys))}
+    for read in reads:
+        if not (isinstance(read, PresenceRead) and (read.name, read.keys) in passed):
+            yield read
+
+
+def _name(read: Read) -> str:
+    if isinstance(read, HeaderRead):
+        return f"request.headers[{_quoted(read.name)}]"
+    if isinstance(read, HeadersRead):
+        return "request.headers"
+    if isinstance(read, BodyRead):
+        return "request.body"
+    if isinstance(read, AttributeRead | PresenceRead):
+        return read.name[:_LONGEST_NAME] + "".join(f"[{_quoted(key)}]" for key in read.keys)
+    return type(read).__name__
+
+
+def _quoted(key: Any) -> str:
+    text = key.decode(errors="backslashreplace") if isinstance(key, bytes) else str(key)
+    return json.dumps(text[:_LONGEST_NAME])
+
+
+def _value(request: Request, read: Read, masking: Masking) -> str:
+    if isinstance(read, HeaderRead):
+        name = read.name.decode(errors="backslashreplace")
+        values = request.headers.original(read.name)
+        return masking.value((name,), b",".join(values) if values else None)
+    if isinstance(read, AttributeRead | PresenceRead):
+        found = find(request, read.name, read.keys)
+        keys = tuple(key if isinstance(key, str) else str(key) for key in read.keys)
+        return masking.value((read.name, *keys), None if found is ABSENT else found)
+    return MASKED
