@@ -2,6 +2,7 @@
 
 import typer
 
+from mixer.cli.adapter import adapter
 from mixer.cli.convert import convert
 from mixer.cli.demo import demo
 from mixer.cli.explain import explain
@@ -38,3 +39,4 @@ for command in (
 ):
     as_mixc = MixcCommand if command in {check, quota, report} else None
     app.command(command.__name__.replace("_", "-"), cls=as_mixc)(command)
+app.add_typer(adapter)
