@@ -1,5 +1,6 @@
 //! Claims of a verified token: looking them up, comparing them, passing them on.
 
+use crate::reason::Reason;
 use serde_json::Value;
 
 /// Longer claims are not passed on in a header.
@@ -90,6 +91,17 @@ fn scalar(value: &Value) -> Option<String> {
         Value::Bool(flag) => Some(flag.to_string()),
         _ => None,
     }
+}
+
+/// Whether `aud` is, or has, one of the accepted audiences.
+pub fn check_audience(accepted: &[String], claims: &Value) -> Result<(), Reason> {
+    let accepts = |v: &Value| v.as_str().is_some_and(|a| accepted.iter().any(|x| x == a));
+    let met = match claims.get("aud") {
+        Some(Value::Array(list)) => list.iter().any(accepts),
+        Some(value) => accepts(value),
+        None => false,
+    };
+    met.then_some(()).ok_or(Reason::TokenAudience)
 }
 
 /// The consumer's name that a claim gives, or None if it is not usable as one.

@@ -2,7 +2,8 @@
 
 use crate::claims::header_value;
 use crate::config::Config;
-use crate::jwt::Provider;
+use crate::introspection;
+use crate::jwt::ClaimHeader;
 use crate::path::normalise;
 use crate::reason::Reason;
 use crate::request::{Cached, Change, Request};
@@ -17,7 +18,7 @@ pub type Outcome = Result<Vec<Change>, Reason>;
 
 enum Identity<'a> {
     ApiKey(&'a str),
-    Token(Rc<Proven>, &'a Provider),
+    Token(Rc<Proven>, &'a [ClaimHeader]),
 }
 
 impl Identity<'_> {
@@ -110,16 +111,49 @@ fn by_token<'a, R: Request>(
     config: &'a Config,
     request: &Cached<R>,
 ) -> Option<Result<Identity<'a>, Reason>> {
+    match by_jwt(config, request) {
+        // Not a token that could be checked here: the authorization server may know it.
+        local @ (None | Some(Err(Reason::TokenMalformed | Reason::TokenIssuer))) => {
+            by_introspection(config, request).or(local)
+        }
+        local => local,
+    }
+}
+
+fn by_jwt<'a, R: Request>(
+    config: &'a Config,
+    request: &Cached<R>,
+) -> Option<Result<Identity<'a>, Reason>> {
     let jwt = config.jwt.as_ref()?;
     let token = source::find(&jwt.sources, request)?;
-    let proven = jwt.verify(&token, || request.now(), |s| request.holds(s));
-    Some(proven.map(|(proven, provider)| Identity::Token(proven, provider)))
+    let proven = jwt.verify(&token, request);
+    Some(proven.map(|(proven, provider)| Identity::Token(proven, &provider.claim_headers)))
+}
+
+fn by_introspection<'a, R: Request>(
+    config: &'a Config,
+    request: &Cached<R>,
+) -> Option<Result<Identity<'a>, Reason>> {
+    let introspection = config.introspection.as_ref()?;
+    let token = source::find(&introspection.settings.sources, request)?;
+    let proven = match introspection.lookup(&token, request.now()) {
+        introspection::Lookup::Known(known, holds) => {
+            request.holds(holds);
+            known
+        }
+        introspection::Lookup::Wait(wanted) => {
+            request.holds(0.0);
+            request.awaits(wanted);
+            Err(Reason::IntrospectionUnavailable)
+        }
+    };
+    Some(proven.map(|p| Identity::Token(p, &introspection.settings.claim_headers)))
 }
 
 fn missing(config: &Config) -> Reason {
-    match (&config.api_keys, &config.jwt) {
-        (Some(_), None) => Reason::ApiKeyMissing,
-        (None, Some(_)) => Reason::TokenMissing,
+    match (&config.api_keys, config.accepts().tokens) {
+        (Some(_), false) => Reason::ApiKeyMissing,
+        (None, true) => Reason::TokenMissing,
         _ => Reason::CredentialMissing,
     }
 }
@@ -158,10 +192,9 @@ fn managed_value(config: &Config, identity: &Identity, name: &str) -> Option<Str
     if config.consumer_header.as_deref() == Some(name) {
         return Some(identity.consumer().to_owned());
     }
-    let Identity::Token(proven, provider) = identity else {
+    let Identity::Token(proven, entries) = identity else {
         return None;
     };
-    let entries = &provider.claim_headers;
     let entry = entries.iter().find(|entry| entry.header == name)?;
     header_value(entry.claim.get(&proven.claims)?)
 }

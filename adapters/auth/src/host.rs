@@ -1,6 +1,7 @@
 //! The host side: request headers, the clock, the local response.
 
 use crate::config::Validity;
+use crate::remote::Wanted;
 use crate::request::{Change, Request};
 use crate::response::Denial;
 use mixer_host::response::{send, LocalResponse};
@@ -10,12 +11,15 @@ use std::cell::Cell;
 pub struct HostRequest {
     /// Seconds; see `Request::holds`.
     pub holds: Cell<f64>,
+    /// See `Request::awaits`.
+    pub awaits: Cell<Option<Wanted>>,
 }
 
 impl HostRequest {
     pub fn new() -> Self {
         let holds = Cell::new(f64::INFINITY);
-        Self { holds }
+        let awaits = Cell::default();
+        Self { holds, awaits }
     }
 }
 
@@ -30,7 +34,11 @@ impl Request for HostRequest {
     }
 
     fn holds(&self, seconds: f64) {
-        self.holds.set(seconds);
+        self.holds.set(self.holds.get().min(seconds));
+    }
+
+    fn awaits(&self, wanted: Wanted) {
+        self.awaits.set(Some(wanted));
     }
 }
 

@@ -1,8 +1,11 @@
 //! JSON Web Tokens (RFC 7519) in the compact form of RFC 7515.
 
-use crate::claims::{consumer_name, ClaimPath};
+use crate::claims::{check_audience, consumer_name, ClaimPath};
 use crate::jwk::{Algorithm, Key};
+use crate::jwks_remote::{KeySet, Lookup, RemoteJwks};
 use crate::reason::Reason;
+use crate::remote::{Call, Wanted};
+use crate::request::{Cached, Request};
 use crate::source::Source;
 use crate::token_cache::{fingerprint, Proven, TokenCache};
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -27,12 +30,39 @@ pub struct Provider {
     pub issuer: String,
     /// None accepts every audience.
     pub audiences: Option<Vec<String>>,
-    pub keys: Vec<Key>,
+    pub keys: KeySource,
     pub leeway: f64,
     pub require_exp: bool,
     pub consumer_claim: ClaimPath,
     pub consumer_prefix: String,
     pub claim_headers: Vec<ClaimHeader>,
+}
+
+pub enum KeySource {
+    Configured(Vec<Key>),
+    Remote(RemoteJwks),
+}
+
+/// The keys that hold for one decision.
+enum Keys<'a> {
+    Configured(&'a [Key]),
+    Fetched(Rc<KeySet>),
+}
+
+impl Keys<'_> {
+    fn as_slice(&self) -> &[Key] {
+        match self {
+            Self::Configured(keys) => keys,
+            Self::Fetched(set) => &set.keys,
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        match self {
+            Self::Configured(_) => 0,
+            Self::Fetched(set) => set.generation,
+        }
+    }
 }
 
 pub struct ClaimHeader {
@@ -49,28 +79,32 @@ impl Jwt {
         }
     }
 
-    /// What the token proves, and the provider that it is from. The clock is
-    /// asked only for a token whose signature is right, and `holds` is then told
-    /// for how many seconds the times in the token change nothing.
-    pub fn verify(
+    /// What the token proves, and the provider that it is from. With configured keys the
+    /// clock is asked only for a token whose signature is right. The request is told for how many
+    /// seconds the times, and the keys, change nothing; and what to wait for, where keys are needed
+    /// that are still to be fetched: then the token counts as refused for now.
+    pub fn verify<R: Request>(
         &self,
         token: &[u8],
-        now: impl FnOnce() -> u64,
-        holds: impl FnOnce(f64),
+        request: &Cached<R>,
     ) -> Result<(Rc<Proven>, &Provider), Reason> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Reason::TokenTooLarge);
         }
         let fingerprint = fingerprint(token);
         let known = fingerprint.and_then(|f| self.cache.borrow().get(&f));
+        let known = match known {
+            Some(proven) => self.still_proven(proven, request)?,
+            None => None,
+        };
         let proven = match &known {
             Some(proven) => proven.clone(),
-            None => Rc::new(self.prove(token)?),
+            None => Rc::new(self.prove(token, request)?),
         };
         let provider = self.providers.get(proven.provider);
         let provider = provider.ok_or(Reason::TokenIssuer)?;
-        let now = now() as f64;
-        holds(provider.seconds_to_change(&proven.claims, now));
+        let now = request.now() as f64;
+        request.holds(provider.seconds_to_change(&proven.claims, now));
         provider.check_times(&proven.claims, now)?;
         if let (None, Some(fingerprint)) = (&known, fingerprint) {
             self.cache.borrow_mut().put(fingerprint, proven.clone());
@@ -78,20 +112,52 @@ impl Jwt {
         Ok((proven, provider))
     }
 
+    /// None if the keys are others than those that it was verified with.
+    fn still_proven<R: Request>(
+        &self,
+        proven: Rc<Proven>,
+        request: &Cached<R>,
+    ) -> Result<Option<Rc<Proven>>, Reason> {
+        let provider = self.providers.get(proven.provider);
+        let provider = provider.ok_or(Reason::TokenIssuer)?;
+        let keys = provider.keys(proven.provider, request)?;
+        Ok((keys.generation() == proven.generation).then_some(proven))
+    }
+
     /// Everything but the times.
-    fn prove(&self, token: &[u8]) -> Result<Proven, Reason> {
+    fn prove<R: Request>(&self, token: &[u8], request: &Cached<R>) -> Result<Proven, Reason> {
         let parts = Parts::split(token)?;
         let header = Header::parse(parts.header)?;
         let claims = parse_part(parts.payload)?;
         let signature = decode(parts.signature)?;
         let (index, provider) = self.provider(&claims)?;
-        provider.check_signature(&header, parts.signed, &signature)?;
-        provider.check_audience(&claims)?;
+        let keys = provider.keys(index, request)?;
+        provider.note_missing(index, &header, &keys, request);
+        check_signature(keys.as_slice(), &header, parts.signed, &signature)?;
+        if let Some(accepted) = &provider.audiences {
+            check_audience(accepted, &claims)?;
+        }
         Ok(Proven {
             provider: index,
+            generation: keys.generation(),
             consumer: provider.consumer(&claims)?,
             claims,
         })
+    }
+
+    /// Key sets that are fetched, with the index of their provider.
+    pub fn remote(&self) -> impl Iterator<Item = (usize, &RemoteJwks)> {
+        let providers = self.providers.iter().enumerate();
+        providers.filter_map(|(index, p)| match &p.keys {
+            KeySource::Configured(_) => None,
+            KeySource::Remote(remote) => Some((index, remote)),
+        })
+    }
+
+    /// A key set that is to be fetched now.
+    pub fn take_call(&self, now: u64) -> Option<Call> {
+        self.remote()
+            .find_map(|(index, remote)| remote.take_call(index, now))
     }
 
     /// The issuer is not proven yet; it only picks the keys that have to prove it.
@@ -166,32 +232,70 @@ impl Header {
     }
 }
 
+fn check_signature(
+    keys: &[Key],
+    header: &Header,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Reason> {
+    let keys = candidates(keys, header)?;
+    let signed = keys.iter().any(|key| key.verifies(message, signature));
+    signed.then_some(()).ok_or(Reason::TokenSignature)
+}
+
+/// The keys that may have signed the token. All of them are tried or none: with
+/// only the first few, the order of the keys would decide who gets in.
+fn candidates<'a>(keys: &'a [Key], header: &Header) -> Result<Vec<&'a Key>, Reason> {
+    let fits = |key: &&Key| key.algorithm == header.algorithm;
+    let mut keys: Vec<&Key> = keys.iter().filter(fits).collect();
+    if keys.is_empty() {
+        return Err(Reason::TokenAlgorithm);
+    }
+    // A token that names a key is checked with that key and no other.
+    if header.kid.is_some() {
+        keys.retain(|key| key.kid == header.kid);
+    }
+    let bounded = (1..=MAX_KEYS_TRIED).contains(&keys.len());
+    bounded.then_some(keys).ok_or(Reason::TokenKey)
+}
+
 impl Provider {
-    fn check_signature(
-        &self,
-        header: &Header,
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), Reason> {
-        let keys = self.candidates(header)?;
-        let signed = keys.iter().any(|key| key.verifies(message, signature));
-        signed.then_some(()).ok_or(Reason::TokenSignature)
+    fn keys<R: Request>(&self, index: usize, request: &Cached<R>) -> Result<Keys<'_>, Reason> {
+        let remote = match &self.keys {
+            KeySource::Configured(keys) => return Ok(Keys::Configured(keys)),
+            KeySource::Remote(remote) => remote,
+        };
+        match remote.lookup(request.now()) {
+            Lookup::Keys(set, holds) => {
+                request.holds(holds);
+                return Ok(Keys::Fetched(set));
+            }
+            Lookup::Wait => request.awaits(Wanted::KeySet(index)),
+            Lookup::Unavailable => {}
+        }
+        request.holds(0.0);
+        Err(Reason::JwksUnavailable)
     }
 
-    /// The keys that may have signed the token. All of them are tried or none: with
-    /// only the first few, the order of the keys would decide who gets in.
-    fn candidates(&self, header: &Header) -> Result<Vec<&Key>, Reason> {
-        let fits = |key: &&Key| key.algorithm == header.algorithm;
-        let mut keys: Vec<&Key> = self.keys.iter().filter(fits).collect();
-        if keys.is_empty() {
-            return Err(Reason::TokenAlgorithm);
+    /// A key that a fetched set lacks may be newer than the set: then it is worth waiting for
+    /// another one, and in no case is the refusal one that lasts.
+    fn note_missing<R: Request>(
+        &self,
+        index: usize,
+        header: &Header,
+        keys: &Keys,
+        request: &Cached<R>,
+    ) {
+        let KeySource::Remote(remote) = &self.keys else {
+            return;
+        };
+        let named = |key: &Key| key.kid == header.kid;
+        if header.kid.is_some() && !keys.as_slice().iter().any(named) {
+            request.holds(0.0);
+            if remote.miss(request.now()) {
+                request.awaits(Wanted::KeySet(index));
+            }
         }
-        // A token that names a key is checked with that key and no other.
-        if header.kid.is_some() {
-            keys.retain(|key| key.kid == header.kid);
-        }
-        let bounded = (1..=MAX_KEYS_TRIED).contains(&keys.len());
-        bounded.then_some(keys).ok_or(Reason::TokenKey)
     }
 
     fn check_times(&self, claims: &Value, now: f64) -> Result<(), Reason> {
@@ -221,19 +325,6 @@ impl Provider {
             .min(at("nbf", -self.leeway))
             .min(at("iat", -self.leeway))
             .max(0.0)
-    }
-
-    fn check_audience(&self, claims: &Value) -> Result<(), Reason> {
-        let Some(accepted) = &self.audiences else {
-            return Ok(());
-        };
-        let accepts = |v: &Value| v.as_str().is_some_and(|a| accepted.iter().any(|x| x == a));
-        let met = match claims.get("aud") {
-            Some(Value::Array(list)) => list.iter().any(accepts),
-            Some(value) => accepts(value),
-            None => false,
-        };
-        met.then_some(()).ok_or(Reason::TokenAudience)
     }
 
     fn consumer(&self, claims: &Value) -> Result<String, Reason> {

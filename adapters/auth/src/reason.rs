@@ -21,6 +21,10 @@ pub enum Reason {
     TokenIssuedInFuture,
     TokenAudience,
     TokenConsumer,
+    TokenInactive,
+    JwksUnavailable,
+    IntrospectionUnavailable,
+    IntrospectionOverloaded,
     PathForbidden,
     ConsumerForbidden,
     ClaimForbidden,
@@ -91,6 +95,10 @@ impl Reason {
             ),
             Self::TokenAudience => token("token_audience", "The token is for another audience."),
             Self::TokenConsumer => token("token_consumer", "The token names no usable consumer."),
+            Self::TokenInactive => token("token_inactive", "The token is not active."),
+            Self::JwksUnavailable => unavailable("jwks_unavailable"),
+            Self::IntrospectionUnavailable => unavailable("introspection_unavailable"),
+            Self::IntrospectionOverloaded => unavailable("introspection_overloaded"),
             Self::PathForbidden => forbidden("path_forbidden"),
             Self::ConsumerForbidden => forbidden("consumer_forbidden"),
             Self::ClaimForbidden => (
@@ -126,6 +134,11 @@ fn token(code: &'static str, message: &'static str) -> Parts {
 fn forbidden(code: &'static str) -> Parts {
     let message = "Access is not allowed.";
     (code, 403, "forbidden", message, Subject::None)
+}
+
+fn unavailable(code: &'static str) -> Parts {
+    let message = "Authorization is not possible at the moment.";
+    (code, 503, "temporarily_unavailable", message, Subject::None)
 }
 
 fn bad_request(code: &'static str, message: &'static str) -> Parts {

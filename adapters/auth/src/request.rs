@@ -3,7 +3,8 @@
 //! The decision is written against a trait so that it can be tested natively;
 //! in the module the trait is backed by Proxy-Wasm host calls.
 
-use std::cell::RefCell;
+use crate::remote::Wanted;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// The bytes of one header value. Header values need not be UTF-8.
@@ -14,8 +15,11 @@ pub trait Request {
     fn header(&self, name: &str) -> Option<Vec<u8>>;
     /// Seconds since the Unix epoch.
     fn now(&self) -> u64;
-    /// Told for how many seconds the answer stays what it is, where that depends on the time.
+    /// Told for how many seconds the answer stays what it is, where that depends on the time. The
+    /// shortest counts.
     fn holds(&self, seconds: f64);
+    /// Told what the outcome is still to be waited for; then it counts only where nobody can wait.
+    fn awaits(&self, _wanted: Wanted) {}
 }
 
 /// Asks the host for each header at most once: a host call crosses the sandbox
@@ -23,6 +27,7 @@ pub trait Request {
 pub struct Cached<'a, R: Request> {
     inner: &'a R,
     seen: RefCell<Vec<(String, Option<Bytes>)>>,
+    now: Cell<Option<u64>>,
 }
 
 impl<'a, R: Request> Cached<'a, R> {
@@ -30,6 +35,7 @@ impl<'a, R: Request> Cached<'a, R> {
         Self {
             inner,
             seen: RefCell::new(Vec::with_capacity(4)),
+            now: Cell::default(),
         }
     }
 
@@ -46,11 +52,17 @@ impl<'a, R: Request> Cached<'a, R> {
     }
 
     pub fn now(&self) -> u64 {
-        self.inner.now()
+        let now = self.now.get().unwrap_or_else(|| self.inner.now());
+        self.now.set(Some(now));
+        now
     }
 
     pub fn holds(&self, seconds: f64) {
         self.inner.holds(seconds);
+    }
+
+    pub fn awaits(&self, wanted: Wanted) {
+        self.inner.awaits(wanted);
     }
 }
 

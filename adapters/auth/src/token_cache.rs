@@ -17,6 +17,8 @@ const MAX_TOKEN_BYTES: usize = 4 * 1024;
 pub struct Proven {
     /// Index of the provider.
     pub provider: usize,
+    /// Of the key set, where that was fetched.
+    pub generation: u64,
     pub consumer: String,
     pub claims: Value,
 }
@@ -59,6 +61,7 @@ mod tests {
         for i in 0..MAX_ENTRIES + 10 {
             let proven = Proven {
                 provider: i,
+                generation: 0,
                 consumer: String::new(),
                 claims: Value::Null,
             };

@@ -1,7 +1,7 @@
 //! `api_keys` and `jwt`.
 
 use super::fields::{header_name, is_token, text};
-use super::keys::keys;
+use super::remote::key_source;
 use crate::api_key::{ApiKey, ApiKeys};
 use crate::claims::{is_consumer_name, ClaimPath};
 use crate::jwt::{ClaimHeader, Jwt, Provider};
@@ -18,10 +18,11 @@ const MAX_CLAIM_HEADERS: usize = 32;
 const MAX_LEEWAY: f64 = 300.0;
 
 const SOURCE: [&str; 5] = ["header", "prefix", "query", "cookie", "strip"];
-const PROVIDER: [&str; 9] = [
+const PROVIDER: [&str; 10] = [
     "issuer",
     "audiences",
     "jwks",
+    "remote_jwks",
     "algorithms",
     "leeway_seconds",
     "require_exp",
@@ -31,8 +32,8 @@ const PROVIDER: [&str; 9] = [
 ];
 
 /// As in OpenID Connect's metadata, and as in Istio.
-const KEY_SET_ADDRESS: [(&str, &str); 2] = [("jwks_uri", NO_CALL), ("jwksUri", NO_CALL)];
-const NO_CALL: &str = "this module makes no network call, so the keys must be given in jwks";
+const KEY_SET_ADDRESS: [(&str, &str); 2] = [("jwks_uri", REMOTE), ("jwksUri", REMOTE)];
+const REMOTE: &str = "an address goes into remote_jwks.http_uri, with the cluster it is reached by";
 
 pub fn api_keys(node: Node) -> Result<ApiKeys, ConfigError> {
     let mut object = node.object(&["sources", "keys"])?;
@@ -92,6 +93,13 @@ fn sources(
     }))
 }
 
+pub fn bearer_sources(object: &mut Object) -> Result<Vec<Source>, ConfigError> {
+    sources(object, || Place::Header {
+        name: "authorization".to_owned(),
+        prefix: "Bearer ".to_owned(),
+    })
+}
+
 fn source(node: Node) -> Result<Source, ConfigError> {
     let mut object = node.object(&SOURCE)?;
     let strip = object.bool_or("strip", false)?;
@@ -131,10 +139,7 @@ fn cookie_name(node: Node) -> Result<String, ConfigError> {
 
 pub fn jwt(node: Node) -> Result<Jwt, ConfigError> {
     let mut object = node.object(&["sources", "providers"])?;
-    let sources = sources(&mut object, || Place::Header {
-        name: "authorization".to_owned(),
-        prefix: "Bearer ".to_owned(),
-    })?;
+    let sources = bearer_sources(&mut object)?;
     let mut providers: Vec<Provider> = Vec::new();
     for entry in object.required("providers")?.list(1..=MAX_PROVIDERS)? {
         let path = format!("{}.issuer", entry.path);
@@ -151,17 +156,22 @@ pub fn jwt(node: Node) -> Result<Jwt, ConfigError> {
 fn provider(node: Node) -> Result<Provider, ConfigError> {
     let mut object = node.object_with_hints(&PROVIDER, &KEY_SET_ADDRESS)?;
     let consumer_claim = object.optional("consumer_claim").map(claim_path);
-    let claim_headers = object.each("claim_headers", 0..=MAX_CLAIM_HEADERS, claim_header)?;
+    let claim_headers = claim_headers(&mut object)?;
     Ok(Provider {
         issuer: text(object.required("issuer")?, 1024)?,
         audiences: audiences(object.required("audiences")?)?,
-        keys: keys(&mut object)?,
+        keys: key_source(&mut object)?,
         leeway: leeway(&mut object)?,
         require_exp: object.bool_or("require_exp", true)?,
         consumer_claim: consumer_claim.unwrap_or_else(|| Ok(ClaimPath::subject()))?,
         consumer_prefix: consumer_prefix(&mut object)?,
-        claim_headers: claim_headers.unwrap_or_default(),
+        claim_headers,
     })
+}
+
+pub fn claim_headers(object: &mut Object) -> Result<Vec<ClaimHeader>, ConfigError> {
+    let headers = object.each("claim_headers", 0..=MAX_CLAIM_HEADERS, claim_header)?;
+    Ok(headers.unwrap_or_default())
 }
 
 fn leeway(object: &mut Object) -> Result<f64, ConfigError> {
@@ -174,7 +184,7 @@ fn leeway(object: &mut Object) -> Result<f64, ConfigError> {
     sound.then_some(leeway).ok_or(error)
 }
 
-fn consumer_prefix(object: &mut Object) -> Result<String, ConfigError> {
+pub fn consumer_prefix(object: &mut Object) -> Result<String, ConfigError> {
     match object.optional("consumer_prefix") {
         Some(node) if !node.is_empty_string() => text(node, 128),
         _ => Ok(String::new()),
@@ -182,7 +192,7 @@ fn consumer_prefix(object: &mut Object) -> Result<String, ConfigError> {
 }
 
 /// None if every audience is accepted.
-fn audiences(node: Node) -> Result<Option<Vec<String>>, ConfigError> {
+pub fn audiences(node: Node) -> Result<Option<Vec<String>>, ConfigError> {
     let error = node.error("must have \"*\" as the only entry or not at all");
     let list = node.each(1..=MAX_AUDIENCES, |n| text(n, 1024))?;
     if list == ["*"] {

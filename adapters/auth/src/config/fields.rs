@@ -1,6 +1,7 @@
 //! Fields of the top level, and checks that several parts share.
 
 use super::{Config, Validity};
+use crate::jwt::ClaimHeader;
 use crate::source::Place;
 use mixer_host::config::{ConfigError, Node, Object};
 
@@ -87,11 +88,10 @@ pub fn managed_headers(config: &Config) -> Result<Vec<String>, ConfigError> {
         check_managed(config, "consumer_header", name)?;
         managed.push(name.clone());
     }
-    let providers = config.jwt.iter().flat_map(|jwt| &jwt.providers);
-    for (p, provider) in providers.enumerate() {
+    for (owner, entries) in claim_headers(config) {
         let mut own: Vec<&str> = config.consumer_header.as_deref().into_iter().collect();
-        for (c, entry) in provider.claim_headers.iter().enumerate() {
-            let path = format!("jwt.providers[{p}].claim_headers[{c}].header");
+        for (c, entry) in entries.iter().enumerate() {
+            let path = format!("{owner}.claim_headers[{c}].header");
             check_managed(config, &path, &entry.header)?;
             if own.contains(&entry.header.as_str()) {
                 return Err(ConfigError::new(path, "is already set by another field"));
@@ -103,6 +103,20 @@ pub fn managed_headers(config: &Config) -> Result<Vec<String>, ConfigError> {
         }
     }
     Ok(managed)
+}
+
+/// With the path of what has them.
+fn claim_headers(config: &Config) -> Vec<(String, &[ClaimHeader])> {
+    let mut all: Vec<(String, &[ClaimHeader])> = Vec::new();
+    let providers = config.jwt.iter().flat_map(|jwt| &jwt.providers);
+    for (p, provider) in providers.enumerate() {
+        all.push((format!("jwt.providers[{p}]"), &provider.claim_headers));
+    }
+    if let Some(introspection) = &config.introspection {
+        let entries = &introspection.settings.claim_headers;
+        all.push(("introspection".to_owned(), entries));
+    }
+    all
 }
 
 fn check_managed(config: &Config, path: &str, name: &str) -> Result<(), ConfigError> {

@@ -2,24 +2,31 @@
 
 mod credentials;
 mod fields;
+mod introspection;
 mod keys;
+mod remote;
+#[cfg(test)]
+mod remote_tests;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 use crate::api_key::ApiKeys;
+use crate::introspection::Introspection;
 use crate::jwt::Jwt;
 use crate::response::Accepts;
 use crate::rules::{Rule, Who};
 use crate::source::Source;
 use mixer_host::config::{parse, Node};
 
+pub use keys::remote_keys;
 pub use mixer_host::config::ConfigError;
 
-const ROOT: [&str; 8] = [
+const ROOT: [&str; 9] = [
     "realm",
     "api_keys",
     "jwt",
+    "introspection",
     "rules",
     "default",
     "consumer_header",
@@ -31,6 +38,7 @@ pub struct Config {
     pub realm: String,
     pub api_keys: Option<ApiKeys>,
     pub jwt: Option<Jwt>,
+    pub introspection: Option<Introspection>,
     pub rules: Vec<Rule>,
     /// Holds when no rule matches.
     pub default: Who,
@@ -52,7 +60,10 @@ pub struct Validity {
 
 impl Config {
     pub fn parse(text: &[u8]) -> Result<Self, ConfigError> {
-        Self::read(parse(text, "at least one of api_keys and jwt is needed")?)
+        Self::read(parse(
+            text,
+            "at least one of api_keys, jwt and introspection is needed",
+        )?)
     }
 
     fn read(root: Node) -> Result<Self, ConfigError> {
@@ -64,6 +75,10 @@ impl Config {
                 .map(credentials::api_keys)
                 .transpose()?,
             jwt: root.optional("jwt").map(credentials::jwt).transpose()?,
+            introspection: root
+                .optional("introspection")
+                .map(introspection::introspection)
+                .transpose()?,
             allow_path_parameters: root.bool_or("allow_path_parameters", false)?,
             default: rules::default(&mut root)?,
             validity: root
@@ -75,8 +90,8 @@ impl Config {
             managed_headers: Vec::new(),
         };
         config.rules = rules::rules(&mut root, config.allow_path_parameters)?;
-        if config.api_keys.is_none() && config.jwt.is_none() {
-            let message = "needs at least one of api_keys and jwt";
+        if config.api_keys.is_none() && !config.accepts().tokens {
+            let message = "needs at least one of api_keys, jwt and introspection";
             return Err(ConfigError::new("", message));
         }
         config.managed_headers = fields::managed_headers(&config)?;
@@ -86,13 +101,15 @@ impl Config {
     pub fn accepts(&self) -> Accepts {
         Accepts {
             api_keys: self.api_keys.is_some(),
-            tokens: self.jwt.is_some(),
+            tokens: self.jwt.is_some() || self.introspection.is_some(),
         }
     }
 
     pub fn sources(&self) -> Vec<&Source> {
         let keys = self.api_keys.iter().flat_map(|a| &a.sources);
+        let introspected = self.introspection.iter().flat_map(|i| &i.settings.sources);
         keys.chain(self.jwt.iter().flat_map(|j| &j.sources))
+            .chain(introspected)
             .collect()
     }
 }

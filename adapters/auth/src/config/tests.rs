@@ -286,7 +286,8 @@ fn unknown_fields_are_named_before_anything_else() {
         (
             json!({"api_keyz": {}, "realm": 5}),
             "api_keyz",
-            "realm, api_keys, jwt, rules, default, consumer_header, allow_path_parameters, validity",
+            "realm, api_keys, jwt, introspection, rules, default, consumer_header, \
+             allow_path_parameters, validity",
         ),
         (
             json!({"api_keys": {"keyz": [], "sources": 5}}),
@@ -311,8 +312,8 @@ fn unknown_fields_are_named_before_anything_else() {
         (
             provider(json!({"audience": "a", "claim_headers": 5})),
             "jwt.providers[0].audience",
-            "issuer, audiences, jwks, algorithms, leeway_seconds, require_exp, consumer_claim, \
-             consumer_prefix, claim_headers",
+            "issuer, audiences, jwks, remote_jwks, algorithms, leeway_seconds, require_exp, \
+             consumer_claim, consumer_prefix, claim_headers",
         ),
         (
             provider(json!({"claim_headers": [{"claim": 5, "headers": "x-a"}]})),
@@ -355,8 +356,8 @@ fn a_key_sets_address_is_answered_with_what_to_do() {
         provider[name] = json!("https://id.example.com/jwks.json");
         let message = error(&json!({"jwt": {"providers": [provider]}}));
         let start = format!(
-            "jwt.providers[0].{name} is not a known field: this module makes no network call, \
-             so the keys must be given in jwks; known here: issuer, "
+            "jwt.providers[0].{name} is not a known field: an address goes into \
+             remote_jwks.http_uri, with the cluster it is reached by; known here: issuer, "
         );
         assert!(message.starts_with(&start), "{message}");
     }
@@ -377,8 +378,8 @@ fn an_absent_configuration_is_called_absent() {
         let error = Config::parse(text.as_bytes()).map(|_| ()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the configuration is empty: none was given, and at least one of api_keys and jwt \
-             is needed"
+            "the configuration is empty: none was given, and at least one of api_keys, jwt and \
+             introspection is needed"
         );
     }
 }
