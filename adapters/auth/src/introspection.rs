@@ -86,10 +86,8 @@ impl Introspection {
             return Lookup::Known(Err(Reason::TokenMalformed), f64::INFINITY);
         }
         let name: Fingerprint = Sha256::digest(token).into();
-        self.state
-            .borrow_mut()
-            .known(&name, now)
-            .unwrap_or_else(|| self.ask(name, token))
+        let known = self.state.borrow_mut().known(&name, now);
+        known.unwrap_or_else(|| self.ask(name, token))
     }
 
     fn ask(&self, name: Fingerprint, token: &[u8]) -> Lookup {
