@@ -58,7 +58,7 @@ async def decided(decision: Decision | PendingDecision) -> Decision:
 async def until_true(look: Callable[[], Any], wanted: Any) -> None:
     """Wait until a coroutine function gives this."""
     async with asyncio.timeout(LONG_S):
-        while await look() != wanted:
+        while await look() != wanted:  # noqa: ASYNC110 - it asks, and changes by that
             await asyncio.sleep(0.02)
 
 
@@ -74,6 +74,6 @@ async def world(
         clusters = Clusters([Cluster("id", (endpoint,), connect_timeout=5.0)])
         scheduler = LoopScheduler(asyncio.get_running_loop())
         async with ClusterCallouts(clusters) as callouts:
-            options = {"scheduler": scheduler, "callouts": callouts}
-            with Engine(plugins.configuration(document), **options) as engine:
+            configuration = plugins.configuration(document)
+            with Engine(configuration, scheduler=scheduler, callouts=callouts) as engine:
                 yield World(engine, provider)

@@ -68,9 +68,10 @@ def test_opaque_tokens(proxy_wasm: Host) -> None:
 
 def test_every_field_has_a_row() -> None:
     """Those of the two tables are those that the parser knows, with those of `http_uri`."""
+    flags = re.MULTILINE | re.DOTALL
     rows = {
         title: set(re.findall(r"^\| `(?:http_uri\.)?(\w+)`", section, re.MULTILINE))
-        for title, section in re.findall(r"^### `(\w+)`\n(.*?)(?=^##)", page("auth"), re.M | re.S)
+        for title, section in re.findall(r"^### `(\w+)`\n(.*?)(?=^##)", page("auth"), flags)
     }
     remote, uri = known("remote")
     (introspection,) = known("introspection")

@@ -1,4 +1,4 @@
-"""The adapter auth in the engine, with an identity provider that is killed, slowed and restarted."""
+"""The adapter auth in the engine; its identity provider is killed, slowed and restarted."""
 
 import asyncio
 import json
@@ -16,9 +16,9 @@ NO_SERVER = (DENY, "introspection_unavailable")
 VALIDITY = {"validity": {"duration_seconds": 60}}
 
 
-def jwks(**more: Any) -> dict[str, Any]:
+def jwks(timeout: float = LONG_S, **more: Any) -> dict[str, Any]:
     """A provider whose keys are fetched; times as short as they may be."""
-    uri = {"uri": "http://id/keys", "cluster": "id", "timeout_seconds": 0.3}
+    uri = {"uri": "http://id/keys", "cluster": "id", "timeout_seconds": timeout}
     remote = {
         "http_uri": uri,
         "cache_duration_seconds": 2,
@@ -31,15 +31,15 @@ def jwks(**more: Any) -> dict[str, Any]:
     }
 
 
-def opaque(**more: Any) -> dict[str, Any]:
+def opaque(timeout: float = LONG_S, **more: Any) -> dict[str, Any]:
     """Tokens that are asked about."""
-    uri = {"uri": "http://id/introspect", "cluster": "id", "timeout_seconds": 0.3}
+    uri = {"uri": "http://id/introspect", "cluster": "id", "timeout_seconds": timeout}
     return {"introspection": {"http_uri": uri, "audiences": ["shop"], **more}, **VALIDITY}
 
 
 async def test_keys_that_are_fetched(tmp_path: Path) -> None:
     """Requests wait for the first fetch; a forged token of a known `kid` is refused."""
-    async with world(tmp_path, jwks(), key_set(K1)) as one:
+    async with world(tmp_path, jwks(cache_duration_seconds=600), key_set(K1)) as one:
         seen = await one.all(*[token(K1)] * 40, *[token(FORGED)] * 20)
         assert seen == [(ALLOW, "")] * 40 + [(DENY, "token_signature")] * 20
         assert one.provider.fetched == 1
@@ -116,17 +116,17 @@ async def test_the_server_is_killed_and_restarted_under_load(tmp_path: Path) -> 
 
 async def test_a_silent_server(tmp_path: Path) -> None:
     """Who waits is answered at the timeout of the callout, all from one fetch."""
-    async with world(tmp_path, jwks(), key_set(K1)) as one:
+    config = jwks(timeout=0.3, failed_refetch_duration_seconds=600)
+    async with world(tmp_path, config, key_set(K1)) as one:
         one.provider.silent = True
         assert await one.all(*[token(K1)] * 50) == [NO_KEYS] * 50
         assert one.provider.fetched == 1
-        one.provider.silent = False
-        await one.until(token(K1), (ALLOW, ""))
 
 
 async def test_tokens_that_are_asked_about(tmp_path: Path) -> None:
     """Each token is asked about once, and the decisions about it are kept as long as it is."""
-    async with world(tmp_path, opaque()) as one:
+    config = opaque(cache_duration_seconds=600, negative_cache_duration_seconds=600)
+    async with world(tmp_path, config) as one:
         one.provider.known = {"good": active()}
         seen = await one.all(*["good"] * 30, *["bad"] * 30)
         assert seen == [(ALLOW, "")] * 30 + [(DENY, "token_inactive")] * 30
@@ -179,7 +179,7 @@ async def test_rubbish_about_a_token(tmp_path: Path) -> None:
 
 async def test_the_introspection_server_under_load(tmp_path: Path) -> None:
     """Killed, silent, restarted: good tokens pass or get 503, bad ones never pass."""
-    async with world(tmp_path, opaque(cache_duration_seconds=0)) as one:
+    async with world(tmp_path, opaque(timeout=1.0, cache_duration_seconds=0)) as one:
         provider = one.provider
         provider.known = lambda asked: active() if asked.startswith("good") else INACTIVE
         tokens = [f"{kind}{n}" for n in range(50) for kind in ("good", "bad")]
@@ -198,7 +198,8 @@ async def test_the_introspection_server_under_load(tmp_path: Path) -> None:
             _, seen = await asyncio.gather(change(), one.all(*tokens))
             assert set(seen[::2]) <= {(ALLOW, ""), NO_SERVER}
             assert set(seen[1::2]) <= {(DENY, "token_inactive"), NO_SERVER}
-        assert await one.all(*tokens) == [(ALLOW, ""), (DENY, "token_inactive")] * 50
+        right = [(ALLOW, ""), (DENY, "token_inactive")] * 50
+        await until_true(lambda: one.all(*tokens), right)
 
 
 async def test_a_token_of_a_megabyte(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.support.identity_provider import IdentityProvider, active, key, key_s
 pytestmark = pytest.mark.usefixtures("envoy")
 
 K1, K2, FORGED = key("k1"), key("k2"), key("k1")
-URI = {"cluster": "id", "timeout_seconds": 0.5}
+URI = {"cluster": "id", "timeout_seconds": 2}
 CONFIG: dict[str, Any] = {
     "jwt": {
         "providers": [
@@ -217,7 +217,8 @@ async def test_a_body_in_envoy(tmp_path: Path) -> None:
     async with both(tmp_path) as one:
         one.provider.known = KNOWN
         await one.provider.start()
-        assert await one.there("o-good", "/", b"body") == (200, "", "", ("o:al", "read"))
+        passed = (200, "", "", ("o:al", "read"))
+        await until_true(lambda: one.there("o-good", "/", b"body"), passed)
         assert (await one.there("o-none", "/", b"body"))[:2] == (401, "token_inactive")
         one.provider.silent = True
         refused = await one.there("o-good", "/", b"body")

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs
 
 from joserfc import jwk, jwt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FAR = 4_000_000_000
 """An expiry time beyond every test."""
