@@ -50,6 +50,7 @@ from mixer.config.service import (
 )
 from mixer.config.store import LmdbStore, MemoryStore, RedisStore, StateStore
 from mixer.config.telemetry import MetricsEndpoint, Otlp, Telemetry
+from mixer.config.traces import Traces
 from mixer.config.wasmplugin import FailStrategy, Phase, WasmPluginSpec
 
 __all__ = [
@@ -109,6 +110,7 @@ __all__ = [
     "Shutdown",
     "StateStore",
     "Telemetry",
+    "Traces",
     "WasmPlugin",
     "WasmPluginSpec",
     "check_spiffe_id",

@@ -238,6 +238,7 @@ class Adapter:
         if isinstance(error, VmClosedError):
             self.note_failure(str(error))
             return self.failure("lost_its_vm")
+        self.stats.traps[error.kind] += 1
         self.owner.crashed(error)
         self.note_failure(f"trap: {error.kind}; {self._next_start()}\n{error}")
         return self.failure(f"trap_{error.kind}")

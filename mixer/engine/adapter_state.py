@@ -1,7 +1,10 @@
 """What has become of an adapter, and how often what happened."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from mixer.vm import TrapKind
 
 
 class AdapterState(StrEnum):
@@ -27,6 +30,7 @@ class AdapterStats:
         failures: Traps, and other ways to let a request down.
         starts: Of its VM, failed ones included.
         failed_starts: Those that failed.
+        traps: Of its callbacks, by kind.
     """
 
     requests: int = 0
@@ -35,6 +39,7 @@ class AdapterStats:
     failures: int = 0
     starts: int = 0
     failed_starts: int = 0
+    traps: Counter[TrapKind] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         return (

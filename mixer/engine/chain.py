@@ -210,7 +210,8 @@ class Chain:
 
     def failed(self, failure: AdapterFailure) -> Decision:
         """The decision where an adapter failed that may not be passed over."""
-        return self._conclusion().failed(failure)
+        decision = self._conclusion().failed(failure)
+        return decision if self._trace is None else self._trace.told(decision)
 
     def _delete_contexts(self) -> None:
         if self._trace is not None:

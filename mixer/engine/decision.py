@@ -20,39 +20,6 @@ class Verdict(StrEnum):
     """An adapter failed and its failStrategy is FAIL_CLOSE: the request may not go on."""
 
 
-@dataclass(slots=True)
-class VerdictCounts:
-    """How many decisions had each verdict.
-
-    Attributes:
-        allow: Those with `Verdict.ALLOW`, and so on.
-    """
-
-    allow: int = 0
-    deny: int = 0
-    error: int = 0
-
-    def add(self, verdict: Verdict) -> None:
-        """Count one; identity, since a dictionary would hash the name of the member."""
-        if verdict is Verdict.ALLOW:
-            self.allow += 1
-        elif verdict is Verdict.DENY:
-            self.deny += 1
-        else:
-            self.error += 1
-
-    def of(self, verdict: Verdict) -> int:
-        """How many had a verdict."""
-        return {Verdict.ALLOW: self.allow, Verdict.DENY: self.deny, Verdict.ERROR: self.error}[
-            verdict
-        ]
-
-    @property
-    def total(self) -> int:
-        """How many decisions were made."""
-        return self.allow + self.deny + self.error
-
-
 @dataclass(frozen=True, slots=True)
 class Response:
     """The answer to the downstream instead of the upstream's.

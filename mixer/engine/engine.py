@@ -14,7 +14,7 @@ from mixer.engine.adapter_state import AdapterState
 from mixer.engine.admission import Admission
 from mixer.engine.cache import DecisionCache, Trace
 from mixer.engine.chain import Chain
-from mixer.engine.decision import Decision, VerdictCounts
+from mixer.engine.decision import Decision
 from mixer.engine.exchange import HttpExchange
 from mixer.engine.expressions import compile_expressions
 from mixer.engine.notices import notices
@@ -29,6 +29,7 @@ from mixer.engine.selection import Selector
 from mixer.engine.sharing import open_stores, shared_services
 from mixer.engine.story import DecisionLog, Sampler, Story, Wanted, Witness
 from mixer.engine.tcp import ConnectionCheck, NetworkAdapters, TcpExchange
+from mixer.engine.verdict_counts import VerdictCounts
 from mixer.engine.vm_owners import VmOwners
 from mixer.engine.wasm_engines import WasmEngines
 from mixer.proxywasm import Scheduler
@@ -71,6 +72,7 @@ class Engine:
         selector: Which adapters run for a request.
         slots: Of all adapters, with what rules make of each.
         sampler: Says whose story is kept; None keeps none.
+        on_story: Told of each story as it begins; None where nobody wants to know.
         decision_log: Front ends tell it what they answered; None where nobody wants to know.
 
     Raises:
@@ -120,6 +122,7 @@ class Engine:
         self.limits = configuration.mixer.limits
         self.rate_limit = configuration.mixer.rate_limit
         self.sampler: Sampler | None = None
+        self.on_story: Callable[[Story], None] | None = None
         self.decision_log: DecisionLog | None = None
         self.decision_timeout = self.limits.decision_timeout
         self.verdicts = VerdictCounts()
@@ -157,7 +160,7 @@ class Engine:
     def _decide_with_cache(self, request: Request) -> Decision | PendingDecision:
         known = self.cache.find(request)
         if known is not None:
-            self.verdicts.add(known.verdict)
+            self.verdicts.add(known)
             return known
         trace = Trace()
         decision = decide(Chain(self.selector, request, trace, self.rules), self.verdicts)
@@ -168,15 +171,20 @@ class Engine:
     def _witness_of(self, request: Request) -> Witness | None:
         """Who keeps how a request is decided, if anybody wants to know."""
         wanted = Wanted.NOTHING if self.sampler is None else self.sampler(request)
-        return None if wanted is Wanted.NOTHING else Witness(Story(wanted))
+        if wanted is Wanted.NOTHING:
+            return None
+        story = Story(wanted)
+        if self.on_story is not None:
+            self.on_story(story)
+        return Witness(story)
 
     def _decide_before(self, witness: Witness, request: Request) -> Decision | PendingDecision:
         story = witness.story
         known = self.cache.find(request) if self.cache.in_use else None
         if known is not None:
-            self.verdicts.add(known.verdict)
+            self.verdicts.add(known)
             story.from_cache = True
-            story.end()
+            story.end(known)
             return replace(known, story=story)
         decision = decide(Chain(self.selector, request, witness, self.rules), self.verdicts)
         if isinstance(decision, Decision):
@@ -246,7 +254,7 @@ class Engine:
         self.allocations += 1
         serving = self._quotas.serving(quota)
         if serving is None:
-            self.allocation_verdicts.add(UNKNOWN_QUOTA.verdict)
+            self.allocation_verdicts.add(UNKNOWN_QUOTA)
             return UNKNOWN_QUOTA
         chain = Chain(serving, request, self._witness_of(request))
         return decide(chain, self.allocation_verdicts)

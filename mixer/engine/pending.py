@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mixer.engine.chain import Steps
-from mixer.engine.decision import Decision, VerdictCounts
+from mixer.engine.decision import Decision
 from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.pausing import Paused
+from mixer.engine.verdict_counts import VerdictCounts
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class PendingDecision:
 
     def _settle(self, decision: Decision) -> None:
         self.decision = decision
-        self._verdicts.add(decision.verdict)
+        self._verdicts.add(decision)
         if self._done is not None:
             self._done(decision)
 
@@ -91,7 +92,7 @@ class PendingDecision:
             self._paused.adapter.note_failure(f"{reason}: a request waited {waited:.0f} ms for it")
             self._steps.close()
             self.decision = self._failed(reason)
-            self._verdicts.add(self.decision.verdict)
+            self._verdicts.add(self.decision)
         return self.decision
 
 
@@ -102,6 +103,6 @@ def decide(chain: Deciding, verdicts: VerdictCounts) -> Decision | PendingDecisi
         paused = next(steps)
     except StopIteration as end:
         decision: Decision = end.value
-        verdicts.add(decision.verdict)
+        verdicts.add(decision)
         return decision
     return PendingDecision(chain, steps, paused, verdicts)

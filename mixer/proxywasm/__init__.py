@@ -29,6 +29,7 @@ from mixer.proxywasm.capabilities import (
 )
 from mixer.proxywasm.contexts import PluginSettings, PluginStartError, RootContext
 from mixer.proxywasm.departures import Compat
+from mixer.proxywasm.durations import CallbackDurations, Durations
 from mixer.proxywasm.hostcalls import UNSUPPORTED
 from mixer.proxywasm.http_stream import HttpMessage, HttpStream, LocalResponse, SavedStream
 from mixer.proxywasm.lifecycle import LifecycleError
@@ -60,10 +61,12 @@ __all__ = [
     "AccessLogContext",
     "Action",
     "BufferType",
+    "CallbackDurations",
     "Callbacks",
     "Cancel",
     "Capabilities",
     "Compat",
+    "Durations",
     "HostLinkers",
     "HttpMessage",
     "HttpStream",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from mixer.proxywasm.abi import AbiVersion
+from mixer.proxywasm.durations import timed
 from mixer.vm import (
     GuestFunction,
     Instance,
@@ -198,8 +199,8 @@ class _Lazy(Callbacks):
         if callback is None:
             return _ABSENT[name]
         if name in _WITH_END_OF_STREAM and not _has_end_of_stream(self._abi):
-            return _without_end_of_stream(callback)
-        return callback
+            callback = _without_end_of_stream(callback)
+        return timed(callback, name, self._instance)
 
     def makes(self, name: str) -> bool:
         """See `Callbacks.makes`."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from mixer.proxywasm import departures
 from mixer.proxywasm.abi import BufferType, LogLevel, MapType, Status, StreamType
 from mixer.proxywasm.departures import Compat, Departure
+from mixer.proxywasm.durations import CallbackDurations
 from mixer.proxywasm.expressions import Expressions, PluginActivation
 from mixer.proxywasm.property_codec import encode_known, split
 from mixer.vm import HostCallError
@@ -44,6 +45,9 @@ class PluginSettings:
     log: LogSink | None = None
     log_level: LogLevel | None = None
     compat: Compat = Compat.ENVOY
+    durations: CallbackDurations = field(
+        default_factory=CallbackDurations, repr=False, compare=False
+    )
 
 
 class Context:
@@ -216,6 +220,7 @@ class RootContext(Context):
         callout: The one that the plugin is being told of.
         settings: All of what makes it this plugin.
         compat: What it is answered where Envoy and SDKs do not agree.
+        durations: How long its callbacks took, those of its streams too.
     """
 
     __slots__ = (
@@ -224,6 +229,7 @@ class RootContext(Context):
         "callout",
         "compat",
         "configuration",
+        "durations",
         "expressions",
         "name",
         "root",
@@ -241,6 +247,7 @@ class RootContext(Context):
         self.callout: CalloutView | None = None
         self.expressions = Expressions()
         self.compat = plugin.compat
+        self.durations = plugin.durations
         self._configuring = False
         self.settings = plugin
         vm.contexts[self.id] = self

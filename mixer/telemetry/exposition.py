@@ -9,10 +9,10 @@ Source: the pages "Exposition formats" of Prometheus, and OpenMetrics 1.0.
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from itertools import accumulate
 from typing import Protocol
 
-from mixer.proxywasm import BUCKETS
 from mixer.telemetry.family import Bins, Family, Kind, Labels, Sample
 
 _MILLION = 1_000_000
@@ -66,14 +66,14 @@ class OpenMetrics:
 
     def _family(self, family: Family) -> str:
         if family.continued:
-            return _samples(family, _OPEN_METRICS_BOUNDS, sum_may_be_negative=False)
+            return _samples(family, _open_metrics_bounds, sum_may_be_negative=False)
         name, kind = family.name, family.kind.value
         if family.kind is Kind.COUNTER:
             name, kind = self._counter(name)
         text = f"# TYPE {name} {kind}\n"
         if family.help:
             text += f"# HELP {name} {_escaped(family.help)}\n"
-        return text + _samples(family, _OPEN_METRICS_BOUNDS, sum_may_be_negative=False)
+        return text + _samples(family, _open_metrics_bounds, sum_may_be_negative=False)
 
     def _counter(self, name: str) -> tuple[str, str]:
         stem = name.removesuffix("_total")
@@ -109,17 +109,21 @@ def _weight(text: str) -> float:
 
 def _family_0_0_4(family: Family) -> str:
     if family.continued:
-        return _samples(family, _TEXT_BOUNDS, sum_may_be_negative=True)
+        return _samples(family, _text_bounds, sum_may_be_negative=True)
     help_line = f"# HELP {family.name} {_escaped_help(family.help)}\n" if family.help else ""
     type_line = f"# TYPE {family.name} {family.kind.value}\n"
-    return help_line + type_line + _samples(family, _TEXT_BOUNDS, sum_may_be_negative=True)
+    return help_line + type_line + _samples(family, _text_bounds, sum_may_be_negative=True)
 
 
-def _samples(family: Family, bounds: tuple[str, ...], *, sum_may_be_negative: bool) -> str:
+_WriteBounds = Callable[[tuple[float, ...]], tuple[str, ...]]
+
+
+def _samples(family: Family, bounds: _WriteBounds, *, sum_may_be_negative: bool) -> str:
     lines = []
     for sample in family.samples:
         if isinstance(sample.value, Bins):
-            lines += _histogram(family.name, sample.labels, sample.value, bounds)
+            written = bounds(sample.value.bounds)
+            lines += _histogram(family.name, sample.labels, sample.value, written)
             if sample.value.total < 0 and not sum_may_be_negative:
                 del lines[-2:]
         else:
@@ -142,7 +146,7 @@ def _histogram(name: str, labels: Labels, bins: Bins, bounds: tuple[str, ...]) -
 
 
 def _labels(labels: Labels) -> str:
-    return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
+    return ",".join(f'{name.replace(".", "_")}="{_escaped(str(value))}"' for name, value in labels)
 
 
 def _escaped_help(text: str) -> str:
@@ -158,5 +162,11 @@ def _canonical(bound: float) -> str:
     return f"{bound / _MILLION!r}e+06" if bound >= _MILLION else repr(float(bound))
 
 
-_TEXT_BOUNDS = (*(f"{bound:.10g}" for bound in BUCKETS), "+Inf")
-_OPEN_METRICS_BOUNDS = (*map(_canonical, BUCKETS), "+Inf")
+@lru_cache
+def _text_bounds(bounds: tuple[float, ...]) -> tuple[str, ...]:
+    return (*(f"{bound:.10g}" for bound in bounds), "+Inf")
+
+
+@lru_cache
+def _open_metrics_bounds(bounds: tuple[float, ...]) -> tuple[str, ...]:
+    return (*map(_canonical, bounds), "+Inf")

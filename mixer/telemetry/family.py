@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-Labels = tuple[tuple[str, str], ...]
-"""Names and values; the values are any text."""
+from mixer.proxywasm import BUCKETS
+
+Labels = tuple[tuple[str, str | int], ...]
+"""Names, as OpenTelemetry has them, and values; these are numbers, or any text."""
 
 
 class Kind(StrEnum):
@@ -20,12 +22,14 @@ class Bins:
     """What a histogram counted.
 
     Attributes:
-        counts: Records in each of `mixer.proxywasm.BUCKETS`, and above; each once.
+        counts: Records in each bucket, and above the last; each once.
         total: Sum of what was recorded.
+        bounds: The upper bound of each bucket.
     """
 
     counts: tuple[int, ...]
-    total: int
+    total: float
+    bounds: tuple[float, ...] = BUCKETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Family:
     Attributes:
         name: As Prometheus gets it.
         kind: What it is.
-        samples: With the same label names, except in metrics of modules.
+        samples: With the same label names, but for those of errors, and in metrics of modules.
         otel_name: As OpenTelemetry gets it.
         help: What it means; empty for metrics of modules.
         unit: In UCUM's notation, as OpenTelemetry wants it; empty where none is known.

@@ -27,7 +27,8 @@ _KINDS = {
 _PART = {Kind.COUNTER: 250, Kind.GAUGE: 250, Kind.HISTOGRAM: 12}
 """Samples that are read at once: a histogram is twenty lines."""
 
-_HISTOGRAM_SUFFIXES = ("", "_bucket", "_sum", "_count", "_created")
+HISTOGRAM_SUFFIXES = ("", "_bucket", "_sum", "_count", "_created")
+"""Of the samples of one, and of what OpenMetrics reserves beside them."""
 
 
 class Hidden(StrEnum):
@@ -116,7 +117,7 @@ class ModuleMetrics:
     def _new_family(self, name: str, otel_name: str, kind: Kind) -> _Members | None:
         names = {name}
         if kind is Kind.HISTOGRAM:
-            names = {name + suffix for suffix in _HISTOGRAM_SUFFIXES}
+            names = {name + suffix for suffix in HISTOGRAM_SUFFIXES}
         if not self.taken.isdisjoint(names):
             return None
         self.taken |= names

@@ -23,12 +23,15 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from mixer.proxywasm import BUCKETS
 from mixer.telemetry.family import Bins, Family, Kind, Sample
 
 _CUMULATIVE = AggregationTemporality.CUMULATIVE
 _SIGN = 1 << 63
 _NAME = "service.name"
+_INSTANCE = str(uuid.uuid4())
+
+SCOPE = InstrumentationScope("mixer", version("wasm-mixer"))
+"""Who says what is sent."""
 
 
 def resource(attributes: Mapping[str, str]) -> Resource:
@@ -36,7 +39,7 @@ def resource(attributes: Mapping[str, str]) -> Resource:
     found = Resource.create(
         {
             "service.version": version("wasm-mixer"),
-            "service.instance.id": str(uuid.uuid4()),
+            "service.instance.id": _INSTANCE,
             **attributes,
         }
     )
@@ -47,8 +50,7 @@ def resource(attributes: Mapping[str, str]) -> Resource:
 
 def data(about: Resource, metrics: list[Metric]) -> MetricsData:
     """One message of metrics."""
-    scope = InstrumentationScope("mixer", version("wasm-mixer"))
-    return MetricsData([ResourceMetrics(about, [ScopeMetrics(scope, metrics, "")], "")])
+    return MetricsData([ResourceMetrics(about, [ScopeMetrics(SCOPE, metrics, "")], "")])
 
 
 def metrics_of(families: Iterable[Family], started: int, now: int) -> list[Metric]:
@@ -106,7 +108,7 @@ def _histogram_point(sample: Sample, started: int, now: int) -> HistogramDataPoi
         count=sum(bins.counts),
         sum=bins.total,
         bucket_counts=bins.counts,
-        explicit_bounds=BUCKETS,
+        explicit_bounds=bins.bounds,
         min=None,  # type: ignore[arg-type]  # optional in OTLP, and not kept
         max=None,  # type: ignore[arg-type]
     )

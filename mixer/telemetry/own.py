@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -13,61 +11,18 @@ from mixer.state import StoreUnavailableError
 from mixer.telemetry import access as listeners
 from mixer.telemetry import decisions as decision_log
 from mixer.telemetry import load
-from mixer.telemetry.family import Family, Kind, Sample
+from mixer.telemetry.family import Kind, Sample
+from mixer.telemetry.observed import Observed, OwnMetric, Read
+from mixer.telemetry.own_calls import CALL_METRICS, CALLBACK_METRICS
 from mixer.vm import wasmtime_version
 
 if TYPE_CHECKING:
-    from mixer.engine import Adapter, Engine
+    from collections.abc import Callable, Iterable, Iterator
+
+    from mixer.engine import Adapter
     from mixer.shedding import Shedder
     from mixer.state import DataUsage, QueueUsage
     from mixer.telemetry.access import Access
-    from mixer.telemetry.modules import ModuleMetrics
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What the service's own metrics are read from.
-
-    Attributes:
-        engine: Adapters, decisions, and what is shared.
-        modules: What became of the metrics of modules.
-        shedder: What is refused; None where nothing is.
-        access: Who can reach the listeners; None where there are none.
-    """
-
-    engine: Engine
-    modules: ModuleMetrics
-    shedder: Shedder | None = None
-    access: Access | None = None
-
-
-Read = Callable[[Observed], Iterable[Sample]]
-
-
-@dataclass(frozen=True, slots=True)
-class OwnMetric:
-    """A row of the table.
-
-    Attributes:
-        name: As Prometheus gets it.
-        otel_name: As OpenTelemetry gets it.
-        kind: Counter or gauge.
-        unit: In UCUM's notation.
-        help: What it means, with its unit.
-        read: Its values now.
-    """
-
-    name: str
-    otel_name: str
-    kind: Kind
-    unit: str
-    help: str
-    read: Read
-
-    def family(self, observed: Observed) -> Family:
-        """Its values now, with their names."""
-        samples = tuple(self.read(observed))
-        return Family(self.name, self.kind, samples, self.otel_name, self.help, self.unit)
 
 
 def _one(value: Callable[[Observed], int]) -> Read:
@@ -200,6 +155,7 @@ OWN = (
     OwnMetric("mixer_adapter_failures_total", "mixer.adapter.failures", _C, "{failure}",
               "Traps of an adapter, and requests that it left without an outcome.",
               _adapters(lambda a: a.stats.failures)),
+    *CALLBACK_METRICS,
     OwnMetric("mixer_adapter_vm_starts_total", "mixer.adapter.vm.starts", _C, "{start}",
               "Starts of an adapter's VM, failed ones included.",
               _adapters(lambda a: a.stats.starts)),
@@ -210,6 +166,9 @@ OWN = (
               "1 for the state that an adapter is in, else 0.", _states),
     OwnMetric("mixer_adapter_memory_bytes", "mixer.adapter.memory", _G, "By",
               "Bytes of linear memory of an adapter's VM.", _adapters(lambda a: a.memory_bytes)),
+    OwnMetric("mixer_adapter_memory_limit_bytes", "mixer.adapter.memory.limit", _G, "By",
+              "Bytes of linear memory that an adapter's VM may have.",
+              _adapters(lambda a: a.plugin.limits.memory_bytes)),
     OwnMetric("mixer_adapter_lost_notifications_total", "mixer.adapter.lost_notifications", _C,
               "{message}", "Messages of queues that an adapter was not told of: too many waited.",
               _adapters(lambda a: a.lost_notifications)),
@@ -228,6 +187,7 @@ OWN = (
               "Bytes of the messages in a shared queue.", _queues(lambda u: u.size)),
     OwnMetric("mixer_shared_queue_refused_total", "mixer.shared_queue.refused", _C, "{message}",
               "Messages that a bound of a shared queue refused.", _queues(lambda u: u.refused)),
+    *CALL_METRICS,
     OwnMetric("mixer_load_admitted_total", "mixer.load.admitted", _C, "{request}",
               "Requests that load shedding let in.", _load(load.admitted)),
     OwnMetric("mixer_load_shed_total", "mixer.load.shed", _C, "{request}",

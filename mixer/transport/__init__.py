@@ -2,7 +2,8 @@
 
 from mixer.engine.life import BrokenAdaptersError
 from mixer.transport.listening import ListenError
-from mixer.transport.serve import OtlpLibraryError, serve
+from mixer.transport.otlp_library import OtlpLibraryError
+from mixer.transport.serve import serve
 from mixer.transport.server import Server
 
 __all__ = ["BrokenAdaptersError", "ListenError", "OtlpLibraryError", "Server", "serve"]

@@ -17,11 +17,14 @@ from mixer.config import Listener, ServiceLimits
 from mixer.transport import wait_probe
 from mixer.transport.access import Security
 from mixer.transport.allow_list import AllowList
+from mixer.transport.endless import EndlessHandler
 from mixer.transport.front_ends import FrontEnd
 from mixer.transport.grpc_options import server_options
 from mixer.transport.guard import Guarded
 from mixer.transport.health import health_service
 from mixer.transport.listening import UNIX, ListenError
+from mixer.transport.measured import Measured
+from mixer.transport.watch import Watch
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class GrpcListener:
             reflection, are there for all callers.
         health: Serves ``grpc.health.v1.Health``.
         security: Who can reach it.
+        watch: Counts the calls of the front ends; None has them counted for nobody.
 
     Attributes:
         address: With the port that it has.
@@ -55,6 +59,7 @@ class GrpcListener:
         served: Sequence[Served],
         health: Any,
         security: Security,
+        watch: Watch | None = None,
     ) -> None:
         self._listener = listener
         self._tls = security.tls
@@ -62,7 +67,7 @@ class GrpcListener:
         self._server = grpc.aio.server(
             maximum_concurrent_rpcs=limits.max_concurrent_rpcs, options=server_options(limits)
         )
-        handlers = [_handler(one, security.callers) for one in served]
+        handlers = [_handler(one, security.callers, watch or Watch()) for one in served]
         self._server.add_generic_rpc_handlers((*handlers, wait_probe.handler()))
         health_pb2_grpc.add_HealthServicer_to_server(health, self._server)
         services = [front_end.service for front_end, _ in served]
@@ -124,6 +129,11 @@ class GrpcListener:
                 shutil.rmtree(self._private)
 
 
-def _handler(served: Served, callers: AllowList | None) -> "grpc.GenericRpcHandler[bytes, bytes]":
+def _handler(
+    served: Served, callers: AllowList | None, watch: Watch
+) -> "grpc.GenericRpcHandler[bytes, bytes]":
     front_end, handler = served
-    return handler if callers is None else Guarded(handler, callers, front_end.denials)
+    tracer = None if isinstance(handler, EndlessHandler) else watch.tracer
+    if callers is not None:
+        handler = Guarded(handler, callers, front_end.denials)
+    return Measured(handler, watch.calls, tracer)

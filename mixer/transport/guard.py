@@ -16,10 +16,12 @@ from mixer.transport.allow_list import NOT_ALLOWED, AllowList
 from mixer.transport.identity import identity_in
 
 Context = grpc.aio.ServicerContext[Any, Any]
-_Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+"""What serves one method."""
+
 _Serve = Callable[[Any, Context], Awaitable[Any]]
 
-_MAKERS: dict[tuple[bool, bool], "Callable[..., _Method]"] = {
+_MAKERS: dict[tuple[bool, bool], "Callable[..., Method]"] = {
     (False, False): grpc.unary_unary_rpc_method_handler,
     (False, True): grpc.unary_stream_rpc_method_handler,
     (True, False): grpc.stream_unary_rpc_method_handler,
@@ -46,9 +48,9 @@ class Guarded(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in s
         self._inner = inner
         self._callers = callers
         self._denials = denials
-        self._methods: dict[str, _Method] = {}
+        self._methods: dict[str, Method] = {}
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "_Method | None":
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Method | None":
         """See `grpc.GenericRpcHandler`."""
         name = handler_call_details.method
         found = self._methods.get(name)
@@ -58,12 +60,17 @@ class Guarded(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in s
         return found
 
 
-def _guarded(inner: _Method, callers: AllowList, denial: bytes | None) -> _Method:
+def remade(inner: Method, change: Callable[[Callable[[Any, Context], Any]], Any]) -> Method:
+    """A method of the same kind, served by what `change` makes of it."""
     kind = (inner.request_streaming, inner.response_streaming)
     calls: Any = (inner.unary_unary, inner.unary_stream, inner.stream_unary, inner.stream_stream)
     call: Callable[[Any, Context], Any] = next(filter(None, calls))
+    return _MAKERS[kind](change(call))
+
+
+def _guarded(inner: Method, callers: AllowList, denial: bytes | None) -> Method:
     guard = _guarded_stream if inner.response_streaming else _guarded_call
-    return _MAKERS[kind](guard(call, callers, denial))
+    return remade(inner, lambda call: guard(call, callers, denial))
 
 
 def _guarded_call(call: _Serve, callers: AllowList, denial: bytes | None) -> _Serve:

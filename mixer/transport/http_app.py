@@ -15,9 +15,11 @@ from mixer.shedding import Gate, Refusal
 from mixer.transport.allow_list import NOT_ALLOWED, AllowList
 from mixer.transport.http_asking import CallerGoneError, ask
 from mixer.transport.http_endpoints import HEALTH
+from mixer.transport.http_measured import ROUTE, measured
 from mixer.transport.http_notices import About, Notices
 from mixer.transport.http_protocol import CALLER, IDENTITY, TARGET
 from mixer.transport.trust import TrustedCallers
+from mixer.transport.watch import Watch
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ class RefusedError(Exception):
 
 
 def application(
-    engine: Engine, endpoints: Iterable[Endpoint], taking: Taking, life: Life
+    engine: Engine, endpoints: Iterable[Endpoint], taking: Taking, life: Life, watch: Watch
 ) -> ASGIApp:
     """Make the application of one listener."""
     routes: list[BaseRoute] = [Route(HEALTH, _health(life), methods=["GET"])]
@@ -96,12 +98,13 @@ def application(
         scope["path"] = target.partition(b"?")[0].decode("latin-1")
         await router(scope, receive, send)
 
-    return route
+    return measured(route, watch)
 
 
 def _health(life: Life) -> ASGIApp:
     class _Health:
         async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+            scope[ROUTE] = HEALTH
             await _send(scope, send, _STOPPING if life.is_stopping else _HEALTHY)
 
     return _Health()
@@ -117,6 +120,7 @@ class _Answering:
         self._life = life
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ROUTE] = self._endpoint.path
         self._life.calls += 1
         self._life.in_progress += 1
         try:

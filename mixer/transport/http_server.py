@@ -21,6 +21,7 @@ from mixer.transport.http_notices import Notices
 from mixer.transport.http_protocol import BoundedProtocol, HttpBounds
 from mixer.transport.listening import UNIX, listen_error
 from mixer.transport.trust import TrustedCallers
+from mixer.transport.watch import Watch
 
 _MOMENT_S = 0.02
 _BACKLOG = 2048
@@ -36,6 +37,7 @@ class HttpServer:
         spec: Limits of the service.
         gate: Refuses what is too much; None refuses nothing.
         security: Who can reach it.
+        watch: Counts its requests; None has them counted for nobody.
 
     Attributes:
         address: With the port that it has, once entered.
@@ -51,6 +53,7 @@ class HttpServer:
         spec: MixerSpec,
         gate: Gate | None = None,
         security: Security = EVERYBODY,
+        watch: Watch | None = None,
     ) -> None:
         settings = listener.http or HttpSettings()
         limits = spec.limits
@@ -73,7 +76,8 @@ class HttpServer:
             }
         self._life = Life()
         self._state = ServerState()
-        self._config = _uvicorn(application(engine, ENDPOINTS, taking, self._life), settings)
+        app = application(engine, ENDPOINTS, taking, self._life, watch or Watch())
+        self._config = _uvicorn(app, settings)
         self._bounds = HttpBounds(
             settings.max_connections, settings.max_header_bytes, settings.idle_timeout
         )

@@ -19,8 +19,10 @@ from mixer.transport.decision_logging import decision_logging
 from mixer.transport.health import Health
 from mixer.transport.listening import check_free, check_listeners
 from mixer.transport.metrics_push import push_settings
+from mixer.transport.otlp_library import importing
 from mixer.transport.overload import shedder_for
 from mixer.transport.servers import Addresses, Servers
+from mixer.transport.spans import watching
 from mixer.transport.tls import ServerTls
 
 if TYPE_CHECKING:
@@ -47,10 +49,6 @@ Announce = Callable[[Engine, Addresses, Told], None]
 _NO_RELOAD = "SIGHUP is ignored: the configuration is read at the start; restart to change it"
 
 
-class OtlpLibraryError(Exception):
-    """OpenTelemetry's libraries are not as they were published; the message says what to do."""
-
-
 async def serve(
     configuration: Configuration,
     announce: Announce,
@@ -70,7 +68,7 @@ async def serve(
         ConfigError: An expression of an adapter or a rule is wrong.
         ListenError: An address cannot be listened on, or a file of a listener's TLS not be used.
         StoreError: The store of shared state cannot be opened.
-        OtlpLibraryError: Metrics cannot be sent.
+        OtlpLibraryError: Metrics or spans cannot be sent.
         TlsFilesError: A file of a cluster's TLS settings cannot be used.
     """
     check_listeners(configuration.mixer.listeners)
@@ -94,14 +92,16 @@ async def _answer(
     engine: Engine, spec: MixerSpec, health: Health, access: Access, announce: Announce
 ) -> None:
     shedder = shedder_for(spec.load_shedding)
-    metrics = Metrics(engine, shedder, access)
     async with AsyncExitStack() as stack:
         logger, recent = stack.enter_context(decision_logging(spec))
         if logger is not None:
             engine.decision_log, engine.sampler = logger, logger.sampling.sampler
+        spans = watching(engine, spec.telemetry, os.environ)
+        watch, counts = await stack.enter_async_context(spans)
+        metrics = Metrics(engine, shedder, access, watch.calls, counts)
         telling = _telling(metrics, spec.telemetry, access.to(METRICS).tls)
         told = Told(metrics=await stack.enter_async_context(telling))
-        async with Servers(engine, spec, health, shedder, access) as servers:
+        async with Servers(engine, spec, health, shedder, access, watch) as servers:
             async with admin_server(engine, spec, recent) as admin_address:
                 stop = _stop_signal()
                 announce(engine, servers.addresses, told._replace(admin=admin_address))
@@ -132,13 +132,8 @@ async def _telling(
 
 
 def _otlp_push() -> "type[OtlpPush]":
-    try:
+    with importing("spec.telemetry.otlp"):
         from mixer.transport.otlp import OtlpPush
-    except ImportError as error:
-        raise OtlpLibraryError(
-            f"spec.telemetry.otlp: {error}. xds-protos has put an old copy over files of "
-            "opentelemetry-proto: pip install --force-reinstall --no-deps opentelemetry-proto"
-        ) from error
     return OtlpPush
 
 

@@ -14,6 +14,7 @@ from mixer.transport.front_ends import FRONT_ENDS
 from mixer.transport.grpc_listener import GrpcListener, Served
 from mixer.transport.health import Health
 from mixer.transport.listening import ListenError
+from mixer.transport.watch import Watch
 
 _MOMENT = 0.02
 _ENDLESS = 2
@@ -29,6 +30,7 @@ class Server:
         health: What is reported of the service and its adapters.
         shedder: Refuses what is too much; None refuses nothing.
         access: Who can reach which listener.
+        watch: Counts the calls; None has them counted for nobody.
 
     Attributes:
         addresses: Of the listeners, with the ports that they have.
@@ -44,6 +46,7 @@ class Server:
         health: Health,
         shedder: Shedder | None,
         access: Access,
+        watch: Watch | None = None,
     ) -> None:
         self._engine = engine
         self._shedder = shedder
@@ -51,6 +54,7 @@ class Server:
         self._spec = spec
         self._health = health
         self._access = access
+        self._watch = watch or Watch()
         self._served: list[Served] = [(one, one.handler(engine, shedder)) for one in FRONT_ENDS]
         handlers = (handler for _, handler in self._served)
         self._endless = [one.streams for one in handlers if isinstance(one, EndlessHandler)]
@@ -68,7 +72,8 @@ class Server:
     def _listen(self, listener: Listener) -> GrpcListener:
         security = self._access.to(listener.name)
         health = self._health.servicer
-        return GrpcListener(listener, self._spec.limits, self._served, health, security)
+        limits = self._spec.limits
+        return GrpcListener(listener, limits, self._served, health, security, self._watch)
 
     async def __aenter__(self) -> "Server":
         shedder = self._shedder

@@ -11,6 +11,7 @@ from mixer.shedding import Kind, Shedder
 from mixer.transport.access import Access
 from mixer.transport.health import Health
 from mixer.transport.server import Server
+from mixer.transport.watch import Watch
 
 if TYPE_CHECKING:
     from mixer.transport.http_server import HttpServer
@@ -37,6 +38,7 @@ class Servers:
         health: What is reported of the service and its adapters.
         shedder: Refuses what is too much; None refuses nothing.
         access: Who can reach which listener.
+        watch: Counts the calls; None has them counted for nobody.
 
     Attributes:
         addresses: Where it listens, once entered.
@@ -52,11 +54,13 @@ class Servers:
         health: Health,
         shedder: Shedder | None,
         access: Access,
+        watch: Watch | None = None,
     ) -> None:
+        watch = watch or Watch()
         self._grpc = None
         if any(one.protocol is Protocol.GRPC for one in spec.listeners):
-            self._grpc = Server(engine, spec, health, shedder, access)
-        self._http = _http_servers(engine, spec, shedder, access)
+            self._grpc = Server(engine, spec, health, shedder, access, watch)
+        self._http = _http_servers(engine, spec, shedder, access, watch)
         self.addresses = Addresses()
 
     async def __aenter__(self) -> "Servers":
@@ -83,7 +87,7 @@ class Servers:
 
 
 def _http_servers(
-    engine: Engine, spec: MixerSpec, shedder: Shedder | None, access: Access
+    engine: Engine, spec: MixerSpec, shedder: Shedder | None, access: Access, watch: Watch
 ) -> "tuple[HttpServer, ...]":
     listeners = [one for one in spec.listeners if one.protocol is Protocol.HTTP]
     if not listeners:
@@ -91,4 +95,6 @@ def _http_servers(
     from mixer.transport.http_server import HttpServer
 
     gate = None if shedder is None else shedder.gate("http", Kind.CHECK)
-    return tuple(HttpServer(engine, one, spec, gate, access.to(one.name)) for one in listeners)
+    return tuple(
+        HttpServer(engine, one, spec, gate, access.to(one.name), watch) for one in listeners
+    )

@@ -13,7 +13,7 @@ from mixer.api.network_ext_proc import CLOSE, MalformedMessageError, Session
 from mixer.api.network_ext_proc.messages import Piece, decode
 from mixer.attributes import AttributeBag, Caller
 from mixer.engine import TcpExchange, Verdict
-from mixer.engine.decision import VerdictCounts
+from mixer.engine.verdict_counts import VerdictCounts
 from mixer.proxywasm.property_codec import look_up
 
 MAX_HELD = 1000

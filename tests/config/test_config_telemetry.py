@@ -44,6 +44,13 @@ def test_defaults_of_what_is_sent(mixer):
         ("otlp: {endpoint: 'http://u:hush@a:1'}", "otlp.endpoint", "must hold no password"),
         ("otlp: {endpoint: 'http://a:1', interval: 10ms}", "otlp.interval", "must be from 1s"),
         ("otlp: {endpoint: 'http://a:1', timeout: 2m}", "otlp.timeout", "must be from 100ms"),
+        ("traces: {endpoint: 'http://a'}", "traces.endpoint", "must be http://host:port"),
+        ("traces: {endpoint: 'http://u:hush@a:1'}", "traces.endpoint", "must hold no password"),
+        ("traces: {endpoint: 'http://a:1', sampling: 1.1}", "traces.sampling", ""),
+        ("traces: {endpoint: 'http://a:1', sampling: -1}", "traces.sampling", ""),
+        ("traces: {endpoint: 'http://a:1', interval: 1ms}", "traces.interval", "must be from"),
+        ("traces: {endpoint: 'http://a:1', timeout: 2m}", "traces.timeout", "must be from 100ms"),
+        ("traces: {endpoint: 'http://a:1', queue: 1}", "traces.queue", "unknown field"),
     ],
 )
 def test_what_is_refused(mixer_refused, telemetry, field, message):
@@ -51,6 +58,17 @@ def test_what_is_refused(mixer_refused, telemetry, field, message):
     [found] = mixer_refused(f"telemetry:\n  {telemetry}")
     assert f"spec.telemetry.{field}: {message}" in found
     assert "hush" not in found
+
+
+def test_spans(mixer, mixer_refused):
+    """They go where metrics are sent unless told otherwise; somewhere they have to go."""
+    found = mixer("telemetry: {traces: {endpoint: 'http://a:1', interval: 1s}}").telemetry.traces
+    assert (found.endpoint, found.sampling) == ("http://a:1", 0.01)
+    assert (found.interval, found.timeout) == (1.0, 10.0)
+    assert mixer("telemetry: {}").telemetry.traces is None
+    mixer("telemetry: {otlp: {endpoint: 'http://a:1'}, traces: {sampling: 1}}")
+    [refused] = mixer_refused("telemetry: {traces: {sampling: 1}}")
+    assert "spec.telemetry: traces.endpoint is required where there is no otlp.endpoint" in refused
 
 
 def test_metrics_have_an_address_of_their_own(mixer, mixer_refused):

@@ -25,6 +25,7 @@ from mixer.config import (
     RedisStore,
     ServiceLimits,
     SharedState,
+    Traces,
     WasmPluginSpec,
     loads,
 )
@@ -76,7 +77,7 @@ def test_every_metric_of_the_service_is_documented() -> None:
     rows = [
         re.split(r" ?\| ?", line)[1:-1]
         for line in page.splitlines()
-        if line.startswith("| `mixer_")
+        if line.startswith(("| `mixer_", "| `rpc_server_", "| `http_server_"))
     ]
     documented = [(name, otel, kind, told) for name, otel, kind, _, told in rows]
     assert documented == [(f"`{m.name}`", f"`{m.otel_name}`", m.kind.value, m.help) for m in OWN]
@@ -117,6 +118,7 @@ def test_every_field_of_an_http_listener_is_documented(name: str) -> None:
         ("limits", ServiceLimits),
         ("limits.connections", ConnectionLimits),
         ("telemetry.metrics", MetricsEndpoint),
+        ("telemetry.traces", Traces),
     ],
 )
 def test_every_field_of_listeners_and_limits_is_documented(group: str, model: type) -> None:

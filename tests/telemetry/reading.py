@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from mixer.engine import Engine
 from mixer.shedding import Shedder
-from mixer.telemetry import Exposition, Metrics, OpenMetrics, PrometheusText
+from mixer.telemetry import Calls, Exposition, Metrics, OpenMetrics, PrometheusText, SpanCounts
 from mixer.telemetry.access import Access
 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -46,9 +46,15 @@ def open_series_of(text: str) -> Series:
     return {(s.name, tuple(sorted(s.labels.items()))): s.value for s in samples}
 
 
-def scrape(engine: Engine, shedder: Shedder | None = None, access: Access | None = None) -> Series:
+def scrape(
+    engine: Engine,
+    shedder: Shedder | None = None,
+    access: Access | None = None,
+    calls: Calls | None = None,
+    spans: SpanCounts | None = None,
+) -> Series:
     """What an engine, a shedder and the listeners tell, in both formats, which must agree."""
-    metrics = Metrics(engine, shedder, access)
+    metrics = Metrics(engine, shedder, access, calls, spans)
     found = series_of(written(metrics))
     newer = open_series_of(written(metrics, OpenMetrics(metrics.is_taken)))
     plain = {key for key in found if "le" not in dict(key[1])}

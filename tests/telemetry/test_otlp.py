@@ -17,7 +17,7 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2
 from mixer.config import Otlp
 from mixer.engine import Engine
 from mixer.proxywasm import BUCKETS, MetricType
-from mixer.telemetry import Metrics
+from mixer.telemetry import Calls, HttpKind, Metrics
 from mixer.transport.metrics_push import PushSettings, push_settings
 from mixer.transport.otlp import OtlpPush
 from tests.engine.conftest import MakeEngine, Plugins, request
@@ -31,14 +31,14 @@ CUMULATIVE = metrics_pb2.AGGREGATION_TEMPORALITY_CUMULATIVE
 class Receiver(services.MetricsServiceServicer):
     """Keeps what it gets; while it is held, it answers nobody."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.received: list[messages.ExportMetricsServiceRequest] = []
         self.metadata: dict[str, str] = {}
         self.answers = threading.Event()
         self.answers.set()
         self.server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
         services.add_MetricsServiceServicer_to_server(self, self.server)
-        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
 
     @property
     def url(self) -> str:
@@ -190,7 +190,10 @@ async def test_very_many_are_sent_in_several_messages(
 async def test_the_resource(
     receiver: Receiver, make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The service is named; the environment may name it otherwise, and the configuration too."""
+    """The service is named; the environment may name it otherwise, and the configuration too.
+
+    A process is one instance, whatever it sends.
+    """
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-token=secret")
     engine = make_engine()
 
@@ -206,7 +209,7 @@ async def test_the_resource(
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=gate,zone=a")
     named = await told(zone="b")
     assert (named["service.name"], named["zone"]) == ("gate", "b")
-    assert named["service.instance.id"] != default["service.instance.id"]
+    assert named["service.instance.id"] == default["service.instance.id"]
 
 
 async def test_a_receiver_that_does_not_answer(receiver: Receiver, make_engine: MakeEngine) -> None:
@@ -276,3 +279,42 @@ def test_the_configuration_goes_first() -> None:
     environ = {ENDPOINT: "http://a:1", "OTEL_METRIC_EXPORT_INTERVAL": "15000"}
     assert push_settings(otlp, environ) == PushSettings("http://b:2", 5.0, 1.0, {})
     assert push_settings(otlp, {"OTEL_SDK_DISABLED": "true"}) is None
+
+
+@pytest.mark.usefixtures("every_failure_is_logged")
+async def test_a_receiver_that_is_killed_and_started_again(make_engine: MakeEngine) -> None:
+    """Metrics are sent again once it is back; what was counted meanwhile is in them."""
+    engine = make_engine()
+    first = Receiver()
+    first.server.start()
+    settings = PushSettings(first.url, OFTEN_S, 0.3, {})
+    async with OtlpPush(Metrics(engine), settings) as push:
+        put(engine, COUNTER, "c", 1)
+        await until(lambda: "wasmcustom.c" in first.metrics())
+        first.server.stop(None).wait()
+        put(engine, COUNTER, "c", 1)
+        await until(lambda: push._is_down)
+        second = Receiver(first.port)
+        second.server.start()
+        await until(lambda: "wasmcustom.c" in second.metrics())
+    assert second.metrics()["wasmcustom.c"].sum.data_points[0].as_int == 2
+    second.server.stop(None).wait()
+
+
+async def test_calls_by_the_conventions(receiver: Receiver, make_engine: MakeEngine) -> None:
+    """Names, units and attributes are OpenTelemetry's; a status of HTTP is a number."""
+    calls = Calls()
+    calls.of("a.B/C").ended("OK", 100_000)
+    calls.http_began("GET", "http")
+    calls.http_ended(HttpKind("GET", "http", "/a", 200), 1)
+    async with OtlpPush(Metrics(make_engine(), calls=calls), often(receiver)):
+        await until(lambda: "http.server.request.duration" in receiver.metrics())
+    told = receiver.metrics()
+    rpc = told["rpc.server.call.duration"]
+    [point] = rpc.histogram.data_points
+    assert (rpc.unit, point.count, point.sum) == ("s", 1, 0.0001)
+    assert point.explicit_bounds[0] == 2**16 / 1e9
+    assert sum(point.bucket_counts[:2]) == 1
+    [point] = told["http.server.request.duration"].histogram.data_points
+    status = next(one for one in point.attributes if one.key == "http.response.status_code")
+    assert status.value.int_value == 200

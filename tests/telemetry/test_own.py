@@ -11,10 +11,19 @@ from hypothesis import strategies as st
 
 from mixer import shedding
 from mixer.engine import AdapterState, Decision, Engine, Verdict
-from mixer.proxywasm import ManualScheduler
+from mixer.proxywasm import ManualScheduler, MetricType
 from mixer.shedding import Bounds, RateBound, Shedder, WaitBound
 from mixer.state import StoreUnavailableError
-from mixer.telemetry import OWN, OpenMetrics, PrometheusText, negotiate
+from mixer.telemetry import (
+    OWN,
+    Calls,
+    HttpKind,
+    OpenMetrics,
+    PrometheusText,
+    SpanCounts,
+    negotiate,
+)
+from mixer.telemetry.calls import http_durations, rpc_durations
 from mixer.telemetry.decision_log import DecisionLogger, Sampling, Writer
 from mixer.telemetry.family import Family, Kind, Sample
 from mixer.vm import wasmtime_version
@@ -179,9 +188,30 @@ def test_the_decision_log(make_engine: MakeEngine) -> None:
 def documented_labels() -> dict[str, set[str]]:
     """The labels in the table of the telemetry page; what they may be is told after a colon."""
     page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text()
-    rows = [re.split(r" ?\| ?", line) for line in page.splitlines() if line.startswith("| `mixer_")]
+    prefixes = ("| `mixer_", "| `rpc_server_", "| `http_server_")
+    rows = [re.split(r" ?\| ?", line) for line in page.splitlines() if line.startswith(prefixes)]
     names = {row[1].strip("`"): re.sub(": .*", "", row[4]) for row in rows}
     return {name: set(re.findall("`([a-z_]+)`", text)) for name, text in names.items()}
+
+
+def told_labels(found: Series) -> dict[str, set[str]]:
+    """The labels that some sample of each of the service's own metrics has."""
+    histograms = {one.name for one in OWN if one.kind is Kind.HISTOGRAM}
+    told: dict[str, set[str]] = {}
+    for name, labels in found:
+        stem = re.sub("_(bucket|count|sum)$", "", name)
+        one = stem if stem in histograms else name
+        told.setdefault(one, set()).update(set(dict(labels)) - {"le"})
+    return told
+
+
+def some_calls() -> Calls:
+    """One of each kind, with all labels."""
+    calls = Calls()
+    calls.of("a.B/C").ended("INTERNAL", 1)
+    calls.http_began("GET", "http")
+    calls.http_ended(HttpKind("GET", "http", "/a", 503), 1)
+    return calls
 
 
 def test_what_is_shared(make_engine: MakeEngine, plugins: Plugins) -> None:
@@ -193,10 +223,8 @@ def test_what_is_shared(make_engine: MakeEngine, plugins: Plugins) -> None:
         scheduler=ManualScheduler(),
     )
     engine.decision_log = decision_log()
-    found = scrape(engine, shedder(), Listeners())
-    assert documented_labels() == {
-        name: set(dict(labels)) for name, labels in found if name.startswith("mixer_")
-    }
+    found = scrape(engine, shedder(), Listeners(), some_calls(), SpanCounts())
+    assert documented_labels() == told_labels(found)
     assert value(found, "mixer_shared_data_keys", vm_id="one") == 1
     assert value(found, "mixer_shared_data_bytes", vm_id="one") == len("key" + "value")
     assert value(found, "mixer_shared_data_bytes", vm_id="two") == len("k" + "v")
@@ -262,7 +290,7 @@ def test_names_follow_the_conventions() -> None:
     names = [one.name for one in OWN]
     assert len(set(names)) == len(names) == len({one.otel_name for one in OWN})
     for one in OWN:
-        assert re.fullmatch("mixer_[a-z_]+", one.name)
+        assert re.fullmatch("(mixer|rpc_server|http_server)_[a-z_]+", one.name)
         assert one.name.endswith("_total") == (one.kind is Kind.COUNTER)
         assert one.name.endswith("_bytes") == (one.unit == "By")
         assert one.unit
@@ -319,3 +347,102 @@ def test_decisions_that_wait(make_engine: MakeEngine, plugins: Plugins) -> None:
     assert value(found, "mixer_decisions_pending") == 1
     assert value(found, "mixer_decisions_total", verdict="allow") == 1
     assert value(found, "mixer_decisions_total", verdict="error") == 1
+
+
+def bins_of(found: Series, name: str, **labels: str) -> tuple[float, float]:
+    """How many records a histogram has, and their sum."""
+    count, total = (value(found, f"{name}_{end}", **labels) for end in ("count", "sum"))
+    return count, total
+
+
+def test_what_adapters_said(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Each adapter's verdicts are told, also of those that only let a request pass."""
+    engine = make_engine(
+        plugins.plugin("first", adapter(), priority=4),
+        plugins.plugin(
+            "open", adapter(do.when("x-open", do.trap)), priority=3, failStrategy="FAIL_OPEN"
+        ),
+        plugins.plugin("denies", adapter(do.when("x-deny", do.deny(403))), priority=2),
+        plugins.plugin("traps", adapter(do.when("x-trap", do.trap)), priority=1),
+    )
+    for headers in (("x-none",), ("x-deny",), ("x-open", "x-trap")):
+        ask(engine, *headers)
+    found = scrape(engine)
+
+    def said(name: str) -> list[float]:
+        verdicts = ("allow", "deny", "error", "passed_over")
+        metric = "mixer_adapter_verdicts_total"
+        return [value(found, metric, adapter=name, verdict=one) for one in verdicts]
+
+    assert said("first") == [3, 0, 0, 0]
+    assert said("open") == [2, 0, 0, 1]
+    assert said("denies") == [2, 1, 0, 0]
+    assert said("traps") == [1, 0, 1, 0]
+    traps = "mixer_adapter_traps_total"
+    assert value(found, traps, adapter="traps", kind="unreachable") == 1
+    assert value(found, traps, adapter="open", kind="unreachable") == 1
+    assert value(found, traps, adapter="traps", kind="deadline") == 0
+
+
+def test_a_callback_that_takes_too_long(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """The bound on processor time is a kind of its own, and the time is told."""
+    annotations = {"cpu-limit": "20ms"}
+    engine = make_engine(plugins.plugin("spins", adapter(do.spin), annotations=annotations))
+    engine.decide(request())
+    found = scrape(engine)
+    assert value(found, "mixer_adapter_traps_total", adapter="spins", kind="deadline") == 1
+    name = "mixer_adapter_callback_duration_seconds"
+    count, total = bins_of(found, name, adapter="spins", callback="on_request_headers")
+    assert count == 1
+    assert total >= 0.01
+
+
+def test_callbacks(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Each callback that a module has is told by itself; plugins of one VM are told apart."""
+    engine = make_engine(plugins.plugin("a", adapter()), plugins.plugin("b", adapter()))
+    for _ in range(3):
+        engine.decide(request())
+    found = scrape(engine)
+    name = "mixer_adapter_callback_duration_seconds"
+    told = {dict(labels)["callback"] for one, labels in found if one == f"{name}_count"}
+    assert "on_request_headers" in told
+    assert "on_response_headers" not in told
+    for one in ("a", "b"):
+        count, total = bins_of(found, name, adapter=one, callback="on_request_headers")
+        assert count == 3
+        assert 0 < total < 30
+
+
+def test_memory_and_its_limit(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """How much an adapter has of what it may have."""
+    text = plugins.plugin("a", adapter(), annotations={"memory-limit": "4Mi"})
+    found = scrape(make_engine(text))
+    assert value(found, "mixer_adapter_memory_bytes", adapter="a") == PAGE
+    assert value(found, "mixer_adapter_memory_limit_bytes", adapter="a") == 4 << 20
+
+
+def test_calls_are_told() -> None:
+    """Calls of front ends follow OpenTelemetry's names and labels."""
+    calls = some_calls()
+    calls.of("a.B/C").in_progress = 2
+    bins = next(iter(rpc_durations(calls)))
+    assert dict(bins.labels) == {
+        "rpc.system.name": "grpc",
+        "rpc.method": "a.B/C",
+        "rpc.response.status_code": "INTERNAL",
+        "error.type": "INTERNAL",
+    }
+    http = next(iter(http_durations(calls)))
+    assert dict(http.labels)["http.response.status_code"] == 503
+    calls.of("a.B/C").ended("NOT_FOUND", 1)
+    *_, last = rpc_durations(calls)
+    assert "error.type" not in dict(last.labels)
+
+
+def test_a_module_cannot_take_the_samples_of_a_histogram(make_engine: MakeEngine) -> None:
+    """A name that would be one of the service's own is left out."""
+    engine = make_engine()
+    for name in ("rpc_server_call_duration_seconds_count", "mixer_rpc_in_progress"):
+        engine.services.metrics.define(MetricType.COUNTER, name)
+    found = scrape(engine)
+    assert value(found, "mixer_module_metrics_hidden", reason="name_taken") == 2

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from mixer.attributes import HeaderMap
     from mixer.engine.adapter import Adapter
-    from mixer.engine.decision import VerdictCounts
     from mixer.engine.request import Request
     from mixer.engine.rules import Rules
     from mixer.engine.selection import Slot
     from mixer.engine.story import Witness
+    from mixer.engine.verdict_counts import VerdictCounts
 
 TOO_LARGE = {True: ("request_payload_too_large", 413), False: ("response_payload_too_large", 500)}
 """What Envoy answers where more of a request's or of a response's body is held back than may be."""
@@ -218,7 +218,7 @@ class HttpExchange:
         if self._witness is not None:
             decision = self._witness.told(decision)
         self.answer, self._returning = decision, None
-        self._verdicts.add(decision.verdict)
+        self._verdicts.add(decision)
 
     def _answered(self, adapter: Adapter) -> None:
         """Let an answer pass the response callbacks of the adapters that have any, as in Envoy."""

@@ -61,6 +61,7 @@ class Story:
         reads: By adapter, what it looked at in the request, in the order of the first looks.
         beyond: By adapter, what else it follows from: ``time``, ``random`` and ``shared state``.
         left_out: Looks that were not kept because there were too many.
+        decision: What was decided, without a story; None until then.
     """
 
     wanted: Wanted
@@ -72,10 +73,12 @@ class Story:
     reads: dict[str, dict[Read, None]] = field(default_factory=dict)
     beyond: dict[str, dict[str, None]] = field(default_factory=dict)
     left_out: int = 0
+    decision: Decision | None = None
 
-    def end(self) -> None:
-        """Note that it is decided."""
+    def end(self, decision: Decision) -> None:
+        """Note what is decided."""
         self.duration = time.perf_counter_ns() - self.clock
+        self.decision = decision
 
     def time_in(self, adapter: str) -> int:
         """Nanoseconds in an adapter, without what it waited for."""

@@ -64,7 +64,9 @@ class Witness(Trace):
 
     def told(self, decision: Decision) -> Decision:
         """See `Trace`: with its story, which ends here."""
-        self.story.end()
+        if decision.story is not None:
+            return decision
+        self.story.end(decision)
         return replace(decision, story=self.story)
 
     def _took(self, adapter: Adapter, callback: str, began: int, outcome: str) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mixer.attributes import AttributeBag
     from mixer.engine.adapter import Adapter
-    from mixer.engine.decision import VerdictCounts
+    from mixer.engine.verdict_counts import VerdictCounts
     from mixer.proxywasm import SavedTcpStream
 
 _log = logging.getLogger(__name__)
@@ -304,7 +304,7 @@ class TcpExchange:
         if not self.accepted:
             self.give_up(GONE)
         if not self._closed:
-            self._verdicts.add(self.decision.verdict)
+            self._verdicts.add(self.decision)
         self._end(partial(_tell_end, peer=by))
         return self.decision
 

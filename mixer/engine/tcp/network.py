@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mixer.engine.decision import VerdictCounts
 from mixer.engine.failure import misled
 from mixer.engine.pausing import Paused
 from mixer.engine.selection import Selector
 from mixer.engine.tcp.exchange import TcpExchange
+from mixer.engine.verdict_counts import VerdictCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
