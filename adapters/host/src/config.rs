@@ -138,6 +138,11 @@ impl Node {
         sound.then_some(number as u64).ok_or(error)
     }
 
+    /// What a bool says; None where it is none.
+    pub fn is_bool(&self) -> Option<bool> {
+        self.value.as_bool()
+    }
+
     pub fn is_string(&self) -> bool {
         self.value.is_string()
     }

@@ -12,6 +12,8 @@ pub mod value;
 #[cfg(target_arch = "wasm32")]
 mod abi;
 #[cfg(target_arch = "wasm32")]
+pub mod batch;
+#[cfg(target_arch = "wasm32")]
 pub mod condition;
 #[cfg(target_arch = "wasm32")]
 pub mod expression;

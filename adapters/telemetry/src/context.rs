@@ -2,10 +2,18 @@
 
 use crate::config::Config;
 use crate::counting::Metrics;
+use crate::exporting::Exporter;
 use crate::logging::Logs;
+use crate::series::{Key, Series};
+use crate::standard::Standard;
+use crate::trace::Ids;
+use crate::tracing::{Open, Tracing};
+use mixer_host::batch::Batch;
 use mixer_host::config::ConfigError;
 use mixer_host::expression::Expression;
+use mixer_host::request::now;
 use mixer_host::{properties, root};
+use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 use std::cell::RefCell;
@@ -36,16 +44,51 @@ pub fn compiled<T>(made: Option<T>, path: &str, field: &str) -> Result<T, Config
 }
 
 struct Telemetry {
+    /// What labels and values are read from.
+    batch: Batch,
+    standard: Option<Standard>,
     metrics: Metrics,
+    series: Series,
+    key: Key,
     logs: Logs,
+    tracing: Option<Tracing>,
+    exporter: Option<Exporter>,
+    ids: Ids,
 }
+
+/// How much of a value is read for a metric; a label has less.
+const VALUE_BYTES: u32 = 1024;
 
 impl Telemetry {
     fn new(text: &[u8]) -> Result<Self, ConfigError> {
         let config = Config::parse(text)?;
-        let metrics = Metrics::new(&config)?;
-        let logs = Logs::new(&config)?;
-        Ok(Self { metrics, logs })
+        let mut batch = Batch::new(VALUE_BYTES);
+        Ok(Self {
+            standard: Standard::of(&config, &mut batch)?,
+            metrics: Metrics::new(&config, &mut batch)?,
+            batch,
+            series: Series::new(config.max_series),
+            key: Key::default(),
+            logs: Logs::new(&config)?,
+            tracing: Tracing::of(&config)?,
+            exporter: Exporter::of(&config),
+            ids: Ids::new([now().unwrap_or(1), 0, 0, 0]),
+        })
+    }
+
+    /// Tells of the current request, which is over.
+    fn tell(&mut self, open: Option<&Open>) {
+        self.batch.read();
+        if let Some(standard) = &mut self.standard {
+            standard.count(&self.batch, &mut self.series, &mut self.key);
+        }
+        self.metrics
+            .count(&self.batch, &mut self.series, &mut self.key);
+        self.logs.write(open, &mut self.ids, &mut self.exporter);
+        let (tracing, exporter) = (self.tracing.as_mut(), self.exporter.as_mut());
+        if let (Some(open), Some(tracing), Some(exporter)) = (open, tracing, exporter) {
+            tracing.end(open, exporter);
+        }
     }
 }
 
@@ -54,7 +97,34 @@ pub struct Root {
     telemetry: Option<Rc<RefCell<Telemetry>>>,
 }
 
-impl Context for Root {}
+impl Root {
+    fn with_exporter(&self, what: impl FnOnce(&mut Exporter)) {
+        if let Some(telemetry) = &self.telemetry {
+            if let Some(exporter) = &mut telemetry.borrow_mut().exporter {
+                what(exporter);
+            }
+        }
+    }
+}
+
+impl Context for Root {
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        let mut over = false;
+        self.with_exporter(|exporter| {
+            exporter.answered(token, status, size);
+            over = exporter.is_over();
+        });
+        if over {
+            let _ = hostcalls::done();
+        }
+    }
+
+    fn on_done(&mut self) -> bool {
+        let mut over = true;
+        self.with_exporter(|exporter| over = exporter.end());
+        over
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
@@ -70,10 +140,15 @@ impl RootContext for Root {
         }
     }
 
+    fn on_tick(&mut self) {
+        self.with_exporter(Exporter::tick);
+    }
+
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Stream {
             telemetry: self.telemetry.clone(),
             passed: false,
+            open: None,
         }))
     }
 
@@ -86,6 +161,8 @@ struct Stream {
     telemetry: Option<Rc<RefCell<Telemetry>>>,
     /// Whether the request itself went through here, rather than a report of it.
     passed: bool,
+    /// Its span.
+    open: Option<Open>,
 }
 
 impl Context for Stream {}
@@ -93,6 +170,14 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         self.passed = true;
+        if let Some(telemetry) = &self.telemetry {
+            let telemetry = &mut *telemetry.borrow_mut();
+            if let Some(tracing) = &mut telemetry.tracing {
+                // Each request has a span of its own, so that this cannot be used again.
+                self.open = Some(tracing.begin(&mut telemetry.ids));
+                return Action::Continue;
+            }
+        }
         // It decides nothing, and must not keep what others decide from being used again:
         // as long as a Mixer says where nobody decides.
         properties::set("mixer.valid_duration", "1m");
@@ -106,15 +191,14 @@ impl HttpContext for Stream {
         };
         // A report is of no other operation, and costs one host call less.
         if !self.passed || !is_other_operation() {
-            let mut telemetry = telemetry.borrow_mut();
-            telemetry.metrics.count();
-            telemetry.logs.write();
+            telemetry.borrow_mut().tell(self.open.as_ref());
         }
     }
 }
 
-/// Who asks for checks and quotas reports too, and each request counts once.
+/// Who asks for checks and quotas reports too, and each request counts once; an explanation is of
+/// no request.
 fn is_other_operation() -> bool {
     let operation = properties::get(&["mixer", "operation"]);
-    matches!(operation.as_deref(), Some(b"check" | b"quota"))
+    matches!(operation.as_deref(), Some(b"check" | b"quota" | b"explain"))
 }

@@ -4,14 +4,15 @@ use crate::config::{Amount, Config, Kind, Metric};
 use crate::context::{compiled, told_once, Once};
 use crate::labels::metric_name;
 use crate::series::{Key, Series};
+use crate::source::Source;
+use mixer_host::batch::Batch;
 use mixer_host::condition::Condition;
 use mixer_host::config::ConfigError;
 use mixer_host::metrics::{define, increment, record, Type};
-use mixer_host::reading::Reading;
 use mixer_host::value::Truth;
 
 /// The value of a label whose attribute is absent.
-const UNKNOWN: &[u8] = b"unknown";
+pub const UNKNOWN: &[u8] = b"unknown";
 
 /// A metric with its expressions compiled.
 pub struct Counted {
@@ -20,61 +21,59 @@ pub struct Counted {
     kind: Kind,
     condition: Option<Condition>,
     amount: Counts,
-    dimensions: Vec<(String, Reading)>,
+    dimensions: Vec<(String, Source)>,
     overflow: Option<u32>,
     broken: Once,
 }
 
 enum Counts {
     Constant(i64),
-    Reading(Reading),
+    Source(Source),
 }
 
 /// Every metric of a configuration.
 pub struct Metrics {
     all: Vec<Counted>,
-    series: Series,
-    key: Key,
 }
 
 impl Metrics {
-    pub fn new(config: &Config) -> Result<Self, ConfigError> {
+    pub fn new(config: &Config, batch: &mut Batch) -> Result<Self, ConfigError> {
         let mut all = Vec::with_capacity(config.metrics.len());
         for metric in &config.metrics {
-            all.push(counted(metric)?);
+            all.push(counted(metric, batch)?);
         }
-        let series = Series::new(config.max_series);
-        let key = Key::default();
-        Ok(Self { all, series, key })
+        Ok(Self { all })
     }
 
-    /// Counts the current request.
-    pub fn count(&mut self) {
+    /// Counts the current request, of which the batch was read.
+    pub fn count(&mut self, batch: &Batch, series: &mut Series, key: &mut Key) {
         for (number, metric) in (0..).zip(&mut self.all) {
-            if let Some(amount) = metric.amount() {
-                let id = metric.series(number, &mut self.series, &mut self.key);
-                metric.tell(id, amount);
+            if let Some(amount) = metric.amount(batch) {
+                let id = metric.series(number, batch, series, key);
+                tell(metric.kind, id, amount);
             }
         }
     }
 }
 
-fn counted(metric: &Metric) -> Result<Counted, ConfigError> {
+fn counted(metric: &Metric, batch: &mut Batch) -> Result<Counted, ConfigError> {
     let condition = match &metric.condition {
         Some(text) => Some(compiled(Condition::create(text), &metric.path, "match")?),
         None => None,
     };
     let amount = match &metric.amount {
         Amount::Constant(number) => Counts::Constant(*number),
-        Amount::Expression(text) => {
-            Counts::Reading(compiled(Reading::create(text), &metric.path, "value")?)
-        }
+        Amount::Expression(text) => Counts::Source(compiled(
+            Source::create(text, batch),
+            &metric.path,
+            "value",
+        )?),
     };
     let mut dimensions = Vec::with_capacity(metric.dimensions.len());
     for one in &metric.dimensions {
         let field = format!("dimensions.{}", one.name);
-        let reading = compiled(Reading::create(&one.value), &metric.path, &field)?;
-        dimensions.push((one.name.clone(), reading));
+        let source = compiled(Source::create(&one.value, batch), &metric.path, &field)?;
+        dimensions.push((one.name.clone(), source));
     }
     let mut counted = Counted {
         path: metric.path.clone(),
@@ -92,7 +91,7 @@ fn counted(metric: &Metric) -> Result<Counted, ConfigError> {
 
 impl Counted {
     /// What the current request counts; None where it does not.
-    fn amount(&mut self) -> Option<i64> {
+    fn amount(&mut self, batch: &Batch) -> Option<i64> {
         match self.condition.as_ref().map_or(Truth::True, Condition::test) {
             Truth::True => {}
             Truth::False | Truth::Absent => return None,
@@ -103,8 +102,8 @@ impl Counted {
         }
         match &self.amount {
             Counts::Constant(number) => Some(*number),
-            Counts::Reading(reading) => {
-                let value = reading.read().and_then(|value| value.number());
+            Counts::Source(source) => {
+                let value = source.read(batch).and_then(|value| value.number());
                 if value.is_none() {
                     told_once(&mut self.broken, &self.path, "value");
                 }
@@ -114,22 +113,28 @@ impl Counted {
     }
 
     /// The metric of the current request's labels; None where the host takes no more.
-    fn series(&mut self, number: u32, series: &mut Series, key: &mut Key) -> Option<u32> {
+    fn series(
+        &mut self,
+        number: u32,
+        batch: &Batch,
+        series: &mut Series,
+        key: &mut Key,
+    ) -> Option<u32> {
         key.begin(number);
-        for (_, reading) in &self.dimensions {
-            key.push(reading.raw().as_deref());
+        for (_, source) in &self.dimensions {
+            key.push(source.raw(batch).as_deref());
         }
         if let Some(id) = series.get(key) {
             return Some(id);
         }
-        let own = if series.is_full() {
-            None
-        } else {
+        let own = if series.has_room(1) {
             self.define(key)
+        } else {
+            None
         };
         match own {
             Some(id) => {
-                series.put(key, id);
+                series.put(key, id, 1);
                 own
             }
             None => self.overflow(),
@@ -139,7 +144,7 @@ impl Counted {
     fn define(&self, key: &Key) -> Option<u32> {
         let values = self.dimensions.iter().zip(key.values());
         let texts: Vec<Vec<u8>> = values
-            .map(|((_, reading), raw)| label(reading, raw))
+            .map(|((_, source), raw)| label(source, raw))
             .collect();
         let names = self.dimensions.iter().map(|(name, _)| name.as_str());
         let labels: Vec<(&str, &[u8])> = names.zip(texts.iter().map(Vec::as_slice)).collect();
@@ -159,19 +164,19 @@ impl Counted {
         }
         self.overflow
     }
+}
 
-    fn tell(&self, id: Option<u32>, amount: i64) {
-        match (id, self.kind) {
-            (None, _) => {}
-            // A counter only goes up: the hosts refuse everything else.
-            (Some(id), Kind::Counter) => increment(id, amount),
-            (Some(id), Kind::Gauge | Kind::Histogram) => record(id, amount.max(0).unsigned_abs()),
-        }
+pub fn tell(kind: Kind, id: Option<u32>, amount: i64) {
+    match (id, kind) {
+        (None, _) => {}
+        // A counter only goes up: the hosts refuse everything else.
+        (Some(id), Kind::Counter) => increment(id, amount),
+        (Some(id), Kind::Gauge | Kind::Histogram) => record(id, amount.max(0).unsigned_abs()),
     }
 }
 
 impl Kind {
-    fn host(self) -> Type {
+    pub fn host(self) -> Type {
         match self {
             Self::Counter => Type::Counter,
             Self::Gauge => Type::Gauge,
@@ -180,8 +185,9 @@ impl Kind {
     }
 }
 
-fn label(reading: &Reading, raw: Option<Vec<u8>>) -> Vec<u8> {
-    match raw.and_then(|raw| reading.decode(raw)) {
+/// The text of a label.
+pub fn label(source: &Source, raw: Option<Vec<u8>>) -> Vec<u8> {
+    match raw.and_then(|raw| source.decode(raw)) {
         Some(value) => value.text().into_owned(),
         None => UNKNOWN.to_vec(),
     }

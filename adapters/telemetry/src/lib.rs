@@ -2,10 +2,17 @@
 
 mod config;
 mod entry;
+pub mod istio;
 mod labels;
+pub mod otlp;
+pub mod sampling;
 mod series;
+pub mod trace;
 
-pub use config::{Amount, Config, Dimension, Format, Kind, Log, Metric, Severity};
+pub use config::{
+    Amount, Config, Dimension, Format, Istio, Kind, Log, Metric, Origin, Otlp, Output, Propagation,
+    Severity, Tracing,
+};
 pub use entry::{json_entry, text_entry, Field};
 pub use labels::metric_name;
 pub use series::{Key, Series};
@@ -15,7 +22,15 @@ mod context;
 #[cfg(target_arch = "wasm32")]
 mod counting;
 #[cfg(target_arch = "wasm32")]
+mod exporting;
+#[cfg(target_arch = "wasm32")]
 mod logging;
+#[cfg(target_arch = "wasm32")]
+mod source;
+#[cfg(target_arch = "wasm32")]
+mod standard;
+#[cfg(target_arch = "wasm32")]
+mod tracing;
 
 #[cfg(target_arch = "wasm32")]
 proxy_wasm::main! {{

@@ -1,11 +1,18 @@
 //! Log entries over one record.
 
-use crate::config::{Config, Format, Log, Severity};
+use crate::config::{Config, Format, Log, Output, Severity};
 use crate::context::{compiled, told_once, Once};
 use crate::entry::{json_entry, text_entry, Field};
+use crate::exporting::{Exporter, Signal};
+use crate::otlp::{log_record, Attribute, LogRecord};
+use crate::sampling::{share, Identity, Sampler};
+use crate::source::Source;
+use crate::trace::{Ids, SpanContext};
+use crate::tracing::{Headers, Open};
+use mixer_host::batch::Batch;
 use mixer_host::condition::Condition;
 use mixer_host::config::ConfigError;
-use mixer_host::reading::Reading;
+use mixer_host::request::now;
 use mixer_host::value::Truth;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::LogLevel;
@@ -18,18 +25,33 @@ pub struct Logged {
     name: String,
     condition: Option<Condition>,
     level: Level,
-    fields: Vec<(String, Reading)>,
+    fields: Vec<(String, Source)>,
+    /// What the fields and the level are read from.
+    batch: Batch,
     format: Format,
+    sampler: Option<Sampler>,
+    output: Output,
     broken: Once,
 }
 
 enum Level {
     Constant(u8),
-    Reading(Reading),
+    Source(Source),
 }
 
 /// Every log of a configuration.
-pub struct Logs(Vec<Logged>);
+pub struct Logs {
+    all: Vec<Logged>,
+    headers: Headers,
+}
+
+/// What the current request is in a trace, read once for all logs that want it.
+struct Place {
+    context: Option<SpanContext>,
+}
+
+/// How much of a value is read: one more than is told, so that it shows what was cut.
+const VALUE_BYTES: u32 = 1025;
 
 impl Logs {
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
@@ -37,14 +59,44 @@ impl Logs {
         for log in &config.logs {
             all.push(logged(log)?);
         }
-        Ok(Self(all))
+        let headers = Headers::of(config);
+        Ok(Self { all, headers })
     }
 
-    /// Logs the current request.
-    pub fn write(&mut self) {
-        for log in &mut self.0 {
-            log.write();
+    /// Logs the current request, and its span if it has one here.
+    pub fn write(&mut self, open: Option<&Open>, ids: &mut Ids, exporter: &mut Option<Exporter>) {
+        let mut place = None;
+        for log in &mut self.all {
+            if !log.matches() {
+                continue;
+            }
+            let headers = &mut self.headers;
+            if log.wants_place() && place.is_none() {
+                place = Some(Place::of(open, headers));
+            }
+            let context = place.as_ref().and_then(|place| place.context.as_ref());
+            if log.takes(context, headers, ids) {
+                log.write(context, exporter);
+            }
         }
+    }
+}
+
+impl Place {
+    /// Of the span that was begun for it, else by the headers that a record has.
+    fn of(open: Option<&Open>, headers: &mut Headers) -> Self {
+        let told = headers.read();
+        let parent = told
+            .incoming
+            .and_then(|one| Some((one.parent?, one.sampled)));
+        let by_headers = parent.map(|(parent, sampled)| SpanContext {
+            trace_id: parent.trace_id,
+            span_id: parent.span_id,
+            parent_id: None,
+            sampled: sampled.unwrap_or_default(),
+        });
+        let context = open.map(|open| open.context).or(by_headers);
+        Self { context }
     }
 }
 
@@ -53,22 +105,27 @@ fn logged(log: &Log) -> Result<Logged, ConfigError> {
         Some(text) => Some(compiled(Condition::create(text), &log.path, "match")?),
         None => None,
     };
+    let mut batch = Batch::new(VALUE_BYTES);
     let level = match &log.severity {
         Severity::Level(level) => Level::Constant(*level),
         Severity::Expression(text) => {
-            Level::Reading(compiled(Reading::create(text), &log.path, "severity")?)
+            let made = Source::create(text, &mut batch);
+            Level::Source(compiled(made, &log.path, "severity")?)
         }
     };
     let mut fields = Vec::with_capacity(log.fields.len());
     for one in &log.fields {
         let field = format!("fields.{}", one.name);
-        let reading = compiled(Reading::create(&one.value), &log.path, &field)?;
-        fields.push((one.name.clone(), reading));
+        let source = compiled(Source::create(&one.value, &mut batch), &log.path, &field)?;
+        fields.push((one.name.clone(), source));
     }
     Ok(Logged {
         path: log.path.clone(),
         name: log.name.clone(),
         format: log.format,
+        sampler: log.sampling.map(Sampler::new),
+        output: log.output,
+        batch,
         broken: Once::default(),
         condition,
         level,
@@ -77,33 +134,80 @@ fn logged(log: &Log) -> Result<Logged, ConfigError> {
 }
 
 impl Logged {
-    fn write(&mut self) {
+    fn matches(&mut self) -> bool {
         match self.condition.as_ref().map_or(Truth::True, Condition::test) {
-            Truth::True => self.write_entry(),
-            Truth::False | Truth::Absent => {}
-            Truth::Broken => told_once(&mut self.broken, &self.path, "match"),
+            Truth::True => true,
+            Truth::False | Truth::Absent => false,
+            Truth::Broken => {
+                told_once(&mut self.broken, &self.path, "match");
+                false
+            }
         }
     }
 
-    fn write_entry(&self) {
-        let fields = self
-            .fields
-            .iter()
-            .map(|(name, reading)| (name.as_str(), reading.read()));
+    fn wants_place(&self) -> bool {
+        self.output == Output::Otlp || matches!(self.sampler, Some(Sampler::Share(_)))
+    }
+
+    fn takes(&mut self, context: Option<&SpanContext>, headers: &Headers, ids: &mut Ids) -> bool {
+        match &mut self.sampler {
+            None => true,
+            Some(Sampler::Bucket(bucket)) => now().is_none_or(|now| bucket.takes(now)),
+            Some(Sampler::Share(ratio)) => {
+                let identity = match (context, headers.request_id()) {
+                    (Some(context), _) => Identity::Trace(&context.trace_id),
+                    (None, Some(id)) => Identity::Request(id),
+                    (None, None) => Identity::None,
+                };
+                share(*ratio, identity, ids)
+            }
+        }
+    }
+
+    fn write(&mut self, context: Option<&SpanContext>, exporter: &mut Option<Exporter>) {
+        self.batch.read();
+        let fields = self.fields.iter();
+        let fields = fields.map(|(name, source)| (name.as_str(), source.read(&self.batch)));
         let fields: Vec<Field> = fields.collect();
+        match (self.output, exporter) {
+            (Output::Otlp, Some(exporter)) => self.send(fields, context, exporter),
+            _ => self.log(&fields),
+        }
+    }
+
+    fn log(&self, fields: &[Field]) {
         let (level, severity) = named(self.level());
         let entry = match self.format {
-            Format::Json => json_entry(&self.name, severity, &fields),
-            Format::Text => text_entry(&self.name, &fields),
+            Format::Json => json_entry(&self.name, severity, fields),
+            Format::Text => text_entry(&self.name, fields),
         };
         let _ = hostcalls::log(level, &entry);
+    }
+
+    fn send(&self, fields: Vec<Field>, context: Option<&SpanContext>, exporter: &mut Exporter) {
+        let known = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let attributes: Vec<Attribute> = known.collect();
+        let observed = now().unwrap_or(0);
+        let record = LogRecord {
+            name: &self.name,
+            level: self.level(),
+            time: observed,
+            observed,
+            context,
+            attributes: &attributes,
+        };
+        exporter.push(Signal::Logs, |records| log_record(records, &record));
     }
 
     fn level(&self) -> u8 {
         match &self.level {
             Level::Constant(level) => *level,
-            Level::Reading(reading) => {
-                let name = reading.read().map(|value| value.text().into_owned());
+            Level::Source(source) => {
+                let name = source
+                    .read(&self.batch)
+                    .map(|value| value.text().into_owned());
                 let name = name.and_then(|name| String::from_utf8(name).ok());
                 name.and_then(|name| Severity::level(&name)).unwrap_or(INFO)
             }

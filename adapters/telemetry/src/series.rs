@@ -9,24 +9,31 @@ const ABSENT: u32 = u32::MAX;
 /// The metrics of one configuration by their label combinations, of which there is a bound.
 pub struct Series {
     by_key: HashMap<Vec<u8>, u32>,
+    used: usize,
     most: usize,
 }
 
 impl Series {
     pub fn new(most: usize) -> Self {
-        let by_key = HashMap::new();
-        Self { by_key, most }
+        Self {
+            by_key: HashMap::new(),
+            used: 0,
+            most,
+        }
     }
 
     pub fn get(&self, key: &Key) -> Option<u32> {
         self.by_key.get(key.0.as_slice()).copied()
     }
 
-    pub fn is_full(&self) -> bool {
-        self.by_key.len() >= self.most
+    /// Whether there is room for so many metrics.
+    pub fn has_room(&self, count: usize) -> bool {
+        self.used + count <= self.most
     }
 
-    pub fn put(&mut self, key: &Key, id: u32) {
+    /// Remembers what so many metrics of a combination are found by.
+    pub fn put(&mut self, key: &Key, id: u32, count: usize) {
+        self.used += count;
         self.by_key.insert(key.0.clone(), id);
     }
 }
@@ -108,7 +115,7 @@ mod tests {
         ];
         for (id, one) in (0..).zip(&keys) {
             assert_eq!(series.get(one), None);
-            series.put(one, id);
+            series.put(one, id, 1);
         }
         for (id, one) in (0..).zip(&keys) {
             assert_eq!(series.get(one), Some(id));
@@ -133,8 +140,8 @@ mod tests {
     #[test]
     fn a_bound() {
         let mut series = Series::new(1);
-        assert!(!series.is_full());
-        series.put(&key(0, &[]), 1);
-        assert!(series.is_full());
+        assert!(series.has_room(1) && !series.has_room(2));
+        series.put(&key(0, &[]), 1, 1);
+        assert!(!series.has_room(1));
     }
 }

@@ -12,6 +12,7 @@ from mixer.proxywasm.foreign import (
     envoy_state,
     expressions,
     higress,
+    properties,
     routing,
     signing,
 )
@@ -21,11 +22,11 @@ FOREIGN_FUNCTIONS: Mapping[str, ForeignFunction] = MappingProxyType(
     {
         name: function
         for topic in (
-            compression, declared, envoy_state, expressions, higress, routing, signing
+            compression, declared, envoy_state, expressions, higress, properties, routing, signing
         )
         for name, function in topic.FUNCTIONS.items()
     }
 )  # fmt: skip
-"""Envoy's, and Higress's."""
+"""Envoy's, Higress's, and the service's own."""
 
 __all__ = ["FOREIGN_FUNCTIONS", "ForeignFunction"]

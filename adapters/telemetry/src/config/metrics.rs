@@ -1,6 +1,7 @@
 //! `metrics` and what is in each.
 
 use super::{expression, name, Amount, Dimension, Kind, Metric};
+use crate::istio::STANDARD;
 use mixer_host::config::{ConfigError, Node, Object};
 
 type Read<T> = Result<T, ConfigError>;
@@ -25,8 +26,12 @@ pub fn metric(node: Node) -> Read<Metric> {
 }
 
 /// What reads metrics tells them apart by name alone.
-pub fn check_kinds(metrics: &[Metric]) -> Read<()> {
+pub fn check_names(metrics: &[Metric], istio: bool) -> Read<()> {
     for (at, metric) in metrics.iter().enumerate() {
+        if istio && STANDARD.iter().any(|one| one.name == metric.name) {
+            let message = "is that of a metric of istio, which is on: change that one there";
+            return Err(ConfigError::new(format!("{}.name", metric.path), message));
+        }
         let same = metrics[..at].iter().find(|other| other.name == metric.name);
         if let Some(other) = same.filter(|other| other.kind != metric.kind) {
             let message = format!(
@@ -84,7 +89,7 @@ fn dimensions(node: Node) -> Read<Vec<Dimension>> {
     let entries = node.members(0..=32)?;
     let mut found = Vec::with_capacity(entries.len());
     for (name, value) in entries {
-        if !is_label(&name) || RESERVED.contains(&name.as_str()) {
+        if !is_label(&name) {
             let message = "must be a label of at most 64 letters, digits and underscores that \
                            begins with a letter, other than le and overflow";
             return Err(value.error(message));
@@ -95,7 +100,12 @@ fn dimensions(node: Node) -> Read<Vec<Dimension>> {
     Ok(found)
 }
 
-fn is_label(name: &str) -> bool {
+/// Whether a label of the user's own can have a name.
+pub fn is_label(name: &str) -> bool {
+    let reserved = RESERVED.contains(&name);
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    name.len() <= 64 && name.bytes().all(allowed) && name.starts_with(|c: char| c.is_alphabetic())
+    !reserved
+        && name.len() <= 64
+        && name.bytes().all(allowed)
+        && name.starts_with(|c: char| c.is_alphabetic())
 }

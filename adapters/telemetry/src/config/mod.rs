@@ -1,22 +1,33 @@
 //! The plugin configuration: parsing, bounds, and one clear message for a mistake.
 
+mod istio;
 mod logs;
 mod metrics;
+mod otlp;
 #[cfg(test)]
 mod tests;
+mod tracing;
 
+pub use istio::{Istio, Origin};
+pub use otlp::Otlp;
+pub use tracing::{Format as Propagation, Tracing};
+
+use crate::sampling::Sampling;
 use mixer_host::config::{parse, ConfigError, Node};
 
-const NEEDED: &str = "at least one of metrics and logs is needed";
 const SERIES: usize = 10_000;
 /// The hosts give one VM 16,384 metrics, and each metric has one for what is beyond the bound.
 const MOST_SERIES: u64 = 16_000;
 
 pub struct Config {
+    /// Istio's standard metrics; None without them.
+    pub istio: Option<Istio>,
     pub metrics: Vec<Metric>,
     pub logs: Vec<Log>,
     /// How many label combinations are told apart.
     pub max_series: usize,
+    pub tracing: Option<Tracing>,
+    pub otlp: Option<Otlp>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,6 +68,13 @@ pub enum Format {
     Text,
 }
 
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Output {
+    /// The log of the host.
+    Host,
+    Otlp,
+}
+
 pub struct Log {
     /// Where it is, such as `logs[0]`.
     pub path: String,
@@ -66,6 +84,9 @@ pub struct Log {
     pub severity: Severity,
     pub fields: Vec<Dimension>,
     pub format: Format,
+    /// Without it every one that matches is written.
+    pub sampling: Option<Sampling>,
+    pub output: Output,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -91,28 +112,48 @@ impl Severity {
 }
 
 impl Config {
+    /// What is given; nothing is a configuration too, of Istio's standard metrics.
     pub fn parse(text: &[u8]) -> Result<Self, ConfigError> {
-        let mut root = parse(text, NEEDED)?.object(&["metrics", "logs", "maxSeries"])?;
-        let metrics = root
-            .each("metrics", 0..=64, metrics::metric)?
-            .unwrap_or_default();
-        metrics::check_kinds(&metrics)?;
-        let logs = root.each("logs", 0..=32, logs::log)?.unwrap_or_default();
-        if metrics.is_empty() && logs.is_empty() {
-            return Err(ConfigError::new(
-                "",
-                "needs at least one of metrics and logs",
-            ));
-        }
-        let max_series = match root.optional("maxSeries") {
-            Some(node) => max_series(node)?,
-            None => SERIES,
+        let text = if text.trim_ascii().is_empty() {
+            b"{}"
+        } else {
+            text
         };
-        Ok(Self {
+        let mut root = parse(text, "")?.object(&[
+            "istio",
+            "metrics",
+            "logs",
+            "maxSeries",
+            "tracing",
+            "otlp",
+        ])?;
+        let metrics = root.each("metrics", 0..=64, metrics::metric)?;
+        let istio = istio::istio(root.optional("istio"), metrics.is_none())?;
+        let metrics = metrics.unwrap_or_default();
+        metrics::check_names(&metrics, istio.is_some())?;
+        let config = Self {
+            istio,
             metrics,
-            logs,
-            max_series,
-        })
+            logs: root.each("logs", 0..=32, logs::log)?.unwrap_or_default(),
+            max_series: root.optional("maxSeries").map_or(Ok(SERIES), max_series)?,
+            tracing: root.optional("tracing").map(tracing::tracing).transpose()?,
+            otlp: root.optional("otlp").map(otlp::otlp).transpose()?,
+        };
+        config.check()
+    }
+
+    fn check(self) -> Result<Self, ConfigError> {
+        let sent = self.logs.iter().find(|log| log.output == Output::Otlp);
+        if let Some(log) = sent.filter(|_| self.otlp.is_none()) {
+            let message = "is OTLP, and there is no otlp that says where to";
+            return Err(ConfigError::new(format!("{}.output", log.path), message));
+        }
+        let idle = self.istio.is_none() && self.metrics.is_empty() && self.logs.is_empty();
+        if idle && self.tracing.is_none() {
+            let message = "needs at least one of istio, metrics, logs and tracing";
+            return Err(ConfigError::new("", message));
+        }
+        Ok(self)
     }
 }
 
