@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mixer.proxywasm.callout_view import CalloutView
     from mixer.proxywasm.filter_state import Prototype
     from mixer.proxywasm.http_stream import LocalResponse
+    from mixer.proxywasm.property_plan import Found, PropertyPlan
     from mixer.proxywasm.reads import Reads
     from mixer.proxywasm.services import LogSink
     from mixer.proxywasm.wasm_vm import WasmVm
@@ -150,6 +151,10 @@ class Context:
         parts = split(path)
         return encode_known(self.plugin_property(parts[0])) if len(parts) == 1 else None
 
+    def get_properties(self, plan: PropertyPlan) -> list[Found]:
+        """Many at once; a context without a stream has no attributes."""
+        return plan.read(lambda _name: None, self.get_property)
+
     def plugin_property(self, name: str) -> Value | None:
         """What a module can know of itself."""
         del name
@@ -197,7 +202,7 @@ class StartContext(Context):
     require_started = _refuse
     header_map = writable_header_map = buffer = _refuse  # type: ignore[assignment]
     set_buffer = is_writable = _refuse  # type: ignore[assignment]
-    get_property = set_property = _refuse  # type: ignore[assignment]
+    get_property = get_properties = set_property = _refuse  # type: ignore[assignment]
     send_local_response = resume = close_stream = _refuse  # type: ignore[assignment]
 
 

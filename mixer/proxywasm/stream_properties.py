@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mixer.attributes import Value
     from mixer.cel import Activation
     from mixer.proxywasm.http_stream import HttpStream
+    from mixer.proxywasm.property_plan import Found, PropertyPlan
     from mixer.proxywasm.reads import Reads
     from mixer.proxywasm.tcp_stream import TcpStream
 
@@ -70,6 +71,10 @@ class StreamProperties(Context):
         if value is not None or first in GROUPS:
             return encode_known(value)
         return encode_known(self._own_property(parts))
+
+    def get_properties(self, plan: PropertyPlan) -> list[Found]:
+        """See `Context.get_properties`."""
+        return plan.read(self.attribute, self.get_property)
 
     def _own_property(self, parts: tuple[str, ...]) -> Value | None:
         """What the plugin has, what modules set, and what older proxies had."""

@@ -67,7 +67,7 @@ impl Telemetry {
             standard: Standard::of(&config, &mut batch)?,
             metrics: Metrics::new(&config, &mut batch)?,
             batch,
-            series: Series::new(config.max_series),
+            series: Series::new(config.max_series, now().unwrap_or(1)),
             key: Key::default(),
             logs: Logs::new(&config)?,
             tracing: Tracing::of(&config)?,

@@ -2,6 +2,7 @@
 
 mod config;
 mod entry;
+mod hashing;
 pub mod istio;
 mod labels;
 pub mod otlp;

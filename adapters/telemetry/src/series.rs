@@ -1,5 +1,6 @@
 //! What is remembered of label combinations: which metric each is.
 
+use crate::hashing::Folding;
 use std::collections::HashMap;
 
 /// How much of a value makes a label: what is longer is cut.
@@ -8,15 +9,16 @@ const ABSENT: u32 = u32::MAX;
 
 /// The metrics of one configuration by their label combinations, of which there is a bound.
 pub struct Series {
-    by_key: HashMap<Vec<u8>, u32>,
+    by_key: HashMap<Vec<u8>, u32, Folding>,
     used: usize,
     most: usize,
 }
 
 impl Series {
-    pub fn new(most: usize) -> Self {
+    /// So many at the most; a seed that callers do not know keeps them from making keys alike.
+    pub fn new(most: usize, seed: u64) -> Self {
         Self {
-            by_key: HashMap::new(),
+            by_key: HashMap::with_hasher(Folding(seed)),
             used: 0,
             most,
         }
@@ -101,7 +103,7 @@ mod tests {
 
     #[test]
     fn combinations_are_told_apart() {
-        let mut series = Series::new(100);
+        let mut series = Series::new(100, 7);
         let long = [b'x'; 1000];
         let keys = [
             key(0, &[]),
@@ -139,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_bound() {
-        let mut series = Series::new(1);
+        let mut series = Series::new(1, 7);
         assert!(series.has_room(1) && !series.has_room(2));
         series.put(&key(0, &[]), 1, 1);
         assert!(!series.has_room(1));

@@ -1,20 +1,21 @@
-"""``mixer_get_properties``: many properties by one call, which costs what one of them does."""
+"""``mixer_get_properties``: many properties by one call, which costs what a few of them do."""
 
 from functools import lru_cache
-from itertools import islice
+from struct import pack
 
 from mixer.proxywasm.abi import Status
 from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.foreign.function import ForeignFunction
-from mixer.proxywasm.property_codec import MAX_PATH_BYTES, NotALeaf
+from mixer.proxywasm.property_codec import MAX_PATH_BYTES
+from mixer.proxywasm.property_plan import UNREADABLE, PropertyPlan
 
 MAX_PROPERTIES = 256
 """That one call asks for."""
 
 _SHORT = 8192
 _SIZE_BYTES = 4
-_ABSENT = b"\xff\xff\xff\xff"
-_Asked = tuple[int, tuple[bytes, ...]]
+_ABSENT = 0xFFFF_FFFF
+_Asked = tuple[int, PropertyPlan]
 
 
 def get_properties(context: Context, arguments: bytes) -> bytes | Status:
@@ -28,25 +29,22 @@ def get_properties(context: Context, arguments: bytes) -> bytes | Status:
     asked = _asked_often(arguments) if known else _asked(arguments)
     if asked is None:
         return Status.BAD_ARGUMENT
-    most, paths = asked
-    get, reads = context.get_property, context.reads
+    most, plan = asked
     sizes, values = [], []
-    for path in paths:
-        try:
-            value = get(path)
-        except NotALeaf:
+    found = context.get_properties(plan)
+    reads = context.reads
+    if reads is not None:
+        for path, value in zip(plan.paths, found, strict=True):
+            if value is not UNREADABLE:
+                reads.saw_property(path, value)
+    for value in found:
+        if value is None or value is UNREADABLE:
             sizes.append(_ABSENT)
             continue
-        if reads is not None:
-            reads.saw_property(path, value)
-        if value is None:
-            sizes.append(_ABSENT)
-            continue
-        if len(value) > most:
-            value = value[:most]
-        sizes.append(len(value).to_bytes(_SIZE_BYTES, "little"))
-        values.append(value)
-    return b"".join(sizes + values)
+        kept = value if len(value) <= most else value[:most]
+        sizes.append(len(kept))
+        values.append(kept)
+    return pack(f"<{len(sizes)}I", *sizes) + b"".join(values)
 
 
 def _asked(arguments: bytes) -> _Asked | None:
@@ -54,13 +52,14 @@ def _asked(arguments: bytes) -> _Asked | None:
     most = int.from_bytes(arguments[:_SIZE_BYTES], "little")
     paths = []
     at = _SIZE_BYTES
-    while at < len(arguments):
+    while at < len(arguments) and len(paths) <= MAX_PROPERTIES:
         start = at + _SIZE_BYTES
         at = start + int.from_bytes(arguments[at:start], "little")
         paths.append(arguments[start:at])
     sound = at == len(arguments) and 0 < len(paths) <= MAX_PROPERTIES
-    too_long = any(len(path) > MAX_PATH_BYTES for path in islice(paths, MAX_PROPERTIES))
-    return None if too_long or not sound else (most, tuple(paths))
+    if not sound or any(len(path) > MAX_PATH_BYTES for path in paths):
+        return None
+    return most, PropertyPlan.of(paths)
 
 
 _asked_often = lru_cache(256)(_asked)

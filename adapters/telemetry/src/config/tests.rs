@@ -1,4 +1,4 @@
-use super::{Amount, Config, Format, Kind, Severity};
+use super::{Amount, Config, Format, Kind, Origin, Severity};
 use serde_json::{json, Value};
 
 fn error(config: &Value) -> String {
@@ -84,12 +84,12 @@ fn mistakes_are_named_with_their_path() {
     for (config, expected) in [
         (json!([]), "the configuration must be an object"),
         (
-            json!({}),
-            "the configuration needs at least one of metrics and logs",
+            json!({"metrics": []}),
+            "the configuration needs at least one of istio, metrics, logs and tracing",
         ),
         (
             json!({"metric": []}),
-            "metric is not a known field; known here: metrics, logs, maxSe",
+            "metric is not a known field; known here: istio, metrics, logs, maxSe",
         ),
         (json!({"metrics": [{}]}), "metrics[0].kind is missing"),
         (
@@ -162,6 +162,141 @@ fn mistakes_are_named_with_their_path() {
 
 #[test]
 fn an_empty_configuration() {
-    let error = Config::parse(b"").err().unwrap().to_string();
-    assert!(error.ends_with("none was given, and at least one of metrics and logs is needed"));
+    for text in ["", " \n", "{}"] {
+        let config = Config::parse(text.as_bytes()).unwrap();
+        assert!(
+            config.istio.is_some() && config.metrics.is_empty(),
+            "{text:?}"
+        );
+    }
+    assert!(parsed(&log(json!({}))).istio.is_some());
+    assert!(parsed(&metric(json!({}))).istio.is_none());
+    assert!(parsed(&json!({"istio": false, "tracing": {}}))
+        .istio
+        .is_none());
+}
+
+fn overridden(one: Value) -> Value {
+    json!({"istio": {"overrides": [one]}})
+}
+
+fn otlp(own: Value) -> Value {
+    let mut otlp = json!({"cluster": "collector"});
+    for (name, value) in own.as_object().unwrap() {
+        otlp[name] = value.clone();
+    }
+    json!({ "otlp": otlp })
+}
+
+#[test]
+fn overrides() {
+    let config = parsed(&json!({"istio": {"overrides": [
+        {"tagOverrides": {"reporter": {"operation": "REMOVE"}, "x": {"value": "a"}}},
+        {"match": {"metric": "REQUEST_COUNT", "mode": "CLIENT"}, "disabled": true},
+        {"match": {"metric": "REQUEST_SIZE"}, "tagOverrides": {"x": {"value": "b"}}},
+    ]}}));
+    let istio = config.istio.unwrap();
+    assert!(istio.labels(0, 0).is_none() && istio.labels(0, 1).is_some());
+    let labels = istio.labels(2, 1).unwrap();
+    assert!(!labels.iter().any(|(name, _)| *name == "reporter"));
+    assert_eq!(labels.len(), 25);
+    assert_eq!(labels.last(), Some(&("x", Origin::Tag(2))));
+    assert_eq!(
+        istio.labels(7, 1).unwrap().len(),
+        23,
+        "a connection has no codes"
+    );
+}
+
+#[test]
+fn mistakes_in_what_is_new() {
+    for (config, expected) in [
+        (
+            json!({"istio": {"reporter": "GATEWAY"}}),
+            "istio.reporter must be SOURCE or DESTINATION",
+        ),
+        (
+            overridden(json!({"match": {"metric": "GRPC"}})),
+            "istio.overrides[0].match.metric must be ALL_METRICS, REQUEST_COUNT",
+        ),
+        (
+            overridden(json!({"match": {"mode": "x"}})),
+            "istio.overrides[0].match.mode must be CLIENT",
+        ),
+        (
+            overridden(json!({"tagOverrides": {"le": {"operation": "REMOVE"}}})),
+            "istio.overrides[0].tagOverrides.le must be a label",
+        ),
+        (
+            overridden(json!({"tagOverrides": {"a": {"operation": "REMOVE", "value": "b"}}})),
+            "istio.overrides[0].tagOverrides.a.operation must be UPSERT with a value",
+        ),
+        (
+            overridden(json!({"tagOverrides": {"a": {}}})),
+            "istio.overrides[0].tagOverrides.a.value is missing",
+        ),
+        (
+            json!({"istio": true, "metrics": [{"name": "istio_requests_total", "kind": "COUNTER"}]}),
+            "metrics[0].name is that of a metric of istio",
+        ),
+        (
+            log(json!({"sampling": {}})),
+            "logs[0].sampling needs either percent or perSecond",
+        ),
+        (
+            log(json!({"sampling": {"percent": 101}})),
+            "logs[0].sampling.percent must be a number from 0 to 100",
+        ),
+        (
+            log(json!({"output": "OTLP"})),
+            "logs[0].output is OTLP, and there is no otlp",
+        ),
+        (
+            json!({"tracing": {"propagation": ["JAEGER"]}}),
+            "tracing.propagation[0] must be W3C, B3 or B3_MULTI",
+        ),
+        (
+            json!({"tracing": {"propagation": []}}),
+            "tracing.propagation must be a list of 1 to 3",
+        ),
+        (
+            json!({"tracing": {"sampling": -1}}),
+            "tracing.sampling must be a number from 0 to 100",
+        ),
+        (json!({"otlp": {}}), "otlp.cluster is missing"),
+        (
+            otlp(json!({"cluster": "x".repeat(121)})),
+            "otlp.cluster must be 1 to 120 bytes",
+        ),
+        (
+            otlp(json!({"interval": "1h"})),
+            "otlp.interval must be a duration such as 1s",
+        ),
+        (
+            otlp(json!({"interval": "9ms"})),
+            "otlp.interval must be a duration such as 1s",
+        ),
+        (
+            otlp(json!({"headers": {"A": "b"}})),
+            "otlp.headers.A must have a sound name",
+        ),
+        (
+            otlp(json!({"headers": {"a": "b\n"}})),
+            "otlp.headers.a must have a sound name",
+        ),
+        (
+            otlp(json!({"batchSize": 0})),
+            "otlp.batchSize must be a whole number from 1",
+        ),
+    ] {
+        let found = error(&config);
+        assert!(found.starts_with(expected), "{config}: {found}");
+    }
+    assert_eq!(
+        parsed(&otlp(json!({"interval": "1m"})))
+            .otlp
+            .unwrap()
+            .interval,
+        60_000
+    );
 }
