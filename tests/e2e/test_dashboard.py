@@ -65,8 +65,10 @@ def configuration(folder: Path, address: str) -> Path:
 
 
 async def report(service: ServiceProcess) -> None:
-    """Tell of a request and of a connection."""
-    told: list[dict[str, int]] = [{"response.code": 200}, {"request.total_size": 1}]
+    """Tell of two requests and of a connection."""
+    told: list[dict[str, int]] = [
+        {"response.code": 200}, {"response.code": 500}, {"request.total_size": 1},
+    ]  # fmt: skip
     message = ExportLogsServiceRequest()
     records = message.resource_logs.add().scope_logs.add().log_records
     for one in told:
@@ -95,7 +97,7 @@ async def scraped(service: ServiceProcess) -> Series:
     return await scrape(service)
 
 
-def test_the_configuration_is_sound() -> None:
+async def test_the_configuration_is_sound() -> None:
     """Prometheus' own tool takes what is deployed."""
     file = _DEPLOY / "prometheus" / "prometheus.yml"
     subprocess.run([program("promtool"), "check", "config", str(file)], check=True)
@@ -126,7 +128,7 @@ async def test_every_query_has_an_answer(prometheus: PrometheusServer) -> None:
     assert empty == []
 
 
-def test_the_variables_are_those_of_the_queries() -> None:
+async def test_the_variables_are_those_of_the_queries() -> None:
     """Each variable that a query has is one of the dashboard's."""
     used = {name for query in QUERIES for name in re.findall(r"\$(?!__)(\w+)", query)}
     assert used <= {one["name"] for one in DASHBOARD["templating"]["list"]}

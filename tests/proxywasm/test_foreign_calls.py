@@ -265,6 +265,60 @@ ARGUMENTS = st.one_of(
         ]
     ),
 )
+def asked(most: int, *paths: bytes) -> bytes:
+    sized = b"".join(len(path).to_bytes(4, "little") + path for path in paths)
+    return most.to_bytes(4, "little") + sized
+
+
+def given_back(answer: Answer, count: int) -> list[bytes | None]:
+    """The values of `mixer_get_properties`."""
+    sizes = [int.from_bytes(answer.data[4 * at : 4 * at + 4], "little") for at in range(count)]
+    values: list[bytes | None] = []
+    at = 4 * count
+    for size in sizes:
+        absent = size == 0xFFFFFFFF
+        values.append(None if absent else answer.data[at : at + size])
+        at += 0 if absent else size
+    assert at == len(answer.data)
+    return values
+
+
+PROPERTIES = (
+    b"request\0path", b"request\0headers\0x-a", b"request\0headers\0gone", b"request",
+    b"plugin_name", b"nonesuch", b"request\0method\0more", b"filter_state\0x", b"filter_state",
+    b"", b"\xff", b"request\0headers", b"mixer\0attribute\0request.path", b"response\0code",
+)  # fmt: skip
+
+
+def test_many_properties_at_once() -> None:
+    """They are what each alone is, cut where they are too long."""
+    alone = [call("proxy_get_property", path, BYTES) for path in PROPERTIES]
+    with Guest() as guest:
+        headers = [(b":path", b"/abcdefgh"), (b":method", b"GET"), (b"x-a", b"v")]
+        whole, cut, *each = guest.in_headers(
+            foreign("mixer_get_properties", asked(1 << 20, *PROPERTIES)),
+            foreign("mixer_get_properties", asked(3, *PROPERTIES)),
+            *alone,
+            headers=headers,
+        )
+    single = [one.data if one.status == OK else None for one in each]
+    assert given_back(whole, len(PROPERTIES)) == single
+    assert single[:3] == [b"/abcdefgh", b"v", None]
+    assert given_back(cut, len(PROPERTIES)) == [one and one[:3] for one in single]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [b"", b"\0\0\0", asked(1), asked(1, b"a")[:-1], asked(1, b"a") + b"x",
+     asked(1, *[b"a"] * 257), asked(1, b"a" * 20_000)],
+)  # fmt: skip
+def test_properties_that_are_asked_for_badly(arguments: bytes) -> None:
+    """What is malformed or too much is refused."""
+    with Guest() as guest:
+        (answer,) = guest.in_headers(foreign("mixer_get_properties", arguments))
+    assert answer.status == BAD_ARGUMENT
+
+
 NAMES = st.sampled_from(sorted(FOREIGN_FUNCTIONS)) | st.text(max_size=20)
 PATHS = st.lists(
     st.sampled_from(
