@@ -248,4 +248,3 @@ def test_an_explanation_counts_nothing(proxy_wasm: Host) -> None:
     plugin = load(proxy_wasm)
     request(plugin, mixer__operation="explain")
     assert told(proxy_wasm) == {}
-

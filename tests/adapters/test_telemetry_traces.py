@@ -261,17 +261,19 @@ def test_logs_and_traces_agree(proxy_wasm: Host) -> None:
     proxy_wasm.advance(1.0)
     calls = proxy_wasm.fakes.grpc_calls
     traced = {one.trace_id for one in spans(c.message for c in calls if c.method.service == TRACES)}
-    logged = {one.trace_id for one in records(c.message for c in calls if c.method.service != TRACES)}
+    logged = {
+        one.trace_id for one in records(c.message for c in calls if c.method.service != TRACES)
+    }
     assert traced == logged
     assert 20 < len(traced) < 110
 
 
 def test_a_share_by_the_id_of_the_request(proxy_wasm: Host) -> None:
     """Without a trace it is the same requests wherever they are asked about."""
+    log = {"name": "l", "sampling": {"percent": 30}, "fields": {"id": "request.id"}}
     taken = []
     for _ in range(2):
-        plugin = load(proxy_wasm, **QUIET, logs=[
-            {"name": "l", "sampling": {"percent": 30}, "fields": {"id": "request.id"}}])  # fmt: skip
+        plugin = load(proxy_wasm, **QUIET, logs=[log])
         for number in range(200):
             request(plugin, {"x-request-id": f"r{number}"})
         taken.append([line.message for line in plugin.logs])
@@ -384,15 +386,17 @@ def test_a_whole_batch_goes_at_once(proxy_wasm: Host) -> None:
     assert len(proxy_wasm.fakes.grpc_calls) == 2
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.binary(max_size=80) | st.from_regex(rb"[0-9a-f]{2}-[0-9a-f]{30,34}-[0-9a-f]{16}-.{0,4}"))
 def test_any_traceparent(proxy_wasm: Host, value: bytes) -> None:
     """Whatever a caller sends, the upstream is told a sound one, of its trace if that is sound."""
-    if not proxy_wasm._plugins:  # noqa: SLF001 - one plugin is enough for all examples
+    if not proxy_wasm._plugins:
         tracing(proxy_wasm)
-    stream = proxy_wasm._plugins[0].stream()  # noqa: SLF001
+    stream = proxy_wasm._plugins[0].stream()
     stream.request_headers({})
-    stream = proxy_wasm._plugins[0].stream()  # noqa: SLF001
+    stream = proxy_wasm._plugins[0].stream()
     stream.request_headers([("traceparent", value.decode("latin-1"))])
     told = stream.request.headers.first(b"traceparent") or b""
     trace, _, _ = parts(told.decode())
@@ -400,3 +404,17 @@ def test_any_traceparent(proxy_wasm: Host, value: bytes) -> None:
     if sound and set(sound[1]) != {48} and set(sound[2]) != {48}:
         assert trace == sound[1].decode()
     stream.close()
+
+
+def test_what_waits_goes_at_the_end(proxy_wasm: Host) -> None:
+    """A plugin that ends sends what it has, once, and is gone when that is answered."""
+    plugin = tracing(proxy_wasm, {"interval": "60s"})
+    request(plugin)
+    ended: list[bool] = []
+    plugin.vm.shut_down(lambda: ended.append(True))
+    (call,) = proxy_wasm.fakes.grpc_calls
+    assert (len(spans([call.message])), ended) == (1, [])
+    call.fail(14)
+    proxy_wasm.advance(1.0)
+    assert ended == [True]
+    assert len(proxy_wasm.fakes.grpc_calls) == 1

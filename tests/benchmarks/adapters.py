@@ -132,6 +132,8 @@ def cases(folder: Path) -> Iterator[Case]:
     yield Case("empty module, a record", logger, records=True)
     telemetry = {"url": "builtin://telemetry", "pluginConfig": report.counter("{}")}
     yield Case("telemetry, five labels", telemetry, "empty module, a record", records=True)
+    istio = {"url": "builtin://telemetry"}
+    yield Case("telemetry, Istio's metrics", istio, "empty module, a record", records=True)
 
 
 def _module(folder: Path, name: str, text: str) -> str:

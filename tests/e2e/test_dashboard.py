@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,14 @@ from mixer.study.service import ServiceProcess
 from tests.e2e.calls import channel
 from tests.e2e.stack import Services, adapter
 from tests.e2e.test_metrics import address_of, scrape, telemetry
-from tests.support.prometheus_server import PrometheusServer, program
+from tests.support.prometheus_server import PrometheusServer, check_config
 from tests.telemetry.reading import Series
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD: dict[str, Any] = json.loads((_DEPLOY / "grafana" / "mixer.json").read_text())
-QUERIES = [
-    target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", ())
-]
+QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", ())]
 VARIABLES = {
     "$job": ".*", "$instance": ".*", "$service": ".*", "$__rate_interval": "1m",
 }  # fmt: skip
@@ -99,8 +96,7 @@ async def scraped(service: ServiceProcess) -> Series:
 
 async def test_the_configuration_is_sound() -> None:
     """Prometheus' own tool takes what is deployed."""
-    file = _DEPLOY / "prometheus" / "prometheus.yml"
-    subprocess.run([program("promtool"), "check", "config", str(file)], check=True)
+    check_config(_DEPLOY / "prometheus" / "prometheus.yml")
 
 
 @pytest.mark.parametrize("query", QUERIES)

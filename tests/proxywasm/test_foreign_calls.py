@@ -265,6 +265,8 @@ ARGUMENTS = st.one_of(
         ]
     ),
 )
+
+
 def asked(most: int, *paths: bytes) -> bytes:
     sized = b"".join(len(path).to_bytes(4, "little") + path for path in paths)
     return most.to_bytes(4, "little") + sized

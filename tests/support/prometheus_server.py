@@ -29,6 +29,11 @@ def program(name: str) -> str:
     return found
 
 
+def check_config(file: Path) -> None:
+    """Let Prometheus' own tool look at a configuration. Raises CalledProcessError."""
+    subprocess.run([program("promtool"), "check", "config", str(file)], check=True)
+
+
 class PrometheusServer:
     """A server with a configuration file, its data beside it.
 
@@ -53,7 +58,7 @@ class PrometheusServer:
     def _ask(self, what: str, **parameters: str) -> Any:
         # The address is the test's own.
         url = f"http://{self._address}/api/v1/{what}?{urlencode(parameters)}"
-        with urlopen(url, timeout=_LONG_S) as answer:  # noqa: S310
+        with urlopen(url, timeout=_LONG_S) as answer:
             return json.load(answer)["data"]
 
     def until(self, expression: str, least: float) -> None:
@@ -66,7 +71,8 @@ class PrometheusServer:
             except URLError:
                 pass
             log = (self._folder / "prometheus.log").read_text()
-            assert self._process is not None and self._process.poll() is None, log
+            assert self._process is not None
+            assert self._process.poll() is None, log
             assert time.monotonic() < end, log
             time.sleep(_POLL_S)
 
