@@ -50,7 +50,7 @@ def get_properties(context: Context, arguments: bytes) -> bytes | Status:
 def _asked(arguments: bytes) -> _Asked | None:
     """What is asked for; None for what is malformed, or beyond a bound."""
     most = int.from_bytes(arguments[:_SIZE_BYTES], "little")
-    paths = []
+    paths: list[bytes] = []
     at = _SIZE_BYTES
     while at < len(arguments) and len(paths) <= MAX_PROPERTIES:
         start = at + _SIZE_BYTES
