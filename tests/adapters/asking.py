@@ -1,8 +1,10 @@
 """Requests as a front end makes them whose callers say what they want."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mixer.engine import Request
+from mixer.testing import Plugin, Stream
 from tests.engine.conftest import request
 
 
@@ -20,3 +22,20 @@ def quota_request(
         "mixer.quota": {"name": name, "amount": amount, "best_effort": best_effort},
     }
     return request(*headers, attributes={**own, **attributes})
+
+
+def raw_request(plugin: Plugin, headers: Mapping[str, str | bytes]) -> Stream:
+    """A request whose headers need not be text."""
+    given = {
+        ":method": "GET",
+        ":path": "/",
+        ":authority": "localhost",
+        ":scheme": "http",
+        **headers,
+    }
+    stream = plugin.stream()
+    stream.request.headers.set_all(
+        [(n.encode(), v if isinstance(v, bytes) else v.encode()) for n, v in given.items()]
+    )
+    stream.outcome = stream.open().on_request_headers(end_of_stream=True)
+    return stream

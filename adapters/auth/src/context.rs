@@ -1,12 +1,14 @@
 //! The Proxy-Wasm contexts: one root per plugin, one HTTP context per request.
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::decide::decide;
 use crate::fetch::Remote;
-use crate::host;
+use crate::host::{self, Conditions, HostRequest};
 use crate::reason::Reason;
+use crate::request::Expected;
 use crate::response::{denial, Accepts};
-use mixer_host::root;
+use crate::signature::digest;
+use mixer_host::{request, root};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 use std::rc::Rc;
@@ -19,6 +21,7 @@ pub struct Root {
 /// What all contexts of a plugin share.
 pub struct Plugin {
     pub config: Config,
+    pub conditions: Conditions,
     pub remote: Remote,
 }
 
@@ -39,10 +42,9 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        match Config::parse(&root::configuration(size)) {
-            Ok(config) => {
-                let remote = Remote::new(self.id, &config);
-                self.plugin = Some(Rc::new(Plugin { config, remote }));
+        match Plugin::create(self.id, &root::configuration(size)) {
+            Ok(plugin) => {
+                self.plugin = Some(Rc::new(plugin));
                 true
             }
             Err(error) => {
@@ -67,7 +69,13 @@ impl RootContext for Root {
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let plugin = self.plugin.clone();
-        Some(Box::new(Stream { id, plugin }))
+        let expected = None;
+        Some(Box::new(Stream {
+            id,
+            plugin,
+            expected,
+            arrived: 0,
+        }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -78,6 +86,10 @@ impl RootContext for Root {
 struct Stream {
     id: u32,
     plugin: Option<Rc<Plugin>>,
+    /// What the body has to be, until it was seen to be that.
+    expected: Option<Expected>,
+    /// Bytes of the body by now.
+    arrived: usize,
 }
 
 impl Stream {
@@ -89,24 +101,60 @@ impl Stream {
             _ => Action::Continue,
         }
     }
+
+    /// Nothing of a body goes on before all of it is there and is what was signed.
+    fn check_body(&mut self, is_whole: bool) -> Action {
+        let Some(expected) = &self.expected else {
+            return self.hold();
+        };
+        if self.arrived > expected.max_bytes {
+            return self.refuse(Reason::BodyTooLarge);
+        }
+        if !is_whole {
+            return Action::Pause;
+        }
+        let body = match self.arrived {
+            0 => None,
+            size => request::body(size),
+        };
+        if !digest::matches(&expected.digest, &body.unwrap_or_default()) {
+            return self.refuse(Reason::SignatureDigest);
+        }
+        self.expected = None;
+        self.hold()
+    }
+
+    fn refuse(&self, reason: Reason) -> Action {
+        match &self.plugin {
+            Some(plugin) => plugin.refuse(reason),
+            None => refuse(Reason::NotConfigured, "", Accepts::default()),
+        }
+    }
 }
 
 impl Context for Stream {}
 
 impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        match &self.plugin {
-            Some(plugin) => plugin.decide(self.id),
-            None => refuse(Reason::NotConfigured, "", Accepts::default()),
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let Some(plugin) = &self.plugin else {
+            return self.refuse(Reason::NotConfigured);
+        };
+        let request = HostRequest::new(&plugin.conditions, !end_of_stream);
+        let action = plugin.decide(self.id, &request);
+        self.expected = request.expected.take();
+        match &self.expected {
+            Some(expected) if expected.hold_headers => Action::Pause,
+            _ => action,
         }
     }
 
-    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
-        self.hold()
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.arrived = size;
+        self.check_body(end_of_stream)
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.hold()
+        self.check_body(true)
     }
 }
 
@@ -119,15 +167,25 @@ impl Drop for Stream {
 }
 
 impl Plugin {
-    fn decide(&self, context: u32) -> Action {
-        let request = host::HostRequest::new();
-        let mut outcome = decide(&self.config, &request);
+    fn create(root: u32, text: &[u8]) -> Result<Self, ConfigError> {
+        let config = Config::parse(text)?;
+        let conditions = Conditions::create(&config)?;
+        let remote = Remote::new(root, &config);
+        Ok(Self {
+            config,
+            conditions,
+            remote,
+        })
+    }
+
+    fn decide(&self, context: u32, request: &HostRequest) -> Action {
+        let mut outcome = decide(&self.config, request);
         if let Some(wanted) = request.awaits.take() {
             if self.wait(context, wanted) {
                 return Action::Pause;
             }
             // It could not be sent, which is known now.
-            outcome = decide(&self.config, &request);
+            outcome = decide(&self.config, request);
         }
         if let Some(validity) = &self.config.validity {
             host::set_validity(validity, request.holds.get());
@@ -137,12 +195,16 @@ impl Plugin {
                 host::apply(&changes);
                 Action::Continue
             }
-            Err(reason) => refuse(reason, &self.config.realm, self.config.accepts()),
+            Err(reason) => self.refuse(reason),
         }
+    }
+
+    pub fn refuse(&self, reason: Reason) -> Action {
+        refuse(reason, &self.config.realm, self.config.accepts())
     }
 }
 
-pub fn refuse(reason: Reason, realm: &str, accepts: Accepts) -> Action {
+fn refuse(reason: Reason, realm: &str, accepts: Accepts) -> Action {
     host::deny(&denial(reason, realm, accepts));
     // Also for a host that failed to send the response: never let it pass.
     Action::Pause

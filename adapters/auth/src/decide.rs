@@ -1,37 +1,42 @@
 //! The decision about one request.
 
+use crate::address::holds;
 use crate::claims::header_value;
+use crate::condition::{claims_struct, CLAIMS, CONSUMER};
 use crate::config::Config;
 use crate::introspection;
 use crate::jwt::ClaimHeader;
 use crate::path::normalise;
 use crate::reason::Reason;
 use crate::request::{Cached, Change, Request};
-use crate::rules::{Conditions, Who};
+use crate::rules::{Conditions, Rule, Who};
 use crate::source;
 use crate::token_cache::Proven;
+use mixer_host::value::Truth;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// Allow with changes to the request, or the reason for a refusal.
 pub type Outcome = Result<Vec<Change>, Reason>;
 
 enum Identity<'a> {
-    ApiKey(&'a str),
+    /// Of a credential without claims.
+    Named(Cow<'a, str>),
     Token(Rc<Proven>, &'a [ClaimHeader]),
 }
 
 impl Identity<'_> {
     fn consumer(&self) -> &str {
         match self {
-            Self::ApiKey(consumer) => consumer,
+            Self::Named(consumer) => consumer,
             Self::Token(proven, _) => &proven.consumer,
         }
     }
 
     fn claims(&self) -> Option<&Value> {
         match self {
-            Self::ApiKey(_) => None,
+            Self::Named(_) => None,
             Self::Token(proven, _) => Some(&proven.claims),
         }
     }
@@ -39,6 +44,7 @@ impl Identity<'_> {
 
 pub fn decide<R: Request>(config: &Config, request: &R) -> Outcome {
     let request = Cached::new(request);
+    config.addresses.check(&request)?;
     let (who, from_rule) = select(config, &request)?;
     let identity = match who {
         // No credential could help, so none is verified.
@@ -50,6 +56,7 @@ pub fn decide<R: Request>(config: &Config, request: &R) -> Outcome {
         Who::Authenticated(conditions) => {
             let identity = authenticate(config, &request)?;
             check(conditions, &identity)?;
+            check_condition(config, conditions, &identity, &request)?;
             Some(identity)
         }
     };
@@ -69,48 +76,79 @@ fn select<'a, R: Request>(
     let needs_method = config.rules.iter().any(|r| !r.methods.is_empty());
     let method = needs_method.then(|| request.header(":method")).flatten();
     let method: &[u8] = method.as_deref().unwrap_or_default();
-    let rule = config.rules.iter().find(|r| r.matches(&path, method));
-    Ok(match rule {
-        Some(rule) => (&rule.who, true),
-        None => (&config.default, false),
-    })
+    for rule in &config.rules {
+        if rule.matches(&path, method) && is_for(config, rule, request)? {
+            return Ok((&rule.who, true));
+        }
+    }
+    Ok((&config.default, false))
 }
 
-/// API keys come first; a token is tried when no key is right. What is reported
-/// is the failure of a credential that was there.
+/// Whether the rest of what a rule asks for is met. What cannot be told refuses the request: the
+/// rule could be one that denies, or the next one that lets in.
+fn is_for<R: Request>(config: &Config, rule: &Rule, request: &Cached<R>) -> Result<bool, Reason> {
+    if !rule.addresses.is_empty() {
+        let client = config.addresses.client(request)?;
+        if !holds(&rule.addresses, client) {
+            return Ok(false);
+        }
+    }
+    match rule.condition.map(|place| request.inner().test(place)) {
+        None | Some(Truth::True) => Ok(true),
+        Some(Truth::False | Truth::Absent) => Ok(false),
+        Some(Truth::Broken) => Err(Reason::MatchBroken),
+    }
+}
+
+/// The first credential that is right counts, in this order. What is reported is the failure of
+/// one that was there.
 fn authenticate<'a, R: Request>(
     config: &'a Config,
     request: &Cached<R>,
 ) -> Result<Identity<'a>, Reason> {
-    let by_key = match by_api_key(config, request) {
-        Some(Ok(identity)) => return Ok(identity),
-        Some(Err(reason)) => Some(reason),
-        None => None,
-    };
-    match (by_token(config, request), by_key) {
-        (Some(Ok(identity)), _) => Ok(identity),
-        // Both sources read the same header and it holds no token at all.
-        (Some(Err(Reason::TokenMalformed)), Some(reason)) => Err(reason),
-        (Some(Err(reason)), _) => Err(reason),
-        (None, Some(reason)) => Err(reason),
-        (None, None) => Err(missing(config)),
+    let mut failure = None;
+    for by in [by_api_key, by_basic, by_signature, by_token, by_certificate] {
+        match (by(config, request), failure) {
+            (Some(Ok(identity)), _) => return Ok(identity),
+            // Both sources read the same header and it holds no token at all.
+            (Some(Err(Reason::TokenMalformed)), Some(_)) | (None, _) => {}
+            (Some(Err(reason)), _) => failure = Some(reason),
+        }
     }
+    Err(failure.unwrap_or_else(|| missing(config)))
 }
 
-fn by_api_key<'a, R: Request>(
-    config: &'a Config,
-    request: &Cached<R>,
-) -> Option<Result<Identity<'a>, Reason>> {
+type Found<'a> = Option<Result<Identity<'a>, Reason>>;
+
+fn named<'a>(found: Result<impl Into<Cow<'a, str>>, Reason>) -> Found<'a> {
+    Some(found.map(|consumer| Identity::Named(consumer.into())))
+}
+
+fn by_api_key<'a, R: Request>(config: &'a Config, request: &Cached<R>) -> Found<'a> {
     let api_keys = config.api_keys.as_ref()?;
     let credential = source::find(&api_keys.sources, request)?;
-    let consumer = api_keys.consumer(&credential);
-    Some(consumer.map(Identity::ApiKey).ok_or(Reason::ApiKeyUnknown))
+    named(api_keys.consumer(&credential).ok_or(Reason::ApiKeyUnknown))
 }
 
-fn by_token<'a, R: Request>(
-    config: &'a Config,
-    request: &Cached<R>,
-) -> Option<Result<Identity<'a>, Reason>> {
+fn by_basic<'a, R: Request>(config: &'a Config, request: &Cached<R>) -> Found<'a> {
+    let basic = config.basic.as_ref()?;
+    let credential = source::find(&basic.sources, request)?;
+    let consumer = basic.consumer(&credential, || request.now());
+    if consumer == Err(Reason::BasicBusy) {
+        request.holds(0.0);
+    }
+    named(consumer)
+}
+
+fn by_signature<'a, R: Request>(config: &'a Config, request: &Cached<R>) -> Found<'a> {
+    named(config.signatures.as_ref()?.verify(request)?)
+}
+
+fn by_certificate<'a, R: Request>(config: &'a Config, request: &Cached<R>) -> Found<'a> {
+    named(config.mtls.as_ref()?.consumer(request)?)
+}
+
+fn by_token<'a, R: Request>(config: &'a Config, request: &Cached<R>) -> Found<'a> {
     match by_jwt(config, request) {
         // Not a token that could be checked here: the authorization server may know it.
         local @ (None | Some(Err(Reason::TokenMalformed | Reason::TokenIssuer))) => {
@@ -120,20 +158,14 @@ fn by_token<'a, R: Request>(
     }
 }
 
-fn by_jwt<'a, R: Request>(
-    config: &'a Config,
-    request: &Cached<R>,
-) -> Option<Result<Identity<'a>, Reason>> {
+fn by_jwt<'a, R: Request>(config: &'a Config, request: &Cached<R>) -> Found<'a> {
     let jwt = config.jwt.as_ref()?;
     let token = source::find(&jwt.sources, request)?;
     let proven = jwt.verify(&token, request);
     Some(proven.map(|(proven, provider)| Identity::Token(proven, &provider.claim_headers)))
 }
 
-fn by_introspection<'a, R: Request>(
-    config: &'a Config,
-    request: &Cached<R>,
-) -> Option<Result<Identity<'a>, Reason>> {
+fn by_introspection<'a, R: Request>(config: &'a Config, request: &Cached<R>) -> Found<'a> {
     let introspection = config.introspection.as_ref()?;
     let token = source::find(&introspection.settings.sources, request)?;
     let proven = match introspection.lookup(&token, request.now()) {
@@ -150,10 +182,18 @@ fn by_introspection<'a, R: Request>(
     Some(proven.map(|p| Identity::Token(p, &introspection.settings.claim_headers)))
 }
 
+/// Where there is one kind of credential only, the reason names it.
 fn missing(config: &Config) -> Reason {
-    match (&config.api_keys, config.accepts().tokens) {
-        (Some(_), false) => Reason::ApiKeyMissing,
-        (None, true) => Reason::TokenMissing,
+    let kinds = [
+        (config.api_keys.is_some(), Reason::ApiKeyMissing),
+        (config.basic.is_some(), Reason::BasicMissing),
+        (config.signatures.is_some(), Reason::SignatureMissing),
+        (config.accepts().tokens, Reason::TokenMissing),
+        (config.mtls.is_some(), Reason::CertificateMissing),
+    ];
+    let mut accepted = kinds.iter().filter(|(is_accepted, _)| *is_accepted);
+    match (accepted.next(), accepted.next()) {
+        (Some((_, reason)), None) => *reason,
         _ => Reason::CredentialMissing,
     }
 }
@@ -170,6 +210,39 @@ fn check(conditions: &Conditions, identity: &Identity) -> Result<(), Reason> {
     Ok(())
 }
 
+/// A condition may read who was authenticated, so that this is told the host before.
+fn check_condition<R: Request>(
+    config: &Config,
+    conditions: &Conditions,
+    identity: &Identity,
+    request: &Cached<R>,
+) -> Result<(), Reason> {
+    let Some(place) = conditions.condition else {
+        return Ok(());
+    };
+    let may_read = |name| {
+        config
+            .conditions
+            .get(place)
+            .is_none_or(|c| c.may_read(name))
+    };
+    let claims = || identity.claims().map(claims_struct).unwrap_or_default();
+    // What was not taken would leave what another plugin has set.
+    let told = (!may_read(CLAIMS) || request.inner().set_property(CLAIMS, &claims()))
+        && (!may_read(CONSUMER)
+            || request
+                .inner()
+                .set_property(CONSUMER, identity.consumer().as_bytes()));
+    if !told {
+        return Err(Reason::ConditionBroken);
+    }
+    match request.inner().test(place) {
+        Truth::True => Ok(()),
+        Truth::False => Err(Reason::ConditionForbidden),
+        Truth::Absent | Truth::Broken => Err(Reason::ConditionBroken),
+    }
+}
+
 /// Identity headers are set or removed. They are removed unseen, because a caller
 /// may withhold headers that the request has (`allowed_headers` of Envoy's ext_authz).
 fn changes<R: Request>(
@@ -177,15 +250,23 @@ fn changes<R: Request>(
     request: &Cached<R>,
     identity: Option<&Identity>,
 ) -> Vec<Change> {
-    let mut changes = source::strip(&config.sources(), request);
+    let mut changes = source::strip(config.sources(), request);
     for name in &config.managed_headers {
-        let value = identity.and_then(|i| managed_value(config, i, name));
+        let value = match identity {
+            Some(identity) => managed_value(config, identity, name),
+            None => anonymous_value(config, name),
+        };
         changes.push(match value {
             Some(value) => Change::Set(name.clone(), value.into_bytes()),
             None => Change::Remove(name.clone()),
         });
     }
     changes
+}
+
+fn anonymous_value(config: &Config, name: &str) -> Option<String> {
+    let is_consumer = config.consumer_header.as_deref() == Some(name);
+    is_consumer.then(|| config.anonymous_consumer.clone())?
 }
 
 fn managed_value(config: &Config, identity: &Identity, name: &str) -> Option<String> {

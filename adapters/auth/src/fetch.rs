@@ -4,11 +4,12 @@
 //! answer here is for all who wait for it, so it is always the root that asks.
 
 use crate::config::Config;
-use crate::context::{refuse, Plugin};
+use crate::context::Plugin;
 use crate::decide::decide;
 use crate::host::{self, HostRequest};
 use crate::introspection::MAX_ANSWER_BYTES;
 use crate::jwks_remote::MAX_JWKS_BYTES;
+use crate::reason::Reason;
 use crate::remote::{Answer, Call, HttpUri, Wanted};
 use crate::waiting::Waiting;
 use mixer_host::{request, root};
@@ -194,7 +195,7 @@ impl Plugin {
     }
 
     fn go_on(&self, context: u32, waited: u8) {
-        let request = HostRequest::new();
+        let request = HostRequest::new(&self.conditions, true);
         let mut outcome = decide(&self.config, &request);
         if let Some(wanted) = request.awaits.take() {
             if self
@@ -210,13 +211,17 @@ impl Plugin {
             }
             outcome = decide(&self.config, &request);
         }
+        if request.expected.take().is_some() {
+            // A signature that holds only by now: its body may have gone by unseen.
+            outcome = Err(Reason::SignatureDigest);
+        }
         match outcome {
             Ok(changes) => {
                 host::apply(&changes);
                 let _ = hostcalls::resume_http_request();
             }
             Err(reason) => {
-                refuse(reason, &self.config.realm, self.config.accepts());
+                self.refuse(reason);
             }
         }
     }

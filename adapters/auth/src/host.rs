@@ -1,29 +1,62 @@
-//! The host side: request headers, the clock, the local response.
+//! The host side: the request, conditions, the clock, shared data, the local response.
 
-use crate::config::Validity;
+use crate::condition::{CLAIMS, CONSUMER};
+use crate::config::{Config, ConfigError, Validity};
 use crate::remote::Wanted;
-use crate::request::{Change, Request};
+use crate::replay::Shared;
+use crate::request::{Change, Expected, Request};
 use crate::response::Denial;
+use mixer_host::condition::Condition;
+use mixer_host::declared::{declare, Type};
 use mixer_host::response::{send, LocalResponse};
+use mixer_host::shared_data::{self, Set, Unavailable};
+use mixer_host::value::Truth;
 use mixer_host::{properties, request};
 use std::cell::Cell;
 
-pub struct HostRequest {
+/// The conditions of a configuration, as the host knows them.
+pub struct Conditions(Vec<Condition>);
+
+impl Conditions {
+    pub fn create(config: &Config) -> Result<Self, ConfigError> {
+        let mut all = Vec::with_capacity(config.conditions.len());
+        if !config.conditions.is_empty() {
+            declare(CLAIMS, Type::Struct);
+            declare(CONSUMER, Type::Text);
+        }
+        for one in &config.conditions {
+            let message = "is no CEL expression that the host takes";
+            let refused = || ConfigError::new(&*one.path, message);
+            all.push(Condition::create(&one.text).ok_or_else(refused)?);
+        }
+        Ok(Self(all))
+    }
+}
+
+pub struct HostRequest<'a> {
+    conditions: &'a Conditions,
+    has_body: bool,
     /// Seconds; see `Request::holds`.
     pub holds: Cell<f64>,
     /// See `Request::awaits`.
     pub awaits: Cell<Option<Wanted>>,
+    /// See `Request::expects`.
+    pub expected: Cell<Option<Expected>>,
 }
 
-impl HostRequest {
-    pub fn new() -> Self {
-        let holds = Cell::new(f64::INFINITY);
-        let awaits = Cell::default();
-        Self { holds, awaits }
+impl<'a> HostRequest<'a> {
+    pub fn new(conditions: &'a Conditions, has_body: bool) -> Self {
+        Self {
+            conditions,
+            has_body,
+            holds: Cell::new(f64::INFINITY),
+            awaits: Cell::default(),
+            expected: Cell::default(),
+        }
     }
 }
 
-impl Request for HostRequest {
+impl Request for HostRequest<'_> {
     fn header(&self, name: &str) -> Option<Vec<u8>> {
         request::header(name)
     }
@@ -33,12 +66,45 @@ impl Request for HostRequest {
         request::now().map_or(u64::MAX, |since| since / 1_000_000_000)
     }
 
+    fn property(&self, path: &str) -> Option<Vec<u8>> {
+        properties::get_joined(path.as_bytes()).ok()
+    }
+
+    fn has_body(&self) -> bool {
+        self.has_body
+    }
+
+    fn expects(&self, expected: Expected) {
+        self.expected.set(Some(expected));
+    }
+
+    fn test(&self, condition: usize) -> Truth {
+        self.conditions
+            .0
+            .get(condition)
+            .map_or(Truth::Broken, Condition::test)
+    }
+
+    fn set_property(&self, name: &str, value: &[u8]) -> bool {
+        properties::set_bytes(name, value)
+    }
+
     fn holds(&self, seconds: f64) {
         self.holds.set(self.holds.get().min(seconds));
     }
 
     fn awaits(&self, wanted: Wanted) {
         self.awaits.set(Some(wanted));
+    }
+}
+
+impl Shared for HostRequest<'_> {
+    fn shared(&self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
+        shared_data::get(key)
+    }
+
+    fn set_shared(&self, key: &[u8], value: &[u8], cas: u32) -> Set {
+        shared_data::set(key, value, cas)
     }
 }
 

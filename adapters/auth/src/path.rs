@@ -10,6 +10,9 @@
 /// vanish, `..` takes its parent away, and a slash at the end does not count.
 pub fn normalise(target: &[u8], allow_parameters: bool) -> Option<Vec<u8>> {
     let path = target.split(|b| *b == b'?').next()?;
+    if is_plain(path) {
+        return Some(path.to_vec());
+    }
     let mut raw = path.strip_prefix(b"/")?.split(|b| *b == b'/').peekable();
     let mut kept: Vec<Vec<u8>> = Vec::new();
     let (mut saw_empty, mut saw_parent) = (false, false);
@@ -39,6 +42,22 @@ pub fn normalise(target: &[u8], allow_parameters: bool) -> Option<Vec<u8>> {
         result.push(b'/');
     }
     Some(result)
+}
+
+/// Whether nothing would change in it, which most paths are like: no segment is empty or begins
+/// with a dot, and no character is an escape or is refused.
+fn is_plain(path: &[u8]) -> bool {
+    let mut before = b'x';
+    for &byte in path {
+        let begins = before == b'/';
+        before = byte;
+        match byte {
+            b'/' | b'.' if begins => return false,
+            b'%' | b';' | b'\\' | b'#' | 0..=b' ' | 0x7f => return false,
+            _ => {}
+        }
+    }
+    path.first() == Some(&b'/') && (path.len() == 1 || before != b'/')
 }
 
 fn decode_segment(segment: &[u8], allow_parameters: bool) -> Option<Vec<u8>> {
@@ -136,6 +155,19 @@ mod tests {
         assert_eq!(ok("/100%25"), "/100%");
         assert_eq!(ok("/caf%C3%A9"), "/café");
         assert_eq!(ok("/..."), "/...");
+    }
+
+    #[test]
+    fn plain_paths_are_as_they_are() {
+        for plain in ["/", "/a", "/a/b.css", "/a..b/c", "/caf\u{e9}"] {
+            assert!(is_plain(plain.as_bytes()), "{plain}");
+            assert_eq!(ok(plain), plain);
+        }
+        for other in [
+            "", "a", "/a/", "//", "/a//b", "/./a", "/../a", "/.a", "/a%41", "/a;b", "/a b",
+        ] {
+            assert!(!is_plain(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -25,9 +25,35 @@ pub enum Reason {
     JwksUnavailable,
     IntrospectionUnavailable,
     IntrospectionOverloaded,
+    BasicMissing,
+    BasicMalformed,
+    BasicUser,
+    BasicPassword,
+    BasicBusy,
+    SignatureMissing,
+    SignatureMalformed,
+    SignatureAlgorithm,
+    SignatureKey,
+    SignatureComponents,
+    SignatureCreatedInFuture,
+    SignatureExpired,
+    SignatureWrong,
+    SignatureDigest,
+    SignatureReplayed,
+    NonceStore,
+    BodyTooLarge,
+    CertificateMissing,
+    CertificateIdentity,
+    CertificateUnknown,
+    AddressUnknown,
+    AddressDenied,
+    AddressNotAllowed,
+    MatchBroken,
     PathForbidden,
     ConsumerForbidden,
     ClaimForbidden,
+    ConditionForbidden,
+    ConditionBroken,
     DefaultForbidden,
 }
 
@@ -37,6 +63,8 @@ pub enum Subject {
     None,
     Any,
     ApiKey,
+    Basic,
+    Signature,
     Token,
 }
 
@@ -99,6 +127,36 @@ impl Reason {
             Self::JwksUnavailable => unavailable("jwks_unavailable"),
             Self::IntrospectionUnavailable => unavailable("introspection_unavailable"),
             Self::IntrospectionOverloaded => unavailable("introspection_overloaded"),
+            Self::BasicMissing => missing("basic_missing", Subject::Basic),
+            Self::BasicMalformed => basic("basic_malformed"),
+            Self::BasicUser => basic("basic_user_unknown"),
+            Self::BasicPassword => basic("basic_password_wrong"),
+            Self::BasicBusy => unavailable("basic_busy"),
+            Self::SignatureMissing => missing("signature_missing", Subject::Signature),
+            Self::SignatureMalformed => signature("signature_malformed"),
+            Self::SignatureAlgorithm => signature("signature_algorithm"),
+            Self::SignatureKey => signature("signature_key_unknown"),
+            Self::SignatureComponents => signature("signature_components"),
+            Self::SignatureCreatedInFuture => signature("signature_created_in_future"),
+            Self::SignatureExpired => signature("signature_expired"),
+            Self::SignatureWrong => signature("signature_wrong"),
+            Self::SignatureDigest => signature("signature_content_digest"),
+            Self::SignatureReplayed => signature("signature_replayed"),
+            Self::NonceStore => unavailable("signature_nonce_store"),
+            Self::BodyTooLarge => (
+                "signature_body_too_large",
+                413,
+                "body_too_large",
+                "The body is too large.",
+                Subject::None,
+            ),
+            Self::CertificateMissing => forbidden("certificate_missing"),
+            Self::CertificateIdentity => forbidden("certificate_identity"),
+            Self::CertificateUnknown => forbidden("certificate_unknown"),
+            Self::AddressUnknown => forbidden("address_unknown"),
+            Self::AddressDenied => forbidden("address_denied"),
+            Self::AddressNotAllowed => forbidden("address_not_allowed"),
+            Self::MatchBroken => forbidden("match_not_evaluated"),
             Self::PathForbidden => forbidden("path_forbidden"),
             Self::ConsumerForbidden => forbidden("consumer_forbidden"),
             Self::ClaimForbidden => (
@@ -108,6 +166,8 @@ impl Reason {
                 "The credential does not allow this.",
                 Subject::Token,
             ),
+            Self::ConditionForbidden => forbidden("condition_forbidden"),
+            Self::ConditionBroken => forbidden("condition_not_evaluated"),
             Self::DefaultForbidden => forbidden("default_forbidden"),
         };
         Description {
@@ -129,6 +189,16 @@ fn missing(code: &'static str, subject: Subject) -> Parts {
 
 fn token(code: &'static str, message: &'static str) -> Parts {
     (code, 401, "invalid_token", message, Subject::Token)
+}
+
+fn basic(code: &'static str) -> Parts {
+    let message = "The user or the password is not valid.";
+    (code, 401, "invalid_credentials", message, Subject::Basic)
+}
+
+fn signature(code: &'static str) -> Parts {
+    let message = "The signature is not valid.";
+    (code, 401, "invalid_signature", message, Subject::Signature)
 }
 
 fn forbidden(code: &'static str) -> Parts {

@@ -14,6 +14,8 @@ pub struct Denial {
 pub struct Accepts {
     pub api_keys: bool,
     pub tokens: bool,
+    pub basic: bool,
+    pub signatures: bool,
 }
 
 pub fn denial(reason: Reason, realm: &str, accepts: Accepts) -> Denial {
@@ -46,6 +48,13 @@ fn challenges(description: &Description, realm: &str, accepts: Accepts) -> Vec<S
             if accepts.api_keys {
                 list.push(format!("ApiKey realm=\"{realm}\""));
             }
+            if accepts.basic {
+                list.push(format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
+            }
+            // RFC 9421 names none either.
+            if accepts.signatures {
+                list.push(format!("Signature realm=\"{realm}\""));
+            }
         }
         (403, Subject::Token) if accepts.tokens => list.push(bearer(description, realm, true)),
         _ => {}
@@ -71,6 +80,8 @@ mod tests {
     const BOTH: Accepts = Accepts {
         api_keys: true,
         tokens: true,
+        basic: false,
+        signatures: false,
     };
 
     fn challenges_of(reason: Reason, accepts: Accepts) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Ordered rules: the first one whose paths and methods match decides.
 
 use crate::claims::Requirement;
+use mixer_host::network::Network;
 use std::collections::BTreeSet;
 
 pub struct Rule {
@@ -8,6 +9,10 @@ pub struct Rule {
     pub paths: Vec<PathPattern>,
     /// Empty means every method.
     pub methods: Vec<String>,
+    /// Empty means every address.
+    pub addresses: Vec<Network>,
+    /// The place of a condition among those of the configuration.
+    pub condition: Option<usize>,
     pub who: Who,
 }
 
@@ -27,6 +32,8 @@ pub struct Conditions {
     pub consumers: BTreeSet<String>,
     /// All have to hold.
     pub claims: Vec<Requirement>,
+    /// The place of a condition among those of the configuration.
+    pub condition: Option<usize>,
 }
 
 /// Patterns are compared with a normalised path.
@@ -53,6 +60,7 @@ impl PathPattern {
 }
 
 impl Rule {
+    /// Whether it is for such requests, whoever and wherever they come from.
     pub fn matches(&self, path: &[u8], method: &[u8]) -> bool {
         let path_fits = || self.paths.iter().any(|p| p.matches(path));
         let method_fits = || self.methods.iter().any(|m| m.as_bytes() == method);
@@ -80,6 +88,8 @@ mod tests {
         let rule = Rule {
             paths: Vec::new(),
             methods: vec!["GET".to_owned()],
+            addresses: Vec::new(),
+            condition: None,
             who: Who::NoOne,
         };
         assert!(rule.matches(b"/", b"GET") && !rule.matches(b"/", b"get"));

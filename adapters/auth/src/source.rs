@@ -115,10 +115,13 @@ fn cookie_value<'a>(cookie: &'a [u8], name: &str) -> Option<&'a [u8]> {
 /// also out of sources that were not the one used. A header is removed unseen too:
 /// a caller may withhold one that the request has. A query or a cookie header can
 /// only be rewritten where it is seen, because its other parts must stay.
-pub fn strip<R: Request>(sources: &[&Source], request: &Cached<R>) -> Vec<Change> {
+pub fn strip<'a, R: Request>(
+    sources: impl Iterator<Item = &'a Source>,
+    request: &Cached<R>,
+) -> Vec<Change> {
     let mut changes = Vec::new();
     let (mut parameters, mut cookies) = (Vec::new(), Vec::new());
-    for source in sources.iter().filter(|s| s.strip) {
+    for source in sources.filter(|s| s.strip) {
         match &source.place {
             Place::Header { name, prefix } => {
                 let removal = Change::Remove(name.clone());

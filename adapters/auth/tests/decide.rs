@@ -2,7 +2,9 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
-use mixer_auth::{decide, Change, Config, Outcome, Reason, Request};
+use mixer_auth::{decide, Change, Config, Expected, Outcome, Reason, Request, Shared};
+use mixer_host::shared_data::{Set, Unavailable};
+use mixer_host::value::Truth;
 use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 use std::cell::{Cell, RefCell};
@@ -29,8 +31,37 @@ impl Request for Fake {
         self.now
     }
 
+    fn property(&self, path: &str) -> Option<Vec<u8>> {
+        self.asked.borrow_mut().push(path.replace('\0', "."));
+        None
+    }
+
+    fn has_body(&self) -> bool {
+        false
+    }
+
+    fn expects(&self, _expected: Expected) {}
+
+    fn test(&self, _condition: usize) -> Truth {
+        Truth::Broken
+    }
+
+    fn set_property(&self, _name: &str, _value: &[u8]) -> bool {
+        false
+    }
+
     fn holds(&self, seconds: f64) {
         self.holds.set(Some(seconds));
+    }
+}
+
+impl Shared for Fake {
+    fn shared(&self, _key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
+        Err(Unavailable)
+    }
+
+    fn set_shared(&self, _key: &[u8], _value: &[u8], _cas: u32) -> Set {
+        Set::Failed
     }
 }
 

@@ -1,7 +1,9 @@
 //! Keys that are fetched and tokens that are asked about: when, how often, and what holds meanwhile.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use mixer_auth::{decide, Answer, Change, Config, Reason, Request, Wanted};
+use mixer_auth::{decide, Answer, Change, Config, Expected, Reason, Request, Shared, Wanted};
+use mixer_host::shared_data::{Set, Unavailable};
+use mixer_host::value::Truth;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use serde_json::{json, Value};
@@ -25,12 +27,40 @@ impl Request for Fake {
         self.now
     }
 
+    fn property(&self, _path: &str) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn has_body(&self) -> bool {
+        false
+    }
+
+    fn expects(&self, _expected: Expected) {}
+
+    fn test(&self, _condition: usize) -> Truth {
+        Truth::Broken
+    }
+
+    fn set_property(&self, _name: &str, _value: &[u8]) -> bool {
+        false
+    }
+
     fn holds(&self, seconds: f64) {
         self.holds.set(self.holds.get().min(seconds));
     }
 
     fn awaits(&self, wanted: Wanted) {
         self.awaits.set(Some(wanted));
+    }
+}
+
+impl Shared for Fake {
+    fn shared(&self, _key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
+        Err(Unavailable)
+    }
+
+    fn set_shared(&self, _key: &[u8], _value: &[u8], _cas: u32) -> Set {
+        Set::Failed
     }
 }
 

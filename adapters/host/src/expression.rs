@@ -26,7 +26,8 @@ impl Drop for Expression {
     }
 }
 
-fn call(name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
+/// A foreign function's answer; None where it is not there or refuses.
+pub(crate) fn call(name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
     let mut given = Given::NOTHING;
     let (result, size) = given.parts();
     // SAFETY: every pointer and size pair is a live slice, and the host only reads; the last two

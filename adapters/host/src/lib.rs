@@ -4,6 +4,7 @@
 pub mod attributes;
 pub mod config;
 pub mod json;
+pub mod network;
 pub mod path;
 pub mod shared_data;
 mod time;
@@ -15,6 +16,8 @@ mod abi;
 pub mod batch;
 #[cfg(target_arch = "wasm32")]
 pub mod condition;
+#[cfg(target_arch = "wasm32")]
+pub mod declared;
 #[cfg(target_arch = "wasm32")]
 pub mod expression;
 #[cfg(target_arch = "wasm32")]

@@ -49,6 +49,11 @@ pub fn bool(path: &[&str]) -> Option<bool> {
 
 /// Sets a property of the request; whether the host took it.
 pub fn set(path: &str, value: &str) -> bool {
+    set_bytes(path, value.as_bytes())
+}
+
+/// The same for what is no text.
+pub fn set_bytes(path: &str, value: &[u8]) -> bool {
     // SAFETY: both pointer and size pairs are live slices, and the host only reads.
     let status =
         unsafe { abi::proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };

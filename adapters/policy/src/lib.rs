@@ -5,7 +5,6 @@ mod code;
 mod config;
 mod decide;
 mod duration;
-mod ip_list;
 mod list;
 
 pub use config::{Action, Check, Config, Denial, Protocol, Rule};

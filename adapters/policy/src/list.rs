@@ -1,6 +1,6 @@
 //! Lists of what is allowed or refused.
 
-use crate::ip_list::{address_of, parse_address, Network};
+use mixer_host::network::{address_of, parse_address, Network};
 use mixer_host::value::Value;
 use regex_lite::Regex;
 use std::collections::BTreeSet;

@@ -20,6 +20,9 @@ const RESERVED_HEADERS: [&str; 10] = [
     "upgrade",
 ];
 
+/// What a signature is read from, and where a request comes from.
+const SIGNED: [&str; 3] = ["signature", "signature-input", "content-digest"];
+
 pub fn text(node: Node, max: usize) -> Result<String, ConfigError> {
     let message = format!("must be 1 to {max} bytes without control characters");
     let error = node.error(message);
@@ -128,9 +131,8 @@ fn check_managed(config: &Config, path: &str, name: &str) -> Result<(), ConfigEr
     }
     let is_source = config
         .sources()
-        .iter()
         .any(|s| matches!(&s.place, Place::Header { name: n, .. } if n == name));
-    if is_source {
+    if is_source || config.signatures.is_some() && SIGNED.contains(&name) {
         let message = "must not be a header that a credential is read from";
         return Err(ConfigError::new(path, message));
     }

@@ -1,18 +1,23 @@
 //! `rules` and `default`.
 
+use super::addresses::networks;
 use super::credentials::{claim_path, consumer};
 use crate::claims::Requirement;
+use crate::condition::Condition;
 use crate::path::normalise;
 use crate::rules::{Conditions, PathPattern, Rule, Who};
 use mixer_host::config::{ConfigError, Node, Object};
 
 const MAX_RULES: usize = 1000;
 
-const RULE: [&str; 6] = [
+const RULE: [&str; 9] = [
     "paths",
     "methods",
+    "addresses",
+    "match",
     "consumers",
     "claims",
+    "when",
     "anonymous",
     "deny",
 ];
@@ -30,21 +35,56 @@ pub fn default(root: &mut Object) -> Result<Who, ConfigError> {
     }
 }
 
-pub fn rules(root: &mut Object, allow_parameters: bool) -> Result<Vec<Rule>, ConfigError> {
-    let rules = root.each("rules", 0..=MAX_RULES, |node| rule(node, allow_parameters))?;
-    Ok(rules.unwrap_or_default())
+/// What they ask the host for goes into the conditions.
+pub fn rules(
+    root: &mut Object,
+    allow_parameters: bool,
+    conditions: &mut Vec<Condition>,
+) -> Result<Vec<Rule>, ConfigError> {
+    let Some(list) = root.optional("rules") else {
+        return Ok(Vec::new());
+    };
+    let mut rules = Vec::new();
+    for node in list.list(0..=MAX_RULES)? {
+        rules.push(rule(node, allow_parameters, conditions)?);
+    }
+    Ok(rules)
 }
 
-fn rule(node: Node, allow_parameters: bool) -> Result<Rule, ConfigError> {
+fn rule(
+    node: Node,
+    allow_parameters: bool,
+    conditions: &mut Vec<Condition>,
+) -> Result<Rule, ConfigError> {
     let mut object = node.object(&RULE)?;
     let paths = object.each("paths", 1..=64, |node| pattern(node, allow_parameters))?;
     let methods = object.each("methods", 1..=16, method)?;
-    let who = who(&mut object)?;
     Ok(Rule {
         paths: paths.unwrap_or_default(),
         methods: methods.unwrap_or_default(),
-        who,
+        addresses: networks(&mut object, "addresses")?,
+        condition: condition(&mut object, "match", conditions)?,
+        who: who(&mut object, conditions)?,
     })
+}
+
+/// The place of an expression among all of them.
+fn condition(
+    rule: &mut Object,
+    name: &'static str,
+    conditions: &mut Vec<Condition>,
+) -> Result<Option<usize>, ConfigError> {
+    let Some(node) = rule.optional(name) else {
+        return Ok(None);
+    };
+    let error = node.error("must be a CEL expression of 1 to 4096 bytes");
+    let path = node.path.clone();
+    let text = node.string()?;
+    if !(1..=4096).contains(&text.len()) {
+        return Err(error);
+    }
+    conditions.push(Condition { path, text });
+    Ok(Some(conditions.len() - 1))
 }
 
 fn pattern(node: Node, allow_parameters: bool) -> Result<PathPattern, ConfigError> {
@@ -85,21 +125,23 @@ fn method(node: Node) -> Result<String, ConfigError> {
     sound.then_some(method).ok_or(error)
 }
 
-fn who(rule: &mut Object) -> Result<Who, ConfigError> {
+fn who(rule: &mut Object, conditions: &mut Vec<Condition>) -> Result<Who, ConfigError> {
     let deny = rule.bool_or("deny", false)?;
     let anonymous = rule.optional("anonymous").map(anonymous).transpose()?;
     let consumers = rule.each("consumers", 1..=1024, consumer)?;
     let claims = rule.each("claims", 1..=16, requirement)?;
-    let conditional = consumers.is_some() || claims.is_some();
+    let when = condition(rule, "when", conditions)?;
+    let conditional = consumers.is_some() || claims.is_some() || when.is_some();
     match (conditional, anonymous.is_some(), deny) {
         (false, true, false) => Ok(Who::Anyone),
         (false, false, true) => Ok(Who::NoOne),
         (_, false, false) => Ok(Who::Authenticated(Conditions {
             consumers: consumers.into_iter().flatten().collect(),
             claims: claims.unwrap_or_default(),
+            condition: when,
         })),
         _ => {
-            let message = "must have only one of: consumers and claims, anonymous, deny";
+            let message = "must have only one of: consumers, claims and when; anonymous; deny";
             Err(rule.error(message))
         }
     }

@@ -286,8 +286,8 @@ fn unknown_fields_are_named_before_anything_else() {
         (
             json!({"api_keyz": {}, "realm": 5}),
             "api_keyz",
-            "realm, api_keys, jwt, introspection, rules, default, consumer_header, \
-             allow_path_parameters, validity",
+            "realm, api_keys, jwt, introspection, basic, signatures, mtls, addresses, rules, default, consumer_header, \
+             anonymous_consumer, allow_path_parameters, validity",
         ),
         (
             json!({"api_keys": {"keyz": [], "sources": 5}}),
@@ -323,7 +323,7 @@ fn unknown_fields_are_named_before_anything_else() {
         (
             rule(json!({"path": "/x", "deny": 5})),
             "rules[0].path",
-            "paths, methods, consumers, claims, anonymous, deny",
+            "paths, methods, addresses, match, consumers, claims, when, anonymous, deny",
         ),
         (
             rule(json!({"claims": [{"claim": 5, "value": "x"}]})),
@@ -378,8 +378,8 @@ fn an_absent_configuration_is_called_absent() {
         let error = Config::parse(text.as_bytes()).map(|_| ()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the configuration is empty: none was given, and at least one of api_keys, jwt and \
-             introspection is needed"
+            "the configuration is empty: none was given, and it needs \
+             at least one of api_keys, jwt, introspection, basic, signatures and mtls"
         );
     }
 }

@@ -1,8 +1,8 @@
 //! The entries of a list, by its type.
 
-use crate::ip_list::Network;
 use crate::list::{capitals, List};
 use mixer_host::config::{ConfigError, Node, Object};
+use mixer_host::network::Network;
 use regex_lite::{Regex, RegexBuilder};
 
 type Read<T> = Result<T, ConfigError>;
