@@ -44,6 +44,7 @@ _CALLBACKS = {
     "on_grpc_close": (3, _NONE, 0),
     "on_redis_call_response": (4, _NONE, 0),
     "on_resolve_dns": (3, _NONE, 0),
+    "on_foreign_function": (3, _NONE, 0),
     "on_new_connection": (1, _ACTION, 0),
     "on_downstream_data": (3, _ACTION, 0),
     "on_upstream_data": (3, _ACTION, 0),
@@ -52,7 +53,6 @@ _CALLBACKS = {
 }
 _NEVER = {
     "validate_configuration": (2, _ACTION),
-    "on_foreign_function": (3, _NONE),
 }
 _START = {
     "_initialize": Signature((), ()),
@@ -101,6 +101,7 @@ class Callbacks:
     on_grpc_close: GuestFunction
     on_redis_call_response: GuestFunction
     on_resolve_dns: GuestFunction
+    on_foreign_function: GuestFunction
     on_new_connection: GuestFunction
     on_downstream_data: GuestFunction
     on_upstream_data: GuestFunction
@@ -208,6 +209,8 @@ class _Lazy(Callbacks):
 
     def _exported(self, name: str) -> GuestFunction | None:
         export = _EXPORTS[name]
+        if name == "on_foreign_function" and self._abi is AbiVersion.V0_1_0:
+            return None  # an export like any other, of whatever signature
         if self._allowed and name not in _OF_ENVOY and export not in self._allowed:
             return None
         return self._instance.function(export)

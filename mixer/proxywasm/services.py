@@ -10,6 +10,7 @@ from mixer.proxywasm.abi import LogLevel
 from mixer.proxywasm.metrics import MetricStore
 from mixer.proxywasm.scheduling import ManualScheduler, Scheduler
 from mixer.state import MemorySharedData, MemorySharedQueues, SharedData, SharedQueues
+from mixer.state.quota import MemoryQuotas, Quotas
 from mixer.vm import TrapError
 
 LogSink = Callable[[LogLevel, str], None]
@@ -35,8 +36,9 @@ class Services:
         monotonic_clock: Nanoseconds since some moment.
         random: So many random bytes.
         scheduler: What calls back later; unless it is given, only a test's own clock.
-        shared_data: Of all VMs that share these services, by their ``vm_id``; as the next two.
+        shared_data: Of all VMs that share these services, by their ``vm_id``; as the next ones.
         shared_queues: Likewise.
+        quotas: Likewise.
         metrics: Likewise, under their names alone.
         callouts: Opens callouts.
         failed: Told of a trap in a callback that nobody waits for; the VM is closed already.
@@ -50,6 +52,7 @@ class Services:
     scheduler: Scheduler = field(default_factory=ManualScheduler)
     shared_data: SharedData = field(default_factory=MemorySharedData)
     shared_queues: SharedQueues = field(default_factory=MemorySharedQueues)
+    quotas: Quotas = field(default_factory=MemoryQuotas)
     metrics: MetricStore = field(default_factory=MetricStore)
     callouts: Callouts = field(default_factory=NoCallouts)
     failed: Callable[[TrapError], None] = _ignore

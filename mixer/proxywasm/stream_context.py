@@ -229,6 +229,8 @@ class StreamContext(StreamAccess):
             self.vm.call(self, self.vm.callbacks.on_delete, self.id)
         finally:
             self.vm.contexts.pop(self.id, None)
+            if self.vm.takes:
+                self.vm.takes.forget(self)
             if self.vm.retired:
                 self.vm.release()
 

@@ -132,6 +132,8 @@ class TcpStreamContext(StreamProperties):
 
     def _leave(self) -> None:
         self.vm.contexts.pop(self.id, None)
+        if self.vm.takes:
+            self.vm.takes.forget(self)
         if self.vm.retired:
             self.vm.release()
 

@@ -16,6 +16,7 @@ from mixer.proxywasm.services import LogSink, Services
 from mixer.proxywasm.shutdown import Shutdown
 from mixer.proxywasm.starting import Unborn, run_start_code
 from mixer.proxywasm.vm_callouts import VmCallouts
+from mixer.proxywasm.vm_takes import VmTakes
 from mixer.vm import (
     GuestFunction,
     Instance,
@@ -81,6 +82,7 @@ class WasmVm:
         self.refused_calls: set[str] = set()
         self.events = Events(self)
         self.callouts = VmCallouts(self)
+        self.takes = VmTakes(self)
         self.metrics = VmMetrics(services.metrics, module.module.digest)
         self.start_log: list[str] = []
         self.roots: list[RootContext] = []
@@ -160,7 +162,7 @@ class WasmVm:
 
     def may_resume(self, stream: Context) -> bool:
         """Whether anything will enter this VM that could resume a stream which waits in it."""
-        if self.callouts or self.events.expected:
+        if self.callouts or self.takes or self.events.expected:
             return True
         return any(c is not stream and c is not c.root for c in self.contexts.values())
 
@@ -210,7 +212,7 @@ class WasmVm:
         """Something that lived here has ended: tell it if it was the last."""
         if self._on_idle is None or len(self.contexts) > len(self.roots):
             return
-        if not self.callouts.awaited:
+        if not self.callouts.awaited and not self.takes:
             self._tell_idle()
         elif self._cancel_patience is None and not self.closed:
             self._cancel_patience = self.services.scheduler.schedule(
@@ -241,6 +243,7 @@ class WasmVm:
             self._cancel_patience()
         self.events.close()
         self.callouts.close()
+        self.takes.close()
         self.callbacks = CLOSED
         self.instance.close()
         for context in self.contexts.values():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from mixer.proxywasm import (
     unknown_capabilities,
 )
 from mixer.state import MemorySharedData, MemorySharedQueues
+from mixer.state.quota import MemoryQuotas, Quotas
 from mixer.testing.callouts import FakeCallouts
 from mixer.testing.plugin import Plugin
 from mixer.vm import CompileCache, VmLimits, WasmEngine, read_module
@@ -55,6 +57,7 @@ class Host:
         metrics: What they count.
         shared_data: What they share, by ``vm_id`` and key.
         shared_queues: Likewise.
+        quotas: The counters of limits; any store may be put there before a plugin is loaded.
         time: The clock, and what waits for it, unless there is an event loop.
     """
 
@@ -74,6 +77,9 @@ class Host:
         self.callouts: Callouts = callouts or self.fakes
         self.shared_data = MemorySharedData()
         self.shared_queues = MemorySharedQueues()
+        is_simulated = self._scheduler is self.time
+        clock = self._passed_ns if is_simulated else time.monotonic_ns
+        self.quotas: Quotas = MemoryQuotas(clock=clock)
         self.metrics = MetricStore()
         self._random = random
         self._began_ns = round(now * 1e9)
@@ -149,6 +155,7 @@ class Host:
             scheduler=self._scheduler,
             shared_data=self.shared_data,
             shared_queues=self.shared_queues,
+            quotas=self.quotas,
             metrics=self.metrics,
             callouts=self.callouts,
         )

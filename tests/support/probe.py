@@ -62,6 +62,7 @@ class Phase(IntEnum):
     REQUEST_METADATA = 22
     RESPONSE_METADATA = 23
     RESOLVE_DNS = 24
+    FOREIGN_FUNCTION = 25
 
 
 _CALLBACKS = {
@@ -87,6 +88,7 @@ _CALLBACKS = {
     "proxy_on_grpc_receive_trailing_metadata": (Phase.GRPC_TRAILING_METADATA, 3, False),
     "proxy_on_grpc_close": (Phase.GRPC_CLOSE, 3, False),
     "envoy_on_resolve_dns": (Phase.RESOLVE_DNS, 3, False),
+    "proxy_on_foreign_function": (Phase.FOREIGN_FUNCTION, 3, False),
     "proxy_on_redis_call_response": (Phase.REDIS_CALL_RESPONSE, 4, False),
 }
 

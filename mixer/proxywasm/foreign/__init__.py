@@ -13,6 +13,7 @@ from mixer.proxywasm.foreign import (
     expressions,
     higress,
     properties,
+    quota,
     routing,
     signing,
 )
@@ -22,7 +23,8 @@ FOREIGN_FUNCTIONS: Mapping[str, ForeignFunction] = MappingProxyType(
     {
         name: function
         for topic in (
-            compression, declared, envoy_state, expressions, higress, properties, routing, signing
+            compression, declared, envoy_state, expressions, higress, properties, quota, routing,
+            signing,
         )
         for name, function in topic.FUNCTIONS.items()
     }

@@ -1,0 +1,91 @@
+"""``mixer_quota_take``: of several limits at once, all or nothing, from counters that are shared.
+
+An extension of this host: where it is not there, such as in Envoy, a module is told NOT_FOUND. The
+messages are those of ``proto/mixer/quota/v1/quota.proto``.
+"""
+
+from google.protobuf.message import DecodeError
+
+from mixer.proxywasm.abi import Status
+from mixer.proxywasm.contexts import Context
+from mixer.proxywasm.foreign.function import ForeignFunction
+from mixer.proxywasm.hostcalls.http_calls import bad_argument
+from mixer.proxywasm.hostcalls.refusal import refuse
+from mixer.proxywasm.hostcalls.taking import note_volatile
+from mixer.proxywasm.vm_takes import MAX_OPEN_TAKES
+from mixer.state.quota import Algorithm, Answer, Charge, Take, check
+from mixer.wire.quota_pb2 import Standing, TakeRequest, TakeResponse
+
+_CALL = "mixer_quota_take"
+_ALGORITHMS = {int(one): one for one in Algorithm}
+
+
+def quota_take(context: Context, arguments: bytes) -> bytes | Status:
+    """Answer at once, or by ``proxy_on_foreign_function`` with the number that is told now."""
+    note_volatile(context)
+    try:
+        take = _read(arguments)
+        check(take)
+    except ValueError as error:
+        return bad_argument(context, _CALL, str(error))
+    vm = context.vm
+    if vm.takes.is_full:
+        return refuse(context, _CALL, f"{MAX_OPEN_TAKES} takes of the VM wait for an answer")
+    answer = vm.services.quotas.take(vm.vm_id, take)
+    if isinstance(answer, Answer):
+        return _encode(answer)
+    if not vm.callbacks.makes("on_foreign_function"):
+        answer.cancel()
+        return refuse(context, _CALL, "the answer comes later, and proxy_on_foreign_function is not"
+                      " there or not among the adapter's allowed capabilities")  # fmt: skip
+    number = vm.takes.keep(context, answer, _encode)
+    return TakeResponse(pending=number).SerializeToString()
+
+
+def _read(data: bytes) -> Take:
+    """Raises ValueError where the bytes are no TakeRequest."""
+    try:
+        request = TakeRequest.FromString(data)
+    except DecodeError:
+        raise ValueError("it is no mixer.quota.v1.TakeRequest") from None
+    return Take(
+        tuple([
+            Charge(
+                one.key,
+                _algorithm(one.algorithm),
+                one.limit,
+                one.window_ns,
+                one.burst,
+                one.cost,
+                one.shadow,
+            )
+            for one in request.charges
+        ]),
+        request.best_effort,
+        request.dedup_id,
+        request.dedup_window_ns,
+    )  # fmt: skip
+
+
+def _algorithm(number: int) -> Algorithm:
+    found = _ALGORITHMS.get(number)
+    if found is None:
+        raise ValueError(f"algorithm {number}: must be one of {sorted(_ALGORITHMS)}")
+    return found
+
+
+def _encode(answer: Answer) -> bytes:
+    standings = [
+        Standing(
+            granted=one.granted,
+            refused=one.refused,
+            remaining=one.remaining,
+            reset_ns=one.reset_ns,
+            retry_after_ns=one.retry_after_ns,
+        )
+        for one in answer.standings
+    ]
+    return TakeResponse(standings=standings, local=answer.local).SerializeToString()
+
+
+FUNCTIONS: dict[str, ForeignFunction] = {_CALL: quota_take}
