@@ -3,6 +3,9 @@
 A state is None for a counter of which nothing is taken. That of a fixed window is (start, used).
 That of the generic cell rate algorithm, which a token bucket is as well, is (tat, limit): the
 theoretical arrival time in nanoseconds times the limit, so that nothing is ever rounded.
+
+A clock that is put back frees nothing. One that is put back by more than it takes for all of a
+counter to be there again would hold it for as long: it is then as if all had been taken now.
 """
 
 from typing import NamedTuple, Protocol
@@ -15,8 +18,11 @@ State = tuple[int, int]
 class Rule(Protocol):
     """One way to count; times are nanoseconds, the state is None where nothing is taken."""
 
-    def available(self, state: State | None, charge: Charge, now: int) -> int:
-        """How much can be taken."""
+    def look(self, state: State | None, charge: Charge, now: int) -> tuple[State | None, int]:
+        """The state by this clock, and how much can be taken; the same object if it is as it was.
+
+        A limit that was changed keeps what is taken.
+        """
 
     def after(self, state: State | None, charge: Charge, amount: int, now: int) -> State | None:
         """The state after so much was taken, or put back where it is negative."""
@@ -24,100 +30,94 @@ class Rule(Protocol):
     def full_at(self, state: State, window: int) -> int:
         """When all of it is there again."""
 
-    def reset(self, state: State | None, charge: Charge, now: int) -> int:
-        """Nanoseconds until all of it is there again."""
-
-    def retry_after(self, state: State | None, charge: Charge, now: int) -> int:
-        """Nanoseconds until a charge that is refused could pass; 0 for never."""
+    def stand(
+        self, state: State | None, charge: Charge, amount: int, now: int, *, refused: bool
+    ) -> Standing:
+        """What to tell after so much was taken."""
 
 
 class FixedWindow:
     """``limit`` in each window, which begins with the first amount that is taken."""
 
-    @staticmethod
-    def _alive(state: State | None, charge: Charge, now: int) -> State | None:
-        return None if state is None or now >= state[0] + charge.window_ns else state
-
-    def available(self, state: State | None, charge: Charge, now: int) -> int:
-        """See `Rule`."""
-        alive = self._alive(state, charge, now)
-        return charge.limit if alive is None else max(0, charge.limit - alive[1])
+    def look(self, state: State | None, charge: Charge, now: int) -> tuple[State | None, int]:
+        """See `Rule`; a window that lies ahead begins again, with what was taken in it."""
+        if state is None or now >= state[0] + charge.window_ns:
+            return None, charge.limit
+        if state[0] > now + charge.window_ns:
+            state = now, state[1]
+        return state, max(0, charge.limit - state[1])
 
     def after(self, state: State | None, charge: Charge, amount: int, now: int) -> State | None:
         """See `Rule`; a window in which all was put back goes on."""
-        alive = self._alive(state, charge, now)
-        if alive is None:
+        del charge
+        if state is None:
             return (now, amount) if amount > 0 else None
-        return alive[0], max(0, alive[1] + amount)
+        return state[0], max(0, state[1] + amount)
 
     def full_at(self, state: State, window: int) -> int:
         """See `Rule`."""
         return state[0] + window
 
-    def reset(self, state: State | None, charge: Charge, now: int) -> int:
-        """See `Rule`; where the clock went back, the window counts from its start."""
-        alive = self._alive(state, charge, now)
-        return charge.window_ns if alive is None else min(alive[0] - now, 0) + charge.window_ns
-
-    def retry_after(self, state: State | None, charge: Charge, now: int) -> int:
-        """See `Rule`."""
-        return 0 if charge.cost > charge.limit else self.reset(state, charge, now)
+    def stand(
+        self, state: State | None, charge: Charge, amount: int, now: int, *, refused: bool
+    ) -> Standing:
+        """See `Rule`; a window has at most its length to go."""
+        start, used = (now, 0) if state is None else state
+        reset = min(start - now, 0) + charge.window_ns
+        retry = reset if refused and charge.cost <= charge.limit else 0
+        return Standing(max(0, amount), refused, max(0, charge.limit - used), reset, retry)
 
 
 class CellRate:
     """``limit`` in each window, evenly, with ``burst`` at once."""
 
-    @staticmethod
-    def _base(state: State | None, charge: Charge, now: int) -> int:
-        """From when on the next amount counts; a limit that was changed keeps what is taken."""
-        if state is None:
-            return now * charge.limit
-        tat, limit = state
-        if limit != charge.limit:
-            tat = _ceil(tat * charge.limit, limit)
-        return max(now * charge.limit, tat)
-
-    @staticmethod
-    def _tolerance(charge: Charge) -> int:
-        return (charge.burst or charge.limit) * charge.window_ns
-
-    def available(self, state: State | None, charge: Charge, now: int) -> int:
+    def look(self, state: State | None, charge: Charge, now: int) -> tuple[State | None, int]:
         """See `Rule`."""
-        ahead = self._base(state, charge, now) - now * charge.limit
-        return max(0, (self._tolerance(charge) - ahead) // charge.window_ns)
+        limit, window = charge.limit, charge.window_ns
+        burst = charge.burst or limit
+        if state is None:
+            return None, burst
+        if state[1] != limit:
+            state = _ceil(state[0] * limit, state[1]), limit
+        ahead, tolerance = state[0] - now * limit, burst * window
+        if ahead <= 0:
+            return None, burst
+        if ahead > tolerance:
+            return (now * limit + tolerance, limit), 0
+        return state, (tolerance - ahead) // window
 
     def after(self, state: State | None, charge: Charge, amount: int, now: int) -> State | None:
         """See `Rule`."""
-        tat = self._base(state, charge, now) + amount * charge.window_ns
-        return (tat, charge.limit) if tat > now * charge.limit else None
+        base = now * charge.limit
+        tat = (base if state is None else state[0]) + amount * charge.window_ns
+        return (tat, charge.limit) if tat > base else None
 
     def full_at(self, state: State, window: int) -> int:
         """See `Rule`."""
         del window
         return _ceil(*state)
 
-    def reset(self, state: State | None, charge: Charge, now: int) -> int:
+    def stand(
+        self, state: State | None, charge: Charge, amount: int, now: int, *, refused: bool
+    ) -> Standing:
         """See `Rule`."""
-        ahead = self._base(state, charge, now) - now * charge.limit
-        return _ceil(ahead, charge.limit)
-
-    def retry_after(self, state: State | None, charge: Charge, now: int) -> int:
-        """See `Rule`."""
-        if charge.cost > (charge.burst or charge.limit):
-            return 0
-        ahead = self._base(state, charge, now) - now * charge.limit
-        over = ahead + charge.cost * charge.window_ns - self._tolerance(charge)
-        return _ceil(over, charge.limit)
+        limit, window = charge.limit, charge.window_ns
+        burst = charge.burst or limit
+        ahead = 0 if state is None else state[0] - now * limit
+        spare = burst * window - ahead
+        retry = 0
+        if refused and charge.cost <= burst:
+            retry = _ceil(charge.cost * window - spare, limit)
+        return Standing(max(0, amount), refused, spare // window, _ceil(ahead, limit), retry)
 
 
 def _ceil(amount: int, divisor: int) -> int:
     return -(-amount // divisor)
 
 
-_FIXED: Rule = FixedWindow()
-_CELLS: Rule = CellRate()
+_CELLS = CellRate()
 RULES: dict[Algorithm, Rule] = {
-    Algorithm.FIXED_WINDOW: _FIXED,
+    Algorithm.FIXED_WINDOW: FixedWindow(),
     Algorithm.SLIDING_WINDOW: _CELLS,
     Algorithm.TOKEN_BUCKET: _CELLS,
 }
@@ -127,13 +127,11 @@ class Counted(NamedTuple):
     """What came of one charge.
 
     Attributes:
-        state: Of the counter from now on.
-        changed: Whether it is another one than before.
+        state: Of the counter from now on; the same object if it is as it was.
         standing: What to tell.
     """
 
     state: State | None
-    changed: bool
     standing: Standing
 
 
@@ -148,37 +146,28 @@ def count(
         now: Nanoseconds.
         best_effort: Takes what there is of the single charge.
     """
-    refuses, looks = False, []
+    takes, looks = True, []
     for charge, state in zip(charges, states, strict=True):
         rule = RULES[charge.algorithm]
-        available = rule.available(state, charge, now)
-        looks.append((charge, state, rule, available))
-        refuses |= charge.cost > available and not charge.shadow
-    if refuses and not best_effort:
-        return [_untouched(*look, now) for look in looks]
-    return [_taken(*look, now) for look in looks]
+        followed, available = rule.look(state, charge, now)
+        refused = charge.cost > available
+        if refused and not (charge.shadow or best_effort):
+            takes = False
+        looks.append((rule, charge, followed, available, refused))
+    return [_counted(*look, now, takes=takes) for look in looks]
 
 
-def _untouched(
-    charge: Charge, state: State | None, rule: Rule, available: int, now: int
+def _counted(
+    rule: Rule,
+    charge: Charge,
+    state: State | None,
+    available: int,
+    refused: bool,
+    now: int,
+    *,
+    takes: bool,
 ) -> Counted:
-    refused = charge.cost > available
-    retry = rule.retry_after(state, charge, now) if refused else 0
-    reset = rule.reset(state, charge, now)
-    return Counted(state, False, Standing(0, refused, available, reset, retry))
-
-
-def _taken(charge: Charge, state: State | None, rule: Rule, available: int, now: int) -> Counted:
-    amount = min(charge.cost, available)
-    if not amount:
-        return _untouched(charge, state, rule, available, now)
-    after = rule.after(state, charge, amount, now)
-    refused = charge.cost > available
-    standing = Standing(
-        max(0, amount),
-        refused,
-        available - amount if amount > 0 else rule.available(after, charge, now),
-        rule.reset(after, charge, now),
-        rule.retry_after(after, charge, now) if refused else 0,
-    )
-    return Counted(after, True, standing)
+    amount = min(charge.cost, available) if takes else 0
+    if amount:
+        state = rule.after(state, charge, amount, now)
+    return Counted(state, rule.stand(state, charge, amount, now, refused=refused))

@@ -50,10 +50,10 @@ class _Space:
 
     def put(self, key: _Key, charge: Charge, state: State | None, now: int) -> bool:
         """Keep a state; whether that evicted a counter that was not full again."""
-        found = self.counters.get(key)
         if state is None:
             self._drop(key)
             return False
+        found = self.counters.get(key)
         full_at = RULES[charge.algorithm].full_at(state, charge.window_ns)
         self.uses += 1
         size = charge.window_ns.bit_length()
@@ -146,8 +146,8 @@ class MemoryQuotas:
         keys = [(c.algorithm is Algorithm.FIXED_WINDOW, c.key) for c in take.charges]
         states = [space.state(key) for key in keys]
         found = count(take.charges, states, now, best_effort=take.best_effort)
-        for key, charge, one in zip(keys, take.charges, found, strict=True):
-            if one.changed:
+        for key, charge, state, one in zip(keys, take.charges, states, found, strict=True):
+            if one.state is not state:
                 self.counts.evicted += space.put(key, charge, one.state, now)
         return Answer(tuple([one.standing for one in found]))
 

@@ -31,6 +31,11 @@ class CircuitBreaker:
         self._closing = threading.Event()
         self._prober: threading.Thread | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the server is down."""
+        return self._open
+
     def check(self) -> None:
         """Raise StoreUnavailableError while the server is down."""
         if self._open:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from redis import AuthenticationError, Redis, RedisError
+from redis.asyncio import ConnectionPool as AsyncPool
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -68,6 +70,22 @@ class RedisOptions:
             protocol=2,
         )
 
+    def pool(self) -> AsyncPool:
+        """What makes connections for an event loop; the caller bounds what it waits for."""
+        given: dict[str, Any] = {"password": self.password, "ssl_ca_certs": self.ca_file}
+        return AsyncPool.from_url(
+            self.url,
+            **{name: value for name, value in given.items() if value is not None},
+            retry=AsyncRetry(NoBackoff(), 0),
+            protocol=2,
+        )
+
+    @property
+    def place(self) -> str:
+        """Host and port, or the path of the socket."""
+        given = self.pool().connection_kwargs
+        return str(given.get("path") or f"{given.get('host')}:{given.get('port')}")
+
 
 class RedisClient:
     """Runs scripts on the server.
@@ -85,7 +103,7 @@ class RedisClient:
     def __init__(self, options: RedisOptions) -> None:
         self.options = options
         self._redis = options.connect()
-        self.place = _place(self._redis)
+        self.place = options.place
         self._breaker = CircuitBreaker(self.place, self._ping)
         self._scripts: dict[str, Any] = {}
         self._next_complaint = 0.0
@@ -164,8 +182,3 @@ class RedisClient:
 def _reason(error: RedisError) -> str:
     """Its text without the address, which is told already."""
     return _CONNECTING.sub("", str(error))
-
-
-def _place(redis: "Redis") -> str:
-    given = redis.get_connection_kwargs()
-    return str(given.get("path") or f"{given.get('host')}:{given.get('port')}")

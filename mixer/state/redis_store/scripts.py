@@ -5,4 +5,9 @@ from importlib import resources
 
 def script(name: str) -> str:
     """The text of one script."""
-    return (resources.files(__package__) / f"{name}.lua").read_text(encoding="utf-8")
+    return script_of(__package__, name)
+
+
+def script_of(package: str, name: str) -> str:
+    """The text of a script of another package."""
+    return (resources.files(package) / f"{name}.lua").read_text(encoding="utf-8")

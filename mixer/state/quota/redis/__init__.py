@@ -1,0 +1,5 @@
+"""Counters of many hosts, on a Redis or Valkey server."""
+
+from mixer.state.quota.redis.quotas import RedisQuotas
+
+__all__ = ["RedisQuotas"]

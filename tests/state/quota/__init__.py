@@ -1,0 +1,1 @@
+"""What every store of shared state does."""
