@@ -31,6 +31,7 @@ from mixer.config.metadata import AdapterAnnotations, AdapterMeta, LogLevel, Mat
 from mixer.config.otlp import OtlpReceiver
 from mixer.config.plugin import AdapterLimits, WasmPlugin
 from mixer.config.problem import ConfigError, Problem
+from mixer.config.quota import OnUnavailable, QuotaLease, QuotaState
 from mixer.config.rate_limit import QuotaStrategy, RateLimit, RateLimitHeaders, RateLimitQuota
 from mixer.config.rule import (
     HeaderAction,
@@ -92,11 +93,14 @@ __all__ = [
     "MixerRule",
     "MixerRuleSpec",
     "MixerSpec",
+    "OnUnavailable",
     "Otlp",
     "OtlpReceiver",
     "Phase",
     "Problem",
     "Protocol",
+    "QuotaLease",
+    "QuotaState",
     "QuotaStrategy",
     "RateLimit",
     "RateLimitHeaders",

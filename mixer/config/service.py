@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from mixer.config.address import is_any_port
@@ -26,6 +27,7 @@ from mixer.config.load_shedding import LoadShedding
 from mixer.config.manifest import AttributeManifest, no_attributes
 from mixer.config.metadata import ObjectMeta
 from mixer.config.model import Items, Model
+from mixer.config.quota import QuotaState
 from mixer.config.rate_limit import RateLimit
 from mixer.config.secret import located
 from mixer.config.store import MemoryStore, StateStore
@@ -136,6 +138,7 @@ class SharedState(Model):
         max_queues: Shared queues, 1 to 65536.
         max_queue_length: Messages in one queue, 1 to 10000000.
         max_queue_bytes: Bytes of the messages of one queue together, 64Ki to 16Gi.
+        quota: The counters of quotas.
     """
 
     store: StateStore = StateStore(memory=MemoryStore())
@@ -145,6 +148,13 @@ class SharedState(Model):
     max_queues: Annotated[int, Field(ge=1, le=65_536)] = 256
     max_queue_length: Annotated[int, Field(ge=1, le=10_000_000)] = 16_384
     max_queue_bytes: StateSize = 16 * MIB
+    quota: QuotaState = QuotaState()
+
+    @model_validator(mode="after")
+    def _lease_of_redis(self) -> Self:
+        if self.quota.lease is not None and (self.quota.store or self.store).redis is None:
+            raise ValueError("quota.lease: is for counters in Redis: others answer at once")
+        return self
 
 
 class DecisionCacheLimits(Model):

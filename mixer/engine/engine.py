@@ -19,6 +19,7 @@ from mixer.engine.exchange import HttpExchange
 from mixer.engine.expressions import compile_expressions
 from mixer.engine.notices import notices
 from mixer.engine.pending import PendingDecision, decide
+from mixer.engine.quota_store import open_quotas
 from mixer.engine.quotas import UNKNOWN_QUOTA, QuotaAdapters
 from mixer.engine.record import Record
 from mixer.engine.reporting import loggers, report
@@ -93,8 +94,15 @@ class Engine:
         self.rules = expressions.rules
         scheduler = scheduler or scheduler_of_this_thread()
         self._stores = open_stores(configuration.mixer.state, scheduler)
+        try:
+            self._quota_counters = open_quotas(configuration.mixer.state, scheduler)
+        except BaseException:
+            self._stores.close()
+            raise
         self._wasm = WasmEngines(configuration)
-        self.services = shared_services(self._stores, scheduler, callouts or NoCallouts())
+        self.services = shared_services(
+            self._stores, self._quota_counters, scheduler, callouts or NoCallouts()
+        )
         self._owners = VmOwners(self.services, configuration.mixer.limits.max_isolated_streams)
         loader = AdapterLoader(
             self._wasm,
@@ -282,6 +290,7 @@ class Engine:
         Plugins that were not shut down are, but not waited for.
         """
         self._owners.close()
+        self._quota_counters.close()
         self._stores.close()
         self._wasm.close()
 

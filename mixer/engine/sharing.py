@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from mixer.callouts.ports import Callouts
 from mixer.config import LmdbStore, RedisStore, SharedState
 from mixer.proxywasm import Scheduler, Services
 from mixer.state import Post, StateLimits, StoreError, Stores, memory_stores
+from mixer.state.quota import Quotas
+
+if TYPE_CHECKING:
+    from mixer.state.redis_store import RedisOptions
 
 
 def open_stores(state: SharedState, scheduler: Scheduler) -> Stores:
@@ -24,20 +29,21 @@ def open_stores(state: SharedState, scheduler: Scheduler) -> Stores:
         ttl=state.ttl,
     )
     if (lmdb := state.store.lmdb) is not None:
-        with _in_field("lmdb"):
+        with in_field("spec.state.store.lmdb"):
             return _lmdb(lmdb, limits, scheduler.post)
     if (redis := state.store.redis) is not None:
-        with _in_field("redis"):
+        with in_field("spec.state.store.redis"):
             return _redis(redis, limits, scheduler.post)
     return memory_stores(limits)
 
 
 @contextmanager
-def _in_field(name: str) -> Iterator[None]:
+def in_field(name: str) -> Iterator[None]:
+    """Have a StoreError begin with the field that names the store."""
     try:
         yield
     except StoreError as error:
-        raise StoreError(f"spec.state.store.{name}: {error}") from error
+        raise StoreError(f"{name}: {error}") from error
 
 
 def _lmdb(store: LmdbStore, limits: StateLimits, post: Post) -> Stores:
@@ -47,9 +53,16 @@ def _lmdb(store: LmdbStore, limits: StateLimits, post: Post) -> Stores:
 
 
 def _redis(store: RedisStore, limits: StateLimits, post: Post) -> Stores:
-    from mixer.state.redis_store import RedisOptions, redis_stores
+    from mixer.state.redis_store import redis_stores
 
-    options = RedisOptions(
+    return redis_stores(redis_options(store), limits, post)
+
+
+def redis_options(store: RedisStore) -> "RedisOptions":
+    """How a configured server is reached."""
+    from mixer.state.redis_store import RedisOptions
+
+    return RedisOptions(
         url=store.location,
         password=store.password,
         prefix=store.prefix,
@@ -57,14 +70,16 @@ def _redis(store: RedisStore, limits: StateLimits, post: Post) -> Stores:
         start_timeout=store.start_timeout,
         ca_file=None if store.ca_file is None else str(store.ca_file),
     )
-    return redis_stores(options, limits, post)
 
 
-def shared_services(stores: Stores, scheduler: Scheduler, callouts: Callouts) -> Services:
+def shared_services(
+    stores: Stores, quotas: Quotas, scheduler: Scheduler, callouts: Callouts
+) -> Services:
     """Make what every adapter of an engine is given."""
     return Services(
         scheduler=scheduler,
         callouts=callouts,
         shared_data=stores.data,
         shared_queues=stores.queues,
+        quotas=quotas,
     )

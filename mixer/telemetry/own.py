@@ -14,6 +14,7 @@ from mixer.telemetry import load
 from mixer.telemetry.family import Kind, Sample
 from mixer.telemetry.observed import Observed, OwnMetric, Read
 from mixer.telemetry.own_calls import CALL_METRICS, CALLBACK_METRICS
+from mixer.telemetry.quota import QUOTA_METRICS
 from mixer.vm import wasmtime_version
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ OWN = (
               "Bytes of the messages in a shared queue.", _queues(lambda u: u.size)),
     OwnMetric("mixer_shared_queue_refused_total", "mixer.shared_queue.refused", _C, "{message}",
               "Messages that a bound of a shared queue refused.", _queues(lambda u: u.refused)),
+    *QUOTA_METRICS,
     *CALL_METRICS,
     OwnMetric("mixer_load_admitted_total", "mixer.load.admitted", _C, "{request}",
               "Requests that load shedding let in.", _load(load.admitted)),

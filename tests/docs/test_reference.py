@@ -21,6 +21,8 @@ from mixer.config import (
     MetricsEndpoint,
     MixerRuleSpec,
     MixerSpec,
+    QuotaLease,
+    QuotaState,
     RateShedding,
     RedisStore,
     ServiceLimits,
@@ -92,6 +94,15 @@ def test_every_field_of_shared_state_is_documented(group: str, model: type) -> N
     for name in _fields(model):
         path = f"store.{group}.{name}" if group else name
         assert f"`spec.state.{path}`" in page
+
+
+@pytest.mark.parametrize(("group", "model"), [("", QuotaState), (".lease", QuotaLease)])
+def test_every_field_of_quota_counters_is_documented(group: str, model: type) -> None:
+    """The configuration page tells every field of where counters are, and of leases."""
+    page = (_DOCS / "configuration.md").read_text()
+    for name in _fields(model):
+        if name != "lease":
+            assert f"`spec.state.quota{group}.{name}`" in page
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ class _Space:
         return None if found is None else found[1].state
 
     def put(self, key: _Key, charge: Charge, state: State | None, now: int) -> bool:
-        """Keep a state; whether that evicted a counter that was not full again."""
+        """Keep a state, as used now; whether that evicted a counter that was not full again."""
         if state is None:
             self._drop(key)
             return False
@@ -146,9 +146,8 @@ class MemoryQuotas:
         keys = [(c.algorithm is Algorithm.FIXED_WINDOW, c.key) for c in take.charges]
         states = [space.state(key) for key in keys]
         found = count(take.charges, states, now, best_effort=take.best_effort)
-        for key, charge, state, one in zip(keys, take.charges, states, found, strict=True):
-            if one.state is not state:
-                self.counts.evicted += space.put(key, charge, one.state, now)
+        for key, charge, one in zip(keys, take.charges, found, strict=True):
+            self.counts.evicted += space.put(key, charge, one.state, now)
         return Answer(tuple([one.standing for one in found]))
 
     def __len__(self) -> int:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,11 +13,12 @@ from mixer.state.quota.lmdb import LmdbQuotas
 from mixer.state.quota.redis import RedisQuotas
 from mixer.state.quota.unavailable import OnUnavailable, fallback
 from mixer.state.redis_store import RedisOptions
-from tests.support.redis_server import RedisServer
+from tests.state.quota.waiting import MAP_SIZE, TIMEOUT_S, answered
+
+if TYPE_CHECKING:
+    from tests.support.redis_server import RedisServer
 
 START = 1_700_000_000 * 10**9
-TIMEOUT_S = 30.0
-MAP_SIZE = 64 << 20
 
 
 class Counters:
@@ -35,17 +36,6 @@ class Counters:
 
     def take(self, take: Take, vm_id: str = "") -> Answer:
         return self._runner.run(answered(self.quotas, take, vm_id))
-
-
-async def answered(quotas: Quotas, take: Take, vm_id: str = "") -> Answer:
-    """What comes of a take, now or later."""
-    found = quotas.take(vm_id, take)
-    if isinstance(found, Answer):
-        return found
-    told: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-    found.wait(told.set_result)
-    async with asyncio.timeout(TIMEOUT_S):
-        return await told
 
 
 MakeCounters = Callable[..., AbstractContextManager[Counters]]

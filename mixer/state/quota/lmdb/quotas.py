@@ -72,8 +72,8 @@ class LmdbQuotas:
             str(self._folder), map_size=map_size, max_dbs=4, sync=False, mode=0o600
         )
         names = (b"counters", b"counters-total", b"answers", b"answers-total")
-        tables = [self._env.open_db(name) for name in names]
-        self._counters, self._answers = tables[:2], tables[2:]
+        rows, total, answers, answers_total = map(self._env.open_db, names)
+        self._counters, self._answers = (rows, total), (answers, answers_total)
         self._env.reader_check()
 
     def take(self, vm_id: str, take: Take) -> Answer:
@@ -139,7 +139,7 @@ def _counted(counters: Table, take: Take, now: int) -> Answer:
     for name, charge, state, one in zip(names, take.charges, states, found, strict=True):
         if one.state is None and state is not None:
             counters.delete(name)
-        elif one.state is not None and one.state is not state:
+        elif one.state is not None:  # also as it was: who is refused uses it
             due = RULES[charge.algorithm].full_at(one.state, charge.window_ns)
             first, second = one.state
             counters.put(name, due, _STATE.pack(first.to_bytes(16, "little"), second))

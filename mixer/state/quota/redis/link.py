@@ -62,7 +62,10 @@ class Asked:
         self._done = None
 
     def answer(self, answer: Answer) -> None:
-        """Tell whoever still waits."""
+        """Tell whoever still waits, soon: what goes wrong there is no business of the link."""
+        asyncio.get_running_loop().call_soon(self._tell, answer)
+
+    def _tell(self, answer: Answer) -> None:
         done, self._done = self._done, None
         if done is not None:
             done(answer)
@@ -101,7 +104,10 @@ class RedisLink:
         """Send a take soon; None where it cannot be sent now."""
         if self.breaker.is_open or len(self._waiting) >= MAX_WAITING:
             return None
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # nothing would be sent
+            return None
         if self._task is None:
             self._task = loop.create_task(self._run())
         asked = Asked(vm_id, take, loop.time() + self._options.timeout)
@@ -148,6 +154,13 @@ class RedisLink:
 
     async def _call(self, connection: Connection, batch: list[Asked]) -> list[Answer]:
         await connection.connect()  # type: ignore[no-untyped-call]
+        found = await self._evaluate(connection, self._arguments(batch))
+        if not isinstance(found, list) or len(found) != len(batch):
+            raise RubbishError(f"no list of {len(batch)} answers")
+        return [decode(one.take, data) for one, data in zip(batch, found, strict=True)]
+
+    def _arguments(self, batch: list[Asked]) -> list[Any]:
+        """What the script is called with, the number of keys first."""
         keys, requests = [], []
         for one in batch:
             prefix = b"%b:quota:%b:" % (self._options.prefix.encode(), one.vm_id.encode())
@@ -156,10 +169,7 @@ class RedisLink:
                 keys.append(memory_of(prefix, one.take))
             requests.append(encode(one.take))
         times = (0, 0) if self._clock is None else (self._clock(), _KEPT_BY_TESTS_MS)
-        found = await self._evaluate(connection, [len(keys), *keys, *times, *requests])
-        if not isinstance(found, list) or len(found) != len(batch):
-            raise RubbishError(f"no list of {len(batch)} answers")
-        return [decode(one.take, data) for one, data in zip(batch, found, strict=True)]
+        return [len(keys), *keys, *times, *requests]
 
     async def _evaluate(self, connection: Connection, arguments: list[Any]) -> Any:
         try:
@@ -192,8 +202,14 @@ class RedisLink:
             return False
 
     def close(self) -> None:
-        """Send nothing more; nobody is told of what is under way."""
+        """Send what waits, and nothing more; nobody is told of what is under way."""
         self.breaker.close()
+        while self._waiting and not self.breaker.is_open:
+            try:
+                self._probe.eval(_SCRIPT, *self._arguments(self._next_batch()))
+            except Exception as error:  # as above
+                _log.warning("quotas: what was taken last is not counted: %s", error)
+                break
         self._probe.close()
         if self._task is not None:
             with suppress(RuntimeError):  # the loop is closed, and ended it
