@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mixer.config.model import Model
+from mixer.config.model import Choice, Model
 from mixer.config.store import StateStore
 from mixer.config.units import duration_between
 
@@ -52,5 +52,5 @@ class QuotaState(Model):
 
     store: StateStore | None = None
     max_counters: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
-    on_unavailable: OnUnavailable = OnUnavailable.LOCAL
+    on_unavailable: Choice[OnUnavailable] = OnUnavailable.LOCAL
     lease: QuotaLease | None = None

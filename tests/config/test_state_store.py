@@ -139,3 +139,37 @@ def test_the_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None
     """A store that code makes reads the environment that there is."""
     monkeypatch.setitem(os.environ, "STATE_URL", "redis://h")
     assert RedisStore.model_validate({"urlFrom": {"env": "STATE_URL"}}).location == "redis://h"
+
+
+def test_counters_of_quotas() -> None:
+    """They are where the shared state is, unless they have a store of their own."""
+    found = state("{}").state.quota
+    assert (found.store, found.max_counters, found.on_unavailable) == (None, 100_000, "LOCAL")
+    assert found.lease is None
+    text = "{quota: {store: {redis: {url: redis://h}}, lease: {percent: 5, maxAge: 50ms}}}"
+    lease = state(text).state.quota.lease
+    assert lease is not None
+    assert (lease.percent, lease.amount, lease.max_age) == (5, None, 0.05)
+
+
+REDIS = "store: {redis: {url: redis://h}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{lease: {amount: 5}}", "quota.lease: is for counters in Redis"),
+        (f"{{{REDIS}, lease: {{}}}}", "must have one of amount and percent"),
+        (f"{{{REDIS}, lease: {{amount: 1, percent: 1}}}}", "must have one of amount and percent"),
+        (f"{{{REDIS}, lease: {{percent: 51}}}}", "at most 50"),
+        (f"{{{REDIS}, lease: {{amount: 1, maxAge: 2m}}}}", "1m"),
+        ("{onUnavailable: MAYBE}", "LOCAL"),
+        ("{maxCounters: 0}", "at least 1"),
+        ("{store: {}}", "must have one of memory, lmdb and redis"),
+    ],
+)
+def test_counters_of_quotas_that_are_refused(text: str, told: str) -> None:
+    """What is wrong is told with its field and the bound."""
+    found = problem(f"{{quota: {text}}}")
+    assert "spec.state" in found
+    assert told in found

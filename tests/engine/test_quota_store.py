@@ -1,0 +1,68 @@
+"""The counters of quotas of an engine, opened as they are configured."""
+
+from pathlib import Path
+
+import pytest
+
+from mixer.config import OnUnavailable, SharedState
+from mixer.engine.quota_store import open_quotas
+from mixer.proxywasm import ManualScheduler
+from mixer.state import StoreError
+from mixer.state.quota import Algorithm, Answer, Charge, MemoryQuotas, Take
+from mixer.state.quota.lease import LeasedQuotas
+from mixer.state.quota.lmdb import LmdbQuotas
+from mixer.state.quota.redis import RedisQuotas
+from tests.support.redis_server import free_port
+
+TAKE = Take((Charge(b"k", Algorithm.FIXED_WINDOW, 5, 60 * 10**9),))
+
+
+def state(**fields: object) -> SharedState:
+    return SharedState.model_validate(fields)
+
+
+def redis() -> dict[str, object]:
+    return {"redis": {"url": f"redis://127.0.0.1:{free_port()}"}}
+
+
+def test_they_are_in_memory() -> None:
+    """Unless another store is configured, for the shared state or for them."""
+    assert isinstance(open_quotas(state(), ManualScheduler()), MemoryQuotas)
+
+
+def test_they_are_where_the_shared_state_is(tmp_path: Path) -> None:
+    """In a folder of their own within that of the shared state."""
+    made = open_quotas(state(store={"lmdb": {"path": tmp_path}}), ManualScheduler())
+    assert isinstance(made, LmdbQuotas)
+    made.take("", TAKE)
+    made.close()
+    assert (tmp_path / "quota" / "data.mdb").exists()
+
+
+@pytest.mark.parametrize(("kind", "granted"), [("LOCAL", 1), ("OPEN", 1), ("CLOSED", 0)])
+def test_a_server_that_is_away(kind: str, granted: int) -> None:
+    """The counters are opened nevertheless, and answer as it is configured for that."""
+    made = open_quotas(
+        state(quota={"store": redis(), "onUnavailable": OnUnavailable(kind)}), ManualScheduler()
+    )
+    assert isinstance(made, RedisQuotas)
+    answer = made.take("", TAKE)
+    assert isinstance(answer, Answer)
+    assert (answer.local, answer.standings[0].granted) == (True, granted)
+    made.close()
+
+
+def test_a_lease() -> None:
+    """With a lease, it is before the server."""
+    quota = {"store": redis(), "lease": {"amount": 10}}
+    made = open_quotas(state(quota=quota), ManualScheduler())
+    assert isinstance(made, LeasedQuotas)
+    made.close()
+
+
+def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
+    """The error names the field."""
+    (tmp_path / "file").write_text("")
+    quota = {"store": {"lmdb": {"path": tmp_path / "file"}}}
+    with pytest.raises(StoreError, match=r"^spec\.state\.quota\.store\.lmdb: "):
+        open_quotas(state(quota=quota), ManualScheduler())
