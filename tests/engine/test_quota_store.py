@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mixer.config import OnUnavailable, SharedState
+from mixer.engine import Verdict
 from mixer.engine.quota_store import open_quotas
 from mixer.proxywasm import ManualScheduler
 from mixer.state import StoreError
@@ -12,6 +13,13 @@ from mixer.state.quota import Algorithm, Answer, Charge, MemoryQuotas, Take
 from mixer.state.quota.lease import LeasedQuotas
 from mixer.state.quota.lmdb import LmdbQuotas
 from mixer.state.quota.redis import RedisQuotas
+from mixer.wire.quota_pb2 import Charge as SentCharge
+from mixer.wire.quota_pb2 import TakeRequest
+from tests.engine.conftest import MakeEngine, Plugins
+from tests.engine.world import PAUSE, World
+from tests.support import adapters as do
+from tests.support.adapters import adapter
+from tests.support.late_quotas import LateQuotas
 from tests.support.redis_server import free_port
 
 TAKE = Take((Charge(b"k", Algorithm.FIXED_WINDOW, 5, 60 * 10**9),))
@@ -66,3 +74,32 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     quota = {"store": {"lmdb": {"path": tmp_path / "file"}}}
     with pytest.raises(StoreError, match=r"^spec\.state\.quota\.store\.lmdb: "):
         open_quotas(state(quota=quota), ManualScheduler())
+
+
+def test_a_request_waits_for_its_counters(
+    make_engine: MakeEngine, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision is made when the answer has come, and is not kept for others."""
+    quotas = LateQuotas()
+    monkeypatch.setattr("mixer.engine.engine.open_quotas", lambda *_: quotas)
+    charge = SentCharge(key=b"k", limit=5, window_ns=10**9, cost=1)
+    asks = do.call_foreign("mixer_quota_take", TakeRequest(charges=[charge]).SerializeToString())
+    text = adapter(
+        do.set_property("mixer.valid_duration", "60s"),
+        asks,
+        PAUSE,
+        foreign_function=[do.add("x-counted", "1"), do.resume],
+    )
+    world = World(make_engine, plugins.plugin("one", text))
+    for number in range(2):
+        pending = world.ask()
+        assert pending.decision is None
+        quotas.waiting[number].answer()
+        world.time.advance()
+        assert pending.decision is not None
+        assert pending.decision.verdict is Verdict.ALLOW
+        assert [one.name for one in pending.decision.request_headers] == [b"x-counted"]
+    pending = world.ask()
+    pending.cancel()
+    world.time.advance()
+    assert quotas.waiting[2].cancelled

@@ -1,6 +1,5 @@
 """`mixer_quota_take`: what is told at once and later, what is refused, and who is told at all."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,52 +9,16 @@ from hypothesis import strategies as st
 
 from mixer.proxywasm import LogLevel, Outcome, ReadSet
 from mixer.proxywasm.vm_takes import MAX_OPEN_TAKES
-from mixer.state.quota import Answer, MemoryQuotas, QuotaCounts, Standing, Take
+from mixer.state.quota import MemoryQuotas
 from mixer.wire.quota_pb2 import Charge, TakeRequest, TakeResponse
 from tests.support.guest import BYTES, OK, Call, Guest, Phase, call
 from tests.support.guest import Answer as Told
+from tests.support.late_quotas import STANDING, Late, LateQuotas
 
 BAD_ARGUMENT, INTERNAL = 2, 10
 PAUSE = 1
 READ = call("proxy_get_buffer_bytes", 8, 0, 9999, BYTES)
 RESUME = call("proxy_continue_stream", 0)
-STANDING = Standing(3, False, 7, 11, 0)
-
-
-class LateQuotas:
-    """A store of which the test gives the answers; see `mixer.state.quota.Quotas`."""
-
-    def __init__(self) -> None:
-        self.counts = QuotaCounts()
-        self.asked: list[tuple[str, Take]] = []
-        self.waiting: list[_Late] = []
-
-    def take(self, vm_id: str, take: Take) -> "_Late":
-        self.asked.append((vm_id, take))
-        self.waiting.append(_Late())
-        return self.waiting[-1]
-
-    def __len__(self) -> int:
-        return 0
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class _Late:
-    def __init__(self) -> None:
-        self.done: Callable[[Answer], None] | None = None
-        self.cancelled = False
-
-    def wait(self, done: Callable[[Answer], None]) -> None:
-        self.done = done
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-    def answer(self) -> None:
-        assert self.done is not None
-        self.done(Answer((STANDING,)))
 
 
 def charge(key: bytes = b"k", **fields: Any) -> Charge:
@@ -249,7 +212,7 @@ def test_too_many_wait() -> None:
     """One more than the bound is refused before the store is asked."""
     quotas = LateQuotas()
     with Guest(services={"quotas": quotas}) as guest:
-        later = _Late()
+        later = Late()
         for _ in range(MAX_OPEN_TAKES):
             guest.vm.takes.keep(guest.root, later, lambda _: b"")
         assert guest.in_headers(take()) == [Told(INTERNAL, b"")]

@@ -89,6 +89,7 @@ _SIGNATURES = {
     "proxy_on_tick": ("(param i32)", None),
     "proxy_on_queue_ready": ("(param i32 i32)", None),
     "proxy_on_http_call_response": ("(param i32 i32 i32 i32 i32)", None),
+    "proxy_on_foreign_function": ("(param i32 i32 i32)", None),
     "_initialize": ("", None),
 }
 
@@ -259,7 +260,7 @@ def where_told(number: int, *steps: Step) -> Step:
     )
 
 
-def call_foreign(name: str, arguments: str) -> Step:
+def call_foreign(name: str, arguments: str | bytes) -> Step:
     """Call a foreign function."""
     return lambda t: (
         f"(drop (call $foreign {t.place(name)} {t.place(arguments)} (i32.const 0) (i32.const 0)))"

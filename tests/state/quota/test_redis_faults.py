@@ -225,3 +225,17 @@ async def test_who_is_told_and_fails(server: RedisServer) -> None:
         found.wait(lambda _answer: 1 // 0)  # type: ignore[arg-type, return-value]
         assert not (await answered(quotas, TAKE)).local
         assert [type(one) for one in errors] == [ZeroDivisionError]
+
+
+async def test_those_that_come_after(server: RedisServer) -> None:
+    """What is asked for while a batch is under way waits no longer than that batch."""
+    async with closing(quotas_of(server.url)) as quotas:
+        await answered(quotas, TAKE)
+        server.freeze()
+        first = asyncio.create_task(answered(quotas, TAKE))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        later = [answered(quotas, TAKE) for _ in range(5)]
+        answers = [await first, *await asyncio.gather(*later)]
+        assert all(one.local for one in answers)
+        assert quotas.counts.store_errors == 1

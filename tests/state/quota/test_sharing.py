@@ -114,9 +114,9 @@ def test_what_is_full_again_goes_first(bounded: Counters) -> None:
     """A counter of which nothing is taken any more makes room for a new one."""
     for number in range(10):
         bounded.take(tenant(number, cost=5, window=24 * 3600 * SECOND))
-    for _ in range(20):
-        for number in range(100, 130):
-            bounded.take(tenant(number, window=SECOND))
+    for turn in range(1, 20):
+        for number in range(20):
+            bounded.take(tenant(100 * turn + number, window=SECOND))
         bounded.now += 2 * SECOND
     assert bounded.quotas.counts.evicted == 0
     refused = [bounded.take(tenant(n, window=24 * 3600 * SECOND)) for n in range(10)]
