@@ -100,6 +100,6 @@ def test_a_request_waits_for_its_counters(
         assert pending.decision.verdict is Verdict.ALLOW
         assert [one.name for one in pending.decision.request_headers] == [b"x-counted"]
     pending = world.ask()
-    pending.cancel()
+    pending.give_up("deadline")
     world.time.advance()
     assert quotas.waiting[2].cancelled

@@ -235,7 +235,9 @@ async def test_those_that_come_after(server: RedisServer) -> None:
         first = asyncio.create_task(answered(quotas, TAKE))
         for _ in range(10):
             await asyncio.sleep(0)
-        later = [answered(quotas, TAKE) for _ in range(5)]
+        later = [asyncio.create_task(answered(quotas, TAKE)) for _ in range(5)]
+        await asyncio.sleep(0)
+        assert not first.done()
         answers = [await first, *await asyncio.gather(*later)]
         assert all(one.local for one in answers)
         assert quotas.counts.store_errors == 1
