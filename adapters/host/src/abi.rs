@@ -6,6 +6,7 @@
 pub const OK: u32 = 0;
 pub const NOT_FOUND: u32 = 1;
 pub const CAS_MISMATCH: u32 = 8;
+pub const UNIMPLEMENTED: u32 = 12;
 
 #[link(wasm_import_module = "env")]
 extern "C" {

@@ -1,7 +1,7 @@
 //! The types of properties that a plugin sets, by `declare_property` of Envoy, so that expressions
 //! can read them.
 
-use crate::expression::call;
+use crate::foreign::call;
 
 /// How expressions read it.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ pub fn declare(name: &str, kind: Type) {
     field(&mut message, 1, name);
     message.extend([3 << 3, number]);
     field(&mut message, 4, schema);
-    call("declare_property", &message);
+    let _ = call("declare_property", &message);
 }
 
 /// Of fewer than 128 bytes.

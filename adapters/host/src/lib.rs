@@ -21,6 +21,8 @@ pub mod declared;
 #[cfg(target_arch = "wasm32")]
 pub mod expression;
 #[cfg(target_arch = "wasm32")]
+pub mod foreign;
+#[cfg(target_arch = "wasm32")]
 pub mod metrics;
 #[cfg(target_arch = "wasm32")]
 pub mod properties;

@@ -1,13 +1,14 @@
 //! `mixer.operation` is `quota`: somebody asks for an amount of one quota.
 
 use crate::config::{Config, OnError};
+use crate::counters::{Account, Charge, Standing, Take};
 use crate::domain::{Descriptor, Domain, Entry, Rate};
 use crate::identity::request_id;
-use crate::ledger::{Account, Demand, Ledger, Taken};
 use crate::limit::Limit;
 use crate::request::Request;
-use crate::store::Store;
-use mixer_host::shared_data::Unavailable;
+
+/// More than it there is of nothing.
+const MOST: i64 = (1 << 53) - 1;
 
 /// What is asked for.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ pub enum Allocation {
     Granted(Grant),
     /// There is no quota of this name.
     Unknown,
-    /// The store is full or does not answer, and the configuration denies then.
+    /// The counters cannot be reached, and the configuration denies then.
     Unavailable,
 }
 
@@ -49,23 +50,30 @@ pub enum Told {
         /// What the limit is called.
         policy: String,
         limit: Limit,
-        /// What is left, and the nanoseconds until the window is over; None where the store does
-        /// not tell.
+        /// What is left, and the nanoseconds until all of it is there again; None where the
+        /// counters cannot be reached.
         standing: Option<(u64, u64)>,
     },
 }
 
-pub fn allocate<R: Request, S: Store>(
-    config: &Config,
-    request: &R,
-    store: &S,
-    asked: &Asked,
-) -> Allocation {
-    let office = Office {
-        config,
-        store,
-        asked,
-    };
+/// What is to be asked of the counters for it, if anything.
+pub enum Order {
+    Settled(Allocation),
+    Ask(Errand),
+}
+
+/// An amount that is asked of one limit.
+pub struct Errand {
+    pub take: Take,
+    amount: i64,
+    limit: Limit,
+    shadow: bool,
+    /// What the limit is called.
+    policy: String,
+}
+
+pub fn order<R: Request>(config: &Config, request: &R, asked: &Asked) -> Order {
+    let office = Office { config, asked };
     let quota = config.quotas.iter().position(|q| q.name == asked.quota);
     if let Some(at) = quota {
         return office.of_quota(request, at);
@@ -73,35 +81,34 @@ pub fn allocate<R: Request, S: Store>(
     let domain = config.domains.iter().find(|d| d.name == asked.quota);
     match (domain, &asked.descriptor) {
         (Some(domain), Some(descriptor)) => office.of_domain(domain, descriptor),
-        _ => Allocation::Unknown,
+        _ => Order::Settled(Allocation::Unknown),
     }
 }
 
-struct Office<'a, S> {
+struct Office<'a> {
     config: &'a Config,
-    store: &'a S,
     asked: &'a Asked,
 }
 
-impl<S: Store> Office<'_, S> {
-    fn of_quota<R: Request>(&self, request: &R, at: usize) -> Allocation {
+impl Office<'_> {
+    fn of_quota<R: Request>(&self, request: &R, at: usize) -> Order {
         // Who tells what is left wants to hear it; a caller of Mixer asks for nothing.
         if self.asked.amount <= 0 && self.asked.descriptor.is_none() {
-            return granted(0, 0, Told::Nothing);
+            return Order::Settled(granted(0, 0, Told::Nothing));
         }
         if !request.holds(at) {
             return self.unlimited(Told::Nothing);
         }
         let Some(quota) = self.config.quotas.get(at) else {
-            return Allocation::Unknown;
+            return Order::Settled(Allocation::Unknown);
         };
         let account = Account::new(quota, &request.dimensions(at));
-        self.from(&account, &quota.name)
+        self.ask(account, quota.name.clone(), quota.shadow)
     }
 
-    fn of_domain(&self, domain: &Domain, descriptor: &Descriptor) -> Allocation {
+    fn of_domain(&self, domain: &Domain, descriptor: &Descriptor) -> Order {
         if descriptor.entries.is_empty() {
-            return Allocation::Unavailable; // nobody asks so: it could not be read
+            return Order::Settled(Allocation::Unavailable); // nobody asks so: it could not be read
         }
         let Some(found) = domain.find(descriptor) else {
             return self.unlimited(Told::Nothing);
@@ -109,55 +116,84 @@ impl<S: Store> Office<'_, S> {
         match found.rate {
             Rate::Unlimited => self.unlimited(Told::Unlimited),
             Rate::Limited { name, limit } => {
-                let account = Account::of_descriptor(domain, &found.entries, limit);
-                self.from(&account, &name.unwrap_or_else(|| keys(&found.entries)))
+                let parts = found.entries.iter().flat_map(|(key, value)| [key, value]);
+                let parts: Vec<Vec<u8>> = parts.cloned().collect();
+                let account = Account::under(&domain.name, &parts, limit, &domain.records);
+                let policy = name.unwrap_or_else(|| keys(&found.entries));
+                self.ask(account, policy, found.shadow)
             }
         }
     }
 
     /// What is not limited is granted in full.
-    fn unlimited(&self, told: Told) -> Allocation {
+    fn unlimited(&self, told: Told) -> Order {
         let amount = u64::try_from(self.asked.amount).unwrap_or(0);
-        granted(amount, self.config.check_validity, told)
+        Order::Settled(granted(amount, self.config.check_validity, told))
     }
 
-    fn from(&self, account: &Account, policy: &str) -> Allocation {
-        let told = |standing| Told::Limited {
-            policy: policy.to_owned(),
+    fn ask(&self, account: Account, policy: String, shadow: bool) -> Order {
+        let asked = self.asked;
+        let errand = Errand {
+            amount: asked.amount,
             limit: account.limit,
+            shadow,
+            policy,
+            take: Take {
+                best_effort: asked.best_effort,
+                id: (!asked.dedup_id.is_empty() && asked.amount > 0)
+                    .then(|| request_id(&asked.caller, &account.identity, &asked.dedup_id)),
+                remembered_for: self.config.deduplication.window,
+                charges: vec![Charge {
+                    account,
+                    cost: asked.amount.clamp(-MOST, MOST),
+                    shadow,
+                }],
+            },
+        };
+        if errand.limit.max > 0 {
+            return Order::Ask(errand);
+        }
+        // There is nothing to count.
+        let nothing = Standing {
+            reset: errand.limit.window,
+            ..Standing::default()
+        };
+        Order::Settled(errand.settle(self.config, &[Some(nothing)]))
+    }
+}
+
+impl Errand {
+    /// What comes of it, by the standing of its charge.
+    pub fn settle(&self, config: &Config, standings: &[Option<Standing>]) -> Allocation {
+        let amount = u64::try_from(self.amount).unwrap_or(0);
+        let told = |standing| Told::Limited {
+            policy: self.policy.clone(),
+            limit: self.limit,
             standing,
         };
-        match (self.move_amount(account), self.config.on_error) {
-            (Ok(taken), _) => {
-                let told = told(Some((taken.left, taken.rest)));
-                granted(taken.granted, taken.valid, told)
+        match (standings.first().copied().flatten(), config.on_error) {
+            (Some(one), _) => {
+                let told = told(Some((one.remaining, one.reset)));
+                let amount = if self.shadow { amount } else { one.granted };
+                granted(amount, self.valid(amount, &one), told)
             }
-            (Err(_), OnError::Allow) => {
-                let amount = u64::try_from(self.asked.amount).unwrap_or(0);
-                granted(amount, account.limit.window, told(None))
-            }
-            (Err(_), OnError::Deny) => Allocation::Unavailable,
+            (None, OnError::Deny) if !self.shadow => Allocation::Unavailable,
+            _ => granted(amount, self.limit.window, told(None)),
         }
     }
 
-    /// Takes the amount; a negative one, which only those ask for who took it before, comes back.
-    fn move_amount(&self, account: &Account) -> Result<Taken, Unavailable> {
-        let ledger = Ledger {
-            store: self.store,
-            deduplication: &self.config.deduplication,
-        };
-        let asked = self.asked;
-        let Ok(amount) = u64::try_from(asked.amount) else {
-            return ledger.put_back(account, asked.amount.unsigned_abs());
-        };
-        let id = (!asked.dedup_id.is_empty())
-            .then(|| request_id(&asked.caller, &account.identity, &asked.dedup_id));
-        let demand = Demand {
-            amount,
-            best_effort: asked.best_effort,
-            id,
-        };
-        ledger.take(account, &demand)
+    /// Whether it is only for being a shadow that the limit does not refuse.
+    pub fn would_refuse(&self, standings: &[Option<Standing>]) -> bool {
+        self.shadow && standings.iter().flatten().any(|one| one.refused)
+    }
+
+    /// Nanoseconds: until all is there again, or where nothing was there, until something is.
+    fn valid(&self, granted: u64, standing: &Standing) -> u64 {
+        match granted {
+            1.. => standing.reset,
+            0 if self.take.best_effort => standing.reset.min(self.limit.time_for(1)),
+            0 => 0,
+        }
     }
 }
 

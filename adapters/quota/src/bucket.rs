@@ -1,17 +1,21 @@
-//! One record of shared data: some windows, and answers that may have to be given again.
+//! One record of shared data: some counters, and answers that may have to be given again.
 //!
 //! Both are in one record so that one compare-and-set takes an amount and remembers the answer.
-//! The record's form: version, counts (u16 each), windows, answers; numbers are little-endian.
+//! The record's form: version, counts (u16 each), counters, answers; numbers are little-endian.
 
 use crate::identity::{Identity, RequestId};
 use crate::limit::Limit;
+use crate::rate::Rate;
+use crate::state::State;
 use crate::window::Window;
 
-/// Beyond these a bucket takes no other window until one of its own is over.
+/// Beyond these a bucket takes no other counter until one of its own is over.
 pub const MAX_CELLS: usize = 64;
 
-const VERSION: u8 = 1;
-const CELL_BYTES: usize = 32 + 3 * 8;
+const VERSION: u8 = 2;
+const WINDOW: u8 = 0;
+const RATE: u8 = 1;
+const CELL_BYTES: usize = 32 + 1 + 3 * 8;
 const ANSWER_BYTES: usize = 16 + 3 * 8;
 
 #[derive(Debug, Default, PartialEq)]
@@ -23,7 +27,7 @@ pub struct Bucket {
 #[derive(Clone, Debug, PartialEq)]
 struct Cell {
     identity: Identity,
-    window: Window,
+    state: State,
 }
 
 /// What a request was granted.
@@ -31,7 +35,7 @@ struct Cell {
 pub struct Answer {
     pub id: RequestId,
     pub granted: u64,
-    /// Until when the grant holds; the time of the answer where it does not.
+    /// When all of the quota is there again.
     pub until: u64,
     /// When it was given.
     pub at: u64,
@@ -63,9 +67,14 @@ impl Bucket {
         for count in [self.cells.len(), self.answers.len()] {
             bytes.extend((count as u16).to_le_bytes());
         }
-        for Cell { identity, window } in &self.cells {
+        for Cell { identity, state } in &self.cells {
             bytes.extend(identity);
-            for number in [window.start, window.length, window.used] {
+            let (kind, numbers) = match state {
+                State::Window(one) => (WINDOW, [one.start, one.length, one.used]),
+                State::Rate(one) => (RATE, [one.full, one.part, one.span]),
+            };
+            bytes.push(kind);
+            for number in numbers {
                 bytes.extend(number.to_le_bytes());
             }
         }
@@ -83,33 +92,33 @@ impl Bucket {
     pub fn advance(&mut self, now: u64, remembered_for: u64) -> bool {
         let mut moved = false;
         for cell in &mut self.cells {
-            moved |= cell.window.follow(now);
+            moved |= cell.state.follow(now);
         }
-        self.cells.retain(|cell| !cell.window.is_over(now));
+        self.cells.retain(|cell| !cell.state.is_over(now));
         self.answers
             .retain(|answer| now.abs_diff(answer.at) < remembered_for);
         moved
     }
 
-    /// The window of an identity as it is now; a new one where there is none.
-    pub fn window(&self, identity: &Identity, limit: Limit, now: u64) -> Window {
+    /// The state of an identity as it is now; a new one where there is none.
+    pub fn state(&self, identity: &Identity, limit: Limit, now: u64) -> State {
         let known = self.cells.iter().find(|cell| cell.identity == *identity);
-        let mut window = known.map_or(Window::new(now, limit.window), |cell| cell.window);
-        window.adjust(limit, now);
-        window
+        let mut state = known.map_or_else(|| State::new(limit, now), |cell| cell.state);
+        state.adjust(limit, now);
+        state
     }
 
-    /// Keeps a window; false where the bucket is full.
-    pub fn keep(&mut self, identity: &Identity, window: Window) -> bool {
+    /// Keeps a state; false where the bucket is full.
+    pub fn keep(&mut self, identity: &Identity, state: State) -> bool {
         let known = self.cells.iter_mut().find(|c| c.identity == *identity);
         if let Some(cell) = known {
-            cell.window = window;
+            cell.state = state;
             return true;
         }
         let has_room = self.cells.len() < MAX_CELLS;
         if has_room {
             let identity = *identity;
-            self.cells.push(Cell { identity, window });
+            self.cells.push(Cell { identity, state });
         }
         has_room
     }
@@ -145,12 +154,18 @@ impl Reader<'_> {
 
     fn cell(&mut self) -> Option<Cell> {
         let identity = self.take()?;
-        let window = Window {
-            start: self.number()?,
-            length: self.number()?,
-            used: self.number()?,
+        let [kind] = self.take()?;
+        let numbers = [self.number()?, self.number()?, self.number()?];
+        let state = match (kind, numbers) {
+            (WINDOW, [start, length, used]) => State::Window(Window {
+                start,
+                length,
+                used,
+            }),
+            (RATE, [full, part, span]) => State::Rate(Rate { full, part, span }),
+            _ => return None,
         };
-        Some(Cell { identity, window })
+        Some(Cell { identity, state })
     }
 
     fn answer(&mut self) -> Option<Answer> {
@@ -167,17 +182,18 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    const LIMIT: Limit = Limit {
-        max: 5,
-        window: 100,
-    };
+    const LIMIT: Limit = Limit::fixed(5, 100);
+
+    fn window(start: u64) -> State {
+        State::Window(Window::new(start, 100))
+    }
 
     fn filled(count: u8) -> Bucket {
         let mut bucket = Bucket::default();
         for i in 0..count {
             let mut window = Window::new(1_000 + u64::from(i), 100);
             window.used = u64::from(i);
-            assert!(bucket.keep(&[i; 32], window));
+            assert!(bucket.keep(&[i; 32], State::Window(window)));
         }
         bucket
     }
@@ -194,6 +210,12 @@ mod tests {
     #[test]
     fn what_is_encoded_is_decoded() {
         let mut bucket = filled(3);
+        let rate = Rate {
+            full: 1,
+            part: 2,
+            span: 3,
+        };
+        bucket.keep(&[9; 32], State::Rate(rate));
         bucket.remember(answered(1, 7), 8);
         for one in [&Bucket::default(), &bucket] {
             assert_eq!(Bucket::decode(&one.encode()).as_ref(), Some(one));
@@ -210,14 +232,14 @@ mod tests {
         }
         let longer = [bytes.as_slice(), b"x"].concat();
         assert_eq!(Bucket::decode(&longer), None);
-        assert_eq!(Bucket::decode(b"\x02\0\0\0\0"), None);
-        assert_eq!(Bucket::decode(b"\x01\xff\xff\xff\xff"), None);
+        assert_eq!(Bucket::decode(b"\x01\0\0\0\0"), None);
+        assert_eq!(Bucket::decode(b"\x02\xff\xff\xff\xff"), None);
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0xff;
             if let Some(mut bucket) = Bucket::decode(&damaged) {
                 bucket.advance(1_000, 10);
-                bucket.window(&[0; 32], LIMIT, 1_000);
+                bucket.state(&[0; 32], LIMIT, 1_000);
             }
         }
     }
@@ -225,13 +247,10 @@ mod tests {
     #[test]
     fn is_bounded_and_makes_room_when_windows_are_over() {
         let mut bucket = filled(MAX_CELLS as u8);
-        assert!(!bucket.keep(&[255; 32], Window::new(1_000, 100)));
-        assert!(
-            bucket.keep(&[3; 32], Window::new(1_000, 100)),
-            "a known one"
-        );
+        assert!(!bucket.keep(&[255; 32], window(1_000)));
+        assert!(bucket.keep(&[3; 32], window(1_000)), "a known one");
         bucket.advance(1_110, 10);
-        assert!(bucket.keep(&[255; 32], Window::new(1_110, 100)));
+        assert!(bucket.keep(&[255; 32], window(1_110)));
         assert!(bucket.encode().len() < 64 * CELL_BYTES);
     }
 
@@ -255,8 +274,11 @@ mod tests {
         let mut bucket = filled(2);
         assert!(!bucket.advance(1_050, 10));
         assert!(bucket.advance(5, 10));
-        let window = bucket.window(&[1; 32], LIMIT, 5);
-        assert_eq!((window.start, window.used), (5, 1));
+        let moved = Window {
+            used: 1,
+            ..Window::new(5, 100)
+        };
+        assert_eq!(bucket.state(&[1; 32], LIMIT, 5), State::Window(moved));
         assert!(!bucket.advance(6, 10));
     }
 }

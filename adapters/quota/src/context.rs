@@ -1,20 +1,21 @@
 //! The Proxy-Wasm contexts: one root per plugin, one HTTP context per request.
 
-use crate::allocation::{allocate, Allocation, Grant, Told};
-use crate::charge::{charge, Charge, Standing};
+use crate::allocation::{order, Asked, Order};
 use crate::config::{Config, ConfigError};
-use crate::duration;
+use crate::counters::{Answer, Counters, Standing, Take};
 use crate::host::{self, Expressions, SharedData};
-use crate::refusal::{headers, whole_seconds, Refusal};
+use crate::host_counters::HostCounters;
+use crate::plan::{Item, Plan, Verdict};
+use crate::refusal::{headers, Refusal};
+use crate::saying::{refuse, refuse_quota, say, say_check};
+use crate::shadows::Shadows;
+use crate::shared::Shared;
+use crate::{Allocation, Errand};
 use mixer_host::{properties, root};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, MapType};
 use std::rc::Rc;
-
-const UNLIMITED: &str = "-1";
-/// More than any limit, and exact in every number.
-const ENDLESS: &str = "9007199254740991";
 
 #[derive(Default)]
 pub struct Root {
@@ -24,6 +25,9 @@ pub struct Root {
 struct Plugin {
     config: Config,
     expressions: Expressions,
+    shadows: Shadows,
+    /// Whether the host counts, and not this module in shared data.
+    host_counts: bool,
 }
 
 impl Plugin {
@@ -31,9 +35,18 @@ impl Plugin {
         let config = Config::parse(text)?;
         let expressions = Expressions::create(&config)?;
         Ok(Self {
+            shadows: Shadows::define(&config),
             config,
             expressions,
+            host_counts: HostCounters::are_there(),
         })
+    }
+
+    fn ask(&self, take: &Take) -> Answer {
+        match self.host_counts {
+            true => HostCounters.ask(take),
+            false => Shared::new(&self.config, &SharedData).ask(take),
+        }
     }
 }
 
@@ -57,6 +70,7 @@ impl RootContext for Root {
         Some(Box::new(Stream {
             plugin: self.plugin.clone(),
             headers: Vec::new(),
+            waiting: None,
         }))
     }
 
@@ -69,20 +83,63 @@ struct Stream {
     plugin: Option<Rc<Plugin>>,
     /// For the upstream's response.
     headers: Vec<(&'static str, String)>,
+    /// What the host has not answered yet, under its number.
+    waiting: Option<(u32, Question)>,
 }
 
-impl Context for Stream {}
+/// What the counters are asked for.
+enum Question {
+    Request(Plan),
+    Amount(Asked, Errand),
+}
+
+impl Question {
+    fn take(&self) -> &Take {
+        match self {
+            Self::Request(plan) => &plan.take,
+            Self::Amount(_, errand) => &errand.take,
+        }
+    }
+}
+
+impl Context for Stream {
+    fn on_foreign_function(&mut self, function: u32, size: usize) {
+        let of = |waiting: &mut (u32, Question)| waiting.0 == function;
+        let Some((_, question)) = self.waiting.take_if(of) else {
+            return;
+        };
+        let (Some(plugin), Answer::Now(standings)) = (
+            self.plugin.clone(),
+            HostCounters::later(question.take(), size),
+        ) else {
+            return;
+        };
+        if self.conclude(&plugin, &question, &standings) == Action::Continue {
+            let _ = hostcalls::resume_http_request();
+        }
+    }
+}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         let Some(plugin) = self.plugin.clone() else {
             return refuse(&Refusal::not_configured());
         };
-        match host::operation().as_deref() {
-            Some("check" | "report") => answer_check(&plugin.config),
-            Some("quota") => answer_quota(&plugin),
-            _ => self.charge(&plugin),
-        }
+        let question = match host::operation().as_deref() {
+            Some("check" | "report") => return say_check(&plugin.config),
+            Some("quota") => {
+                let asked = host::asked();
+                match order(&plugin.config, &plugin.expressions, &asked) {
+                    Order::Settled(allocation) => return tell(&asked, &allocation),
+                    Order::Ask(errand) => Question::Amount(asked, errand),
+                }
+            }
+            other => {
+                let looks = other == Some("explain");
+                Question::Request(Plan::new(&plugin.config, &plugin.expressions, looks))
+            }
+        };
+        self.ask(&plugin, question)
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
@@ -94,88 +151,70 @@ impl HttpContext for Stream {
 }
 
 impl Stream {
-    fn charge(&mut self, plugin: &Plugin) -> Action {
-        let config = &plugin.config;
-        match charge(config, &plugin.expressions, &SharedData) {
-            Charge::Passed(standings) => {
-                if config.rate_limit_headers && !standings.is_empty() {
-                    self.announce(&standings);
+    fn ask(&mut self, plugin: &Plugin, question: Question) -> Action {
+        match plugin.ask(question.take()) {
+            Answer::Now(standings) => self.conclude(plugin, &question, &standings),
+            Answer::Later(number) => {
+                self.waiting = Some((number, question));
+                Action::Pause
+            }
+        }
+    }
+
+    fn conclude(
+        &mut self,
+        plugin: &Plugin,
+        question: &Question,
+        standings: &[Option<Standing>],
+    ) -> Action {
+        match question {
+            Question::Request(plan) => {
+                self.pass_or_refuse(plugin, &plan.conclude(&plugin.config, standings))
+            }
+            Question::Amount(asked, errand) => {
+                if errand.would_refuse(standings) {
+                    plugin.shadows.count(&[&asked.quota]);
+                }
+                tell(asked, &errand.settle(&plugin.config, standings))
+            }
+        }
+    }
+
+    fn pass_or_refuse(&mut self, plugin: &Plugin, verdict: &Verdict) -> Action {
+        let with_headers = plugin.config.rate_limit_headers;
+        match verdict {
+            Verdict::Passed { items, shadows } => {
+                if !shadows.is_empty() {
+                    plugin.shadows.tell(shadows);
+                }
+                if with_headers && !items.is_empty() {
+                    self.announce(items);
                 }
                 Action::Continue
             }
-            Charge::Exhausted(standing) => {
-                refuse(&Refusal::exhausted(&standing, config.rate_limit_headers))
+            Verdict::Exhausted { item, retry_after } => {
+                refuse(&Refusal::exhausted(item, *retry_after, with_headers))
             }
-            Charge::Unavailable(quota) => refuse(&Refusal::unavailable(quota)),
+            Verdict::Unavailable(quota) => refuse(&Refusal::unavailable(quota)),
         }
     }
 
     /// A proxy asks for the response's headers when it has a response, the Mixer service now.
-    fn announce(&mut self, standings: &[Standing]) {
-        self.headers = headers(&standings.iter().collect::<Vec<_>>());
+    fn announce(&mut self, items: &[Item]) {
+        self.headers = headers(items);
         for (name, value) in &self.headers {
             properties::set(&format!("mixer.response_header.{name}"), value);
         }
     }
 }
 
-/// A check takes nothing, and its answer follows from nothing: it may be kept.
-fn answer_check(config: &Config) -> Action {
-    properties::set(
-        "mixer.valid_duration",
-        &duration::format(config.check_validity),
-    );
-    properties::set("mixer.valid_use_count", UNLIMITED);
-    Action::Continue
-}
-
-fn answer_quota(plugin: &Plugin) -> Action {
-    let asked = host::asked();
-    match allocate(&plugin.config, &plugin.expressions, &SharedData, &asked) {
+fn tell(asked: &Asked, allocation: &Allocation) -> Action {
+    match allocation {
         Allocation::Granted(grant) => {
-            say(&grant);
+            say(grant);
             Action::Continue
         }
         Allocation::Unknown => refuse_quota(&Refusal::unknown(&asked.quota)),
         Allocation::Unavailable => refuse_quota(&Refusal::unavailable(&asked.quota)),
     }
-}
-
-fn say(grant: &Grant) {
-    properties::set("mixer.quota.granted", &grant.amount.to_string());
-    properties::set("mixer.valid_duration", &duration::format(grant.valid));
-    match &grant.told {
-        Told::Nothing => {}
-        Told::Unlimited => {
-            properties::set("mixer.quota.remaining", ENDLESS);
-        }
-        Told::Limited {
-            policy,
-            limit,
-            standing,
-        } => {
-            properties::set("mixer.quota.policy", policy);
-            properties::set("mixer.quota.limit", &limit.max.to_string());
-            properties::set("mixer.quota.window", &duration::format(limit.window));
-            if let Some((left, rest)) = standing {
-                properties::set("mixer.quota.remaining", &left.to_string());
-                properties::set("mixer.quota.reset", &whole_seconds(*rest).to_string());
-            }
-        }
-    }
-}
-
-fn refuse_quota(refusal: &Refusal) -> Action {
-    say(&Grant {
-        amount: 0,
-        valid: 0,
-        told: Told::Nothing,
-    });
-    refuse(refusal)
-}
-
-fn refuse(refusal: &Refusal) -> Action {
-    host::refuse(refusal);
-    // Also for a host that failed to send the response: never let it pass.
-    Action::Pause
 }

@@ -4,13 +4,13 @@
 //! and value comes before one for the key alone; a limit counts only where the last entry ends at
 //! it. Source: the configuration of envoyproxy/ratelimit.
 
-use crate::limit::Limit;
+use crate::limit::{Limit, Records};
 
 pub struct Domain {
     pub name: String,
     pub rules: Vec<Rule>,
-    /// Records in shared data over which the descriptors are spread.
-    pub buckets: u32,
+    /// Over which the descriptors are spread.
+    pub records: Records,
 }
 
 pub struct Rule {
@@ -18,6 +18,8 @@ pub struct Rule {
     /// None is any.
     pub value: Option<String>,
     pub rate: Option<Rate>,
+    /// Counts, and never refuses.
+    pub shadow: bool,
     /// For the next entry.
     pub rules: Vec<Rule>,
 }
@@ -48,46 +50,62 @@ pub struct Descriptor {
 /// What holds for a descriptor.
 pub struct Found<'a> {
     pub rate: Rate,
+    pub shadow: bool,
     /// In the order of the rules.
     pub entries: Vec<&'a Entry>,
 }
 
 impl Domain {
+    pub fn has_shadows(&self) -> bool {
+        any_shadow(&self.rules)
+    }
+
     /// None where nothing is configured for the descriptor.
     pub fn find<'a>(&self, descriptor: &'a Descriptor) -> Option<Found<'a>> {
         let all: Vec<&Entry> = descriptor.entries.iter().collect();
         if let Some(limit) = descriptor.limit {
             let rate = Rate::Limited { name: None, limit };
-            return Some(Found { rate, entries: all });
+            return Some(Found {
+                rate,
+                shadow: false,
+                entries: all,
+            });
         }
         let mut path = Vec::with_capacity(all.len());
-        let rate = search(&self.rules, &all, descriptor.ordered, &mut path)?;
-        let (rate, entries) = (rate.clone(), path);
-        Some(Found { rate, entries })
+        let rule = search(&self.rules, &all, descriptor.ordered, &mut path)?;
+        Some(Found {
+            rate: rule.rate.clone()?,
+            shadow: rule.shadow,
+            entries: path,
+        })
     }
 }
 
-/// The rate at the end of the rules that fit the entries; `path` has the entries in their order.
+fn any_shadow(rules: &[Rule]) -> bool {
+    rules.iter().any(|one| one.shadow || any_shadow(&one.rules))
+}
+
+/// The rule with a rate at the end of those that fit the entries; `path` has the entries in their order.
 fn search<'a, 'r>(
     rules: &'r [Rule],
     entries: &[&'a Entry],
     ordered: bool,
     path: &mut Vec<&'a Entry>,
-) -> Option<&'r Rate> {
+) -> Option<&'r Rule> {
     let next = if ordered { 1 } else { entries.len() };
     for (at, entry) in entries.iter().enumerate().take(next) {
         let Some(rule) = pick(rules, entry) else {
             continue;
         };
         path.push(entry);
-        let rate = if entries.len() == 1 {
-            rule.rate.as_ref()
+        let found = if entries.len() == 1 {
+            rule.rate.is_some().then_some(rule)
         } else {
             let rest = [&entries[..at], &entries[at + 1..]].concat();
             search(&rule.rules, &rest, ordered, path)
         };
-        if rate.is_some() {
-            return rate;
+        if found.is_some() {
+            return found;
         }
         path.pop();
     }
@@ -113,12 +131,13 @@ mod tests {
     fn rule(key: &str, value: Option<&str>, max: Option<u64>, rules: Vec<Rule>) -> Rule {
         let limit = |max| Rate::Limited {
             name: None,
-            limit: Limit { max, window: 1 },
+            limit: Limit::fixed(max, 1),
         };
         Rule {
             key: key.to_owned(),
             value: value.map(str::to_owned),
             rate: max.map(limit),
+            shadow: false,
             rules,
         }
     }
@@ -135,7 +154,7 @@ mod tests {
                 rule("a", None, Some(2), vec![]),
                 rule("z", None, None, vec![]),
             ],
-            buckets: 1,
+            records: Records::new("d", 1),
         }
     }
 
@@ -192,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_is_asked_for_needs_no_rule() {
-        let limit = Limit { max: 0, window: 7 };
+        let limit = Limit::fixed(0, 7);
         let asked = Descriptor {
             limit: Some(limit),
             ..descriptor(&[("other", "1")], true)

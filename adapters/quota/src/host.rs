@@ -3,18 +3,17 @@
 use crate::allocation::Asked;
 use crate::config::{Config, ConfigError};
 use crate::domain::Descriptor;
-use crate::limit::{Limit, Quota};
+use crate::limit::{Cost, Limit, Quota};
 use crate::pairs;
 use crate::refusal::Refusal;
 use crate::request::Request;
+use crate::source::{Price, Source};
 use crate::store::Store;
 use crate::unit;
-use crate::value::text_form;
 use mixer_host::condition::Condition;
-use mixer_host::expression::Expression;
 use mixer_host::response::{send, LocalResponse};
 use mixer_host::shared_data::{self, Set, Unavailable};
-use mixer_host::value::{tagged, Truth, Value};
+use mixer_host::value::Truth;
 use mixer_host::{properties, request};
 
 /// The expressions of a configuration, as the host knows them.
@@ -22,12 +21,8 @@ pub struct Expressions(Vec<OfQuota>);
 
 struct OfQuota {
     matches: Option<Condition>,
-    dimensions: Vec<OfDimension>,
-}
-
-struct OfDimension {
-    value: Expression,
-    typed: Expression,
+    dimensions: Vec<Source>,
+    cost: Price,
 }
 
 impl Expressions {
@@ -44,23 +39,18 @@ fn of_quota(path: &str, quota: &Quota) -> Result<OfQuota, ConfigError> {
     let mut dimensions = Vec::with_capacity(quota.dimensions.len());
     for dimension in &quota.dimensions {
         let path = format!("{path}.dimensions.{}", dimension.name);
-        let text = &dimension.expression;
-        dimensions.push(OfDimension {
-            value: create(&path, text)?,
-            typed: create(&path, &tagged(text))?,
-        });
+        dimensions.push(taken(Source::create(&dimension.expression), &path)?);
     }
-    let path = format!("{path}.match");
     let matches = quota.matches.as_ref();
-    let matches = matches.map(|text| taken(Condition::create(text), &path));
+    let matches = matches.map(|text| taken(Condition::create(text), &format!("{path}.match")));
     Ok(OfQuota {
         matches: matches.transpose()?,
         dimensions,
+        cost: match &quota.cost {
+            Cost::Constant(cost) => Price::Constant(*cost),
+            Cost::Expression(text) => taken(Price::create(text), &format!("{path}.cost"))?,
+        },
     })
-}
-
-fn create(path: &str, text: &str) -> Result<Expression, ConfigError> {
-    taken(Expression::create(text), path)
 }
 
 fn taken<T>(made: Option<T>, path: &str) -> Result<T, ConfigError> {
@@ -75,14 +65,14 @@ impl Request for Expressions {
         matches.is_none_or(|one| matches!(one.test(), Truth::True | Truth::Broken))
     }
 
+    fn cost(&self, quota: usize) -> u64 {
+        self.0.get(quota).map_or(1, |q| q.cost.read())
+    }
+
     fn dimensions(&self, quota: usize) -> Vec<Vec<u8>> {
         let dimensions = self.0.get(quota).map(|q| q.dimensions.as_slice());
-        let typed = |d: &OfDimension| d.typed.evaluate().and_then(Value::untag);
-        let value = |d: &OfDimension| match d.value.evaluate() {
-            Some(value) => text_form(value, || typed(d)),
-            None => Vec::new(),
-        };
-        dimensions.unwrap_or_default().iter().map(value).collect()
+        let dimensions = dimensions.unwrap_or_default().iter();
+        dimensions.map(Source::read).collect()
     }
 }
 
@@ -143,7 +133,7 @@ fn override_limit() -> Option<Limit> {
     let max = properties::int(&path("requests_per_unit"))?;
     let window = unit::length(&properties::text(&path("unit"))?)?;
     let max = u64::try_from(max).ok()?;
-    Some(Limit { max, window })
+    Some(Limit::fixed(max, window))
 }
 
 pub fn refuse(refusal: &Refusal) {

@@ -1,22 +1,15 @@
-//! Taking from a quota, in the bucket that it and its dimensions belong to.
+//! Taking from one limit, in the bucket that it and its dimensions belong to.
 
 use crate::bucket::{Answer, Bucket};
 use crate::config::Deduplication;
-use crate::domain::{Domain, Entry};
-use crate::identity::{bucket_of, identity, Identity, RequestId};
-use crate::limit::{Limit, Quota};
+use crate::counters::{Account, Standing};
+use crate::identity::RequestId;
+use crate::limit::Limit;
+use crate::state::State;
 use crate::store::{update, Changed, Store};
-use crate::window::Window;
 use mixer_host::shared_data::Unavailable;
 
-/// A quota for certain dimensions.
-pub struct Account {
-    pub identity: Identity,
-    pub limit: Limit,
-    key: Vec<u8>,
-}
-
-/// What is wanted of it.
+/// What is wanted of a limit.
 pub struct Demand {
     pub amount: u64,
     pub best_effort: bool,
@@ -24,18 +17,12 @@ pub struct Demand {
     pub id: Option<RequestId>,
 }
 
-/// What came of it. Times are in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What came of it.
+#[derive(Clone, Copy, Debug)]
 pub struct Taken {
-    pub granted: u64,
-    /// How long the grant holds.
-    pub valid: u64,
-    /// What is left in the window.
-    pub left: u64,
-    /// Until the window is over.
-    pub rest: u64,
-    /// When the window began.
-    pub start: u64,
+    pub standing: Standing,
+    /// What the limit's state was then.
+    state: State,
 }
 
 pub struct Ledger<'a, S> {
@@ -43,35 +30,11 @@ pub struct Ledger<'a, S> {
     pub deduplication: &'a Deduplication,
 }
 
-impl Account {
-    pub fn new(quota: &Quota, values: &[Vec<u8>]) -> Self {
-        let limit = quota.limit_for(values);
-        Self::under(&quota.name, values, limit, quota.buckets)
-    }
-
-    /// Every combination of values has one.
-    pub fn of_descriptor(domain: &Domain, entries: &[&Entry], limit: Limit) -> Self {
-        let parts = entries.iter().flat_map(|(key, value)| [key, value]);
-        let parts: Vec<Vec<u8>> = parts.cloned().collect();
-        Self::under(&domain.name, &parts, limit, domain.buckets)
-    }
-
-    fn under(name: &str, values: &[Vec<u8>], limit: Limit, buckets: u32) -> Self {
-        let identity = identity(name, values);
-        let bucket = bucket_of(&identity, buckets);
-        Self {
-            identity,
-            limit,
-            key: format!("mixer.quota/{name}/{bucket:x}").into_bytes(),
-        }
-    }
-}
-
 impl<S: Store> Ledger<'_, S> {
     /// Takes what is wanted, once for each request id; a full bucket is as a store that is not
     /// there.
     pub fn take(&self, account: &Account, demand: &Demand) -> Result<Taken, Unavailable> {
-        update(self.store, &account.key, |bucket, now| {
+        update(self.store, &account.key(), |bucket, now| {
             self.take_from(bucket, account, demand, now)
         })?
     }
@@ -83,83 +46,88 @@ impl<S: Store> Ledger<'_, S> {
         demand: &Demand,
         now: u64,
     ) -> Changed<Result<Taken, Unavailable>> {
+        let limit = account.limit;
         let moved = bucket.advance(now, self.deduplication.window);
-        let mut window = bucket.window(&account.identity, account.limit, now);
+        let mut state = bucket.state(&account.identity, limit, now);
         if let Some(answer) = demand.id.as_ref().and_then(|id| bucket.answer(id)) {
-            let mut taken = told(&window, account.limit, now);
-            taken.granted = answer.granted;
-            taken.valid = answer.until.saturating_sub(now);
-            let result = Ok(taken);
-            return Changed {
-                result,
-                keep: moved,
-            };
+            let mut standing = stands(&state, limit, now, demand.amount);
+            standing.granted = answer.granted;
+            standing.refused = answer.granted < demand.amount;
+            standing.reset = answer.until.saturating_sub(now);
+            return Changed::new(Ok(Taken { standing, state }), moved);
         }
-        let granted = window.take(account.limit, demand.amount, demand.best_effort);
-        let mut taken = told(&window, account.limit, now);
-        taken.granted = granted;
-        if granted > 0 || demand.best_effort {
-            taken.valid = taken.rest;
-        }
-        if granted > 0 && !bucket.keep(&account.identity, window) {
-            let result = Err(Unavailable);
-            return Changed {
-                result,
-                keep: moved,
-            };
+        let retry_after = state.retry_after(limit, now, demand.amount);
+        let granted = state.take(limit, now, demand.amount, demand.best_effort);
+        let standing = Standing {
+            granted,
+            refused: granted < demand.amount,
+            retry_after,
+            ..stands(&state, limit, now, 0)
+        };
+        if granted > 0 && !bucket.keep(&account.identity, state) {
+            return Changed::new(Err(Unavailable), moved);
         }
         if let Some(id) = demand.id {
-            bucket.remember(answer(id, &taken, now), self.deduplication.entries);
+            bucket.remember(answer(id, &standing, now), self.deduplication.entries);
         }
         let keep = moved || granted > 0 || demand.id.is_some();
-        let result = Ok(taken);
-        Changed { result, keep }
+        Changed::new(Ok(Taken { standing, state }), keep)
     }
 
-    /// Puts an amount back into the window that there is now, as far as it was taken in it.
-    pub fn put_back(&self, account: &Account, amount: u64) -> Result<Taken, Unavailable> {
-        update(self.store, &account.key, |bucket, now| {
+    /// How it would be to take an amount.
+    pub fn look(&self, account: &Account, amount: u64) -> Result<Standing, Unavailable> {
+        update(self.store, &account.key(), |bucket, now| {
             let moved = bucket.advance(now, self.deduplication.window);
-            let mut window = bucket.window(&account.identity, account.limit, now);
-            let had = window.used;
-            window.give_back(amount);
-            let result = told(&window, account.limit, now);
-            let keep = moved || (window.used < had && bucket.keep(&account.identity, window));
-            Changed { result, keep }
+            let state = bucket.state(&account.identity, account.limit, now);
+            Changed::new(stands(&state, account.limit, now, amount), moved)
         })
     }
 
-    /// Undoes a take, if its window is still the one.
-    pub fn give_back(&self, account: &Account, taken: &Taken) -> Result<(), Unavailable> {
-        update(self.store, &account.key, |bucket, now| {
+    /// Puts an amount back, as far as it is taken now.
+    pub fn put_back(&self, account: &Account, amount: u64) -> Result<Taken, Unavailable> {
+        update(self.store, &account.key(), |bucket, now| {
+            let moved = bucket.advance(now, self.deduplication.window);
+            let had = bucket.state(&account.identity, account.limit, now);
+            let mut state = had;
+            state.give_back(account.limit, now, amount);
+            let standing = stands(&state, account.limit, now, 0);
+            let less = standing.reset < had.reset(account.limit, now)
+                || standing.remaining > had.left(account.limit, now);
+            let keep = moved || (less && bucket.keep(&account.identity, state));
+            Changed::new(Taken { standing, state }, keep)
+        })
+    }
+
+    /// Undoes a take, unless it is over.
+    pub fn undo(&self, account: &Account, taken: &Taken) -> Result<(), Unavailable> {
+        update(self.store, &account.key(), |bucket, now| {
             bucket.advance(now, self.deduplication.window);
-            let mut window = bucket.window(&account.identity, account.limit, now);
-            let keep = window.start == taken.start;
-            if keep {
-                window.give_back(taken.granted);
-                bucket.keep(&account.identity, window);
-            }
-            Changed { result: (), keep }
+            let mut state = bucket.state(&account.identity, account.limit, now);
+            let granted = taken.standing.granted;
+            let keep = state.undo(account.limit, now, &taken.state, granted)
+                && bucket.keep(&account.identity, state);
+            Changed::new((), keep)
         })
     }
 }
 
-/// How a window stands, for an answer that grants nothing yet.
-fn told(window: &Window, limit: Limit, now: u64) -> Taken {
-    Taken {
+/// How a limit stands for somebody who wants an amount.
+fn stands(state: &State, limit: Limit, now: u64, amount: u64) -> Standing {
+    let remaining = state.left(limit, now);
+    Standing {
         granted: 0,
-        valid: 0,
-        left: window.left(limit),
-        rest: window.rest(now),
-        start: window.start,
+        refused: amount > remaining,
+        remaining,
+        reset: state.reset(limit, now),
+        retry_after: state.retry_after(limit, now, amount),
     }
 }
 
-fn answer(id: RequestId, taken: &Taken, now: u64) -> Answer {
+fn answer(id: RequestId, standing: &Standing, now: u64) -> Answer {
     Answer {
         id,
-        granted: taken.granted,
-        until: now.saturating_add(taken.valid),
+        granted: standing.granted,
+        until: now.saturating_add(standing.reset),
         at: now,
     }
 }

@@ -1,6 +1,6 @@
 //! The answer to a request that is refused, and the headers of one that passes.
 
-use crate::charge::Standing;
+use crate::plan::Item;
 
 const NS: u64 = 1_000_000_000;
 
@@ -17,12 +17,15 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub fn exhausted(standing: &Standing, rate_limit_headers: bool) -> Self {
-        let mut refusal = Self::new(429, 8, "quota_exhausted", standing.quota);
-        let seconds = whole_seconds(standing.rest).max(1);
-        refusal.headers.push(("retry-after", seconds.to_string()));
+    /// `retry_after` is in nanoseconds, None for a request that would never pass.
+    pub fn exhausted(item: &Item, retry_after: Option<u64>, rate_limit_headers: bool) -> Self {
+        let mut refusal = Self::new(429, 8, "quota_exhausted", item.quota);
+        if let Some(after) = retry_after {
+            let seconds = whole_seconds(after).max(1);
+            refusal.headers.push(("retry-after", seconds.to_string()));
+        }
         if rate_limit_headers {
-            refusal.headers.extend(headers(&[standing]));
+            refusal.headers.extend(headers(std::slice::from_ref(item)));
         }
         refusal
     }
@@ -57,19 +60,16 @@ impl Refusal {
 
 /// The two header fields of the IETF's draft "RateLimit header fields for HTTP", version 10: one
 /// item for each quota, times in whole seconds.
-pub fn headers(standings: &[&Standing]) -> Vec<(&'static str, String)> {
-    let policy = |s: &&Standing| {
-        let window = whole_seconds(s.limit.window);
-        format!("\"{}\";q={};w={window}", s.quota, s.limit.max)
+pub fn headers(items: &[Item]) -> Vec<(&'static str, String)> {
+    let policy = |i: &Item| {
+        let window = whole_seconds(i.limit.window);
+        format!("\"{}\";q={};w={window}", i.quota, i.limit.max)
     };
-    let limit = |s: &&Standing| format!("\"{}\";r={};t={}", s.quota, s.left, whole_seconds(s.rest));
+    let limit = |i: &Item| format!("\"{}\";r={};t={}", i.quota, i.left, whole_seconds(i.reset));
     let join = |items: Vec<String>| items.join(", ");
     vec![
-        (
-            "ratelimit-policy",
-            join(standings.iter().map(policy).collect()),
-        ),
-        ("ratelimit", join(standings.iter().map(limit).collect())),
+        ("ratelimit-policy", join(items.iter().map(policy).collect())),
+        ("ratelimit", join(items.iter().map(limit).collect())),
     ]
 }
 
@@ -83,37 +83,38 @@ mod tests {
     use super::*;
     use crate::limit::Limit;
 
-    fn standing(rest: u64) -> Standing<'static> {
-        let limit = Limit {
-            max: 5,
-            window: 1_500_000_000,
-        };
-        Standing {
+    fn item(reset: u64) -> Item<'static> {
+        Item {
             quota: "q",
-            limit,
+            limit: Limit::fixed(5, 1_500_000_000),
             left: 2,
-            rest,
+            reset,
         }
     }
 
     #[test]
     fn whoever_is_refused_is_told_when_to_come_again() {
-        let refusal = Refusal::exhausted(&standing(1), false);
+        let refusal = Refusal::exhausted(&item(9 * NS), Some(1), false);
         assert_eq!(refusal.status, 429);
         assert_eq!(refusal.details, "quota_exhausted:q");
         assert_eq!(refusal.body, r#"{"error":"quota_exhausted","quota":"q"}"#);
         assert_eq!(refusal.headers[1], ("retry-after", "1".to_owned()));
         assert_eq!(refusal.headers.len(), 2);
-        let later = Refusal::exhausted(&standing(NS + 1), true);
+        let later = Refusal::exhausted(&item(NS + 1), Some(NS + 1), true);
         assert_eq!(later.headers[1].1, "2");
         assert_eq!(later.headers[2].1, "\"q\";q=5;w=2");
         assert_eq!(later.headers[3].1, "\"q\";r=2;t=2");
     }
 
     #[test]
+    fn whoever_would_never_pass_is_not_told_to_come_again() {
+        let refusal = Refusal::exhausted(&item(NS), None, false);
+        assert_eq!(refusal.headers.len(), 1);
+    }
+
+    #[test]
     fn several_quotas_are_told_as_a_list() {
-        let (one, other) = (standing(0), standing(NS));
-        let headers = headers(&[&one, &other]);
+        let headers = headers(&[item(0), item(NS)]);
         assert_eq!(headers[1].1, "\"q\";r=2;t=0, \"q\";r=2;t=1");
     }
 }

@@ -28,6 +28,12 @@ pub struct Changed<T> {
     pub keep: bool,
 }
 
+impl<T> Changed<T> {
+    pub fn new(result: T, keep: bool) -> Self {
+        Self { result, keep }
+    }
+}
+
 /// Changes the bucket of a key as if nobody else did in the meantime.
 ///
 /// What cannot be decoded is none of ours, or of another version: it is replaced.

@@ -18,6 +18,19 @@ pub fn text_form(value: Vec<u8>, typed: impl FnOnce() -> Option<Value>) -> Vec<u
     }
 }
 
+/// What a request costs by the value of an expression.
+///
+/// What is no number or below 0 costs 1: it is no way around a quota. A part counts as a whole.
+pub fn cost_of(value: Option<&Value>) -> u64 {
+    let number = match value {
+        #[allow(clippy::cast_possible_truncation)] // what is out of range is at its end
+        Some(Value::Double(number)) if !number.is_nan() => Some(number.ceil() as i64),
+        Some(value) => value.number(),
+        None => None,
+    };
+    number.and_then(|n| u64::try_from(n).ok()).unwrap_or(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +53,26 @@ mod tests {
         assert_eq!(form(b"\x0a\0\0\x01", bytes(b"\x0a\0\0\x01")), "10.0.0.1");
         assert_eq!(form(b"12345678", bytes(b"12345678")), "12345678");
         assert_eq!(form(b"\0\0\0\0", None), "\0\0\0\0");
+    }
+
+    #[test]
+    fn what_a_request_costs() {
+        for (value, cost) in [
+            (None, 1),
+            (Some(Value::Int(7)), 7),
+            (Some(Value::Int(0)), 0),
+            (Some(Value::Int(-7)), 1),
+            (Some(Value::Double(1.2)), 2),
+            (Some(Value::Double(-1.2)), 1),
+            (Some(Value::Double(f64::NAN)), 1),
+            (Some(Value::Double(1e300)), i64::MAX as u64),
+            (Some(Value::Uint(u64::MAX)), 1),
+            (Some(Value::Text(b"12".to_vec())), 12),
+            (Some(Value::Text(b"many".to_vec())), 1),
+            (Some(Value::Bytes(b"12".to_vec())), 1),
+        ] {
+            assert_eq!(cost_of(value.as_ref()), cost, "{value:?}");
+        }
     }
 
     #[test]

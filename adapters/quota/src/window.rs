@@ -50,18 +50,6 @@ impl Window {
         limit.max.saturating_sub(self.used)
     }
 
-    /// Takes an amount, or with `best_effort` what there is of it; returns what was taken.
-    pub fn take(&mut self, limit: Limit, amount: u64, best_effort: bool) -> u64 {
-        let left = self.left(limit);
-        let granted = match amount <= left {
-            true => amount,
-            false if best_effort => left,
-            false => 0,
-        };
-        self.used += granted;
-        granted
-    }
-
     pub fn give_back(&mut self, amount: u64) {
         self.used = self.used.saturating_sub(amount);
     }
@@ -76,36 +64,19 @@ impl Window {
 mod tests {
     use super::*;
 
-    const LIMIT: Limit = Limit {
-        max: 5,
-        window: 100,
-    };
+    const LIMIT: Limit = Limit::fixed(5, 100);
 
     #[test]
-    fn takes_all_or_nothing_unless_told_otherwise() {
-        let mut window = Window::new(1_000, 100);
-        assert_eq!(window.take(LIMIT, 3, false), 3);
-        assert_eq!(window.take(LIMIT, 3, false), 0);
-        assert_eq!(window.take(LIMIT, 3, true), 2);
-        assert_eq!(window.take(LIMIT, 1, true), 0);
-        window.give_back(1);
-        assert_eq!(window.take(LIMIT, i64::MAX as u64, true), 1);
-        assert_eq!(window.take(LIMIT, u64::MAX, false), 0);
-        assert_eq!(window.used, 5);
-    }
-
-    #[test]
-    fn a_limit_that_was_lowered_takes_nothing_more() {
+    fn a_limit_that_was_lowered_leaves_nothing() {
         let mut window = Window::new(0, 100);
         window.used = 9;
         assert_eq!(window.left(LIMIT), 0);
-        assert_eq!(window.take(LIMIT, 1, true), 0);
     }
 
     #[test]
     fn begins_anew_when_it_is_over() {
         let mut window = Window::new(1_000, 100);
-        window.take(LIMIT, 5, false);
+        window.used = 5;
         window.adjust(LIMIT, 1_099);
         assert_eq!((window.used, window.rest(1_099)), (5, 1));
         window.adjust(LIMIT, 1_100);
@@ -115,7 +86,7 @@ mod tests {
     #[test]
     fn a_length_that_was_changed_holds_at_once() {
         let mut window = Window::new(1_000, 100_000);
-        window.take(LIMIT, 5, false);
+        window.used = 5;
         window.adjust(LIMIT, 1_050);
         assert_eq!((window.used, window.rest(1_050)), (5, 50));
         window.adjust(LIMIT, 1_200);
@@ -125,7 +96,7 @@ mod tests {
     #[test]
     fn a_clock_put_back_neither_grants_twice_nor_holds_for_ever() {
         let mut window = Window::new(1_000, 100);
-        window.take(LIMIT, 5, false);
+        window.used = 5;
         assert!(!window.follow(950));
         window.adjust(LIMIT, 950);
         assert_eq!((window.used, window.rest(950)), (5, 100));

@@ -3,7 +3,8 @@
 use mixer_host::shared_data::{Set, Unavailable};
 use mixer_quota::store::Store;
 use mixer_quota::{
-    allocate, unit_length, Allocation, Asked, Config, Descriptor, Grant, Limit, Request, Told,
+    order, unit_length, Algorithm, Allocation, Answer, Asked, Config, Counters, Descriptor, Grant,
+    Limit, Order, Request, Shared, Told,
 };
 use serde_json::json;
 use std::cell::{Cell, RefCell};
@@ -47,8 +48,28 @@ impl Request for Anything {
         true
     }
 
+    fn cost(&self, _quota: usize) -> u64 {
+        1
+    }
+
     fn dimensions(&self, _quota: usize) -> Vec<Vec<u8>> {
         Vec::new()
+    }
+}
+
+/// Asks the counters, and settles at once.
+fn allocate<R: Request, S: Store>(
+    config: &Config,
+    request: &R,
+    store: &S,
+    asked: &Asked,
+) -> Allocation {
+    match order(config, request, asked) {
+        Order::Settled(allocation) => allocation,
+        Order::Ask(errand) => match Shared::new(config, store).ask(&errand.take) {
+            Answer::Now(standings) => errand.settle(config, &standings),
+            later => panic!("{later:?}"),
+        },
     }
 }
 
@@ -61,6 +82,9 @@ fn config() -> Config {
                 {"key": "path", "rate_limit": {"name": "paths", "unit": "hour", "requests_per_unit": 2}},
             ]},
             {"key": "user", "value": "root", "rate_limit": {"unlimited": true}},
+            {"key": "trial", "shadow_mode": true, "rate_limit": {
+                "unit": "second", "requests_per_unit": 2, "algorithm": "TOKEN_BUCKET", "burst": 3,
+            }},
             {"key": "blocked", "rate_limit": {"unit": "second", "requests_per_unit": 0}},
         ]}],
     });
@@ -112,10 +136,7 @@ fn each_value_has_its_own_window() {
     let store = Memory::default();
     let alice = &[("user", "alice")];
     let grant = of(&store, 2, alice);
-    let minute = Limit {
-        max: 5,
-        window: 60 * S,
-    };
+    let minute = Limit::fixed(5, 60 * S);
     let told = Told::Limited {
         policy: "user".to_owned(),
         limit: minute,
@@ -170,16 +191,30 @@ fn the_limit_that_is_asked_for_holds() {
     let store = Memory::default();
     let hour = unit_length("hour").unwrap();
     let asked = Descriptor {
-        limit: Some(Limit {
-            max: 7,
-            window: hour,
-        }),
+        limit: Some(Limit::fixed(7, hour)),
         ..descriptor(&[("user", "root")])
     };
     let Allocation::Granted(grant) = ask(&store, "edge", 1, asked) else {
         panic!("refused")
     };
     assert_eq!(left(&grant), (1, 6));
+}
+
+#[test]
+fn a_shadow_counts_and_grants_in_full() {
+    let store = Memory::default();
+    let trial = &[("trial", "a")];
+    assert_eq!(left(&of(&store, 2, trial)), (2, 1));
+    assert_eq!(left(&of(&store, 2, trial)), (2, 0));
+    store.now.set(S / 2);
+    let grant = of(&store, 0, trial);
+    assert_eq!(left(&grant), (0, 1));
+    let Told::Limited { limit, .. } = grant.told else {
+        panic!("{grant:?}")
+    };
+    assert_eq!((limit.algorithm, limit.burst), (Algorithm::TokenBucket, 3));
+    store.gone.set(true);
+    assert_eq!(of(&store, 2, trial).amount, 2);
 }
 
 #[test]

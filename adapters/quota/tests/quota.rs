@@ -3,7 +3,8 @@
 use mixer_host::shared_data::{Set, Unavailable};
 use mixer_quota::store::Store;
 use mixer_quota::{
-    allocate, charge, Allocation, Asked, Bucket, Charge, Config, Grant, Request, Told,
+    order, Allocation, Answer, Asked, Bucket, Config, Counters, Grant, Order, Plan, Request,
+    Shared, Told, Verdict,
 };
 use serde_json::{json, Value};
 use std::cell::Cell;
@@ -113,6 +114,10 @@ impl Request for Attributes<'_> {
         matches.as_ref().is_none_or(|text| text == "true")
     }
 
+    fn cost(&self, _quota: usize) -> u64 {
+        1
+    }
+
     fn dimensions(&self, quota: usize) -> Vec<Vec<u8>> {
         let dimensions = &self.config.unwrap().quotas[quota].dimensions;
         let value = |text: &String| self.values.get(text).cloned().unwrap_or_default();
@@ -133,6 +138,31 @@ fn config(value: Value) -> Config {
     match Config::parse(value.to_string().as_bytes()) {
         Ok(config) => config,
         Err(error) => panic!("{error}"),
+    }
+}
+
+/// Asks the counters, and settles at once.
+fn allocate<R: Request, S: Store>(
+    config: &Config,
+    request: &R,
+    store: &S,
+    asked: &Asked,
+) -> Allocation {
+    match order(config, request, asked) {
+        Order::Settled(allocation) => allocation,
+        Order::Ask(errand) => match Shared::new(config, store).ask(&errand.take) {
+            Answer::Now(standings) => errand.settle(config, &standings),
+            later => panic!("{later:?}"),
+        },
+    }
+}
+
+/// The same for a request of which nobody says what it asks for.
+fn charge<'a, S: Store>(config: &'a Config, request: &Attributes, store: &S) -> Verdict<'a> {
+    let plan = Plan::new(config, request, false);
+    match Shared::new(config, store).ask(&plan.take) {
+        Answer::Now(standings) => plan.conclude(config, &standings),
+        later => panic!("{later:?}"),
     }
 }
 
@@ -502,13 +532,16 @@ fn two() -> Config {
 
 fn pass(config: &Config, store: &Local, source: &str) -> Result<(u64, u64), (String, u64)> {
     match charge(config, &attributes(config, &[("source", source)]), store) {
-        Charge::Passed(standings) => {
-            let names: Vec<_> = standings.iter().map(|s| s.quota).collect();
+        Verdict::Passed { items, .. } => {
+            let names: Vec<_> = items.iter().map(|s| s.quota).collect();
             assert_eq!(names, ["all", "each"]);
-            Ok((standings[0].left, standings[1].left))
+            Ok((items[0].left, items[1].left))
         }
-        Charge::Exhausted(standing) => Err((standing.quota.to_owned(), standing.rest)),
-        Charge::Unavailable(quota) => Err((quota.to_owned(), 0)),
+        Verdict::Exhausted { item, retry_after } => {
+            assert_eq!(retry_after, Some(item.reset));
+            Err((item.quota.to_owned(), item.reset))
+        }
+        Verdict::Unavailable(quota) => Err((quota.to_owned(), 0)),
     }
 }
 
@@ -638,7 +671,7 @@ fn what_was_taken_is_given_back_when_a_later_quota_refuses() {
     let (config, memory) = (two(), Memory::default());
     let store = Between::new(&memory, &config, &[(5, 0.0, 2, "each")]);
     let refused = charge(&config, &attributes(&config, &[("source", "a")]), &store);
-    assert!(matches!(refused, Charge::Exhausted(s) if s.quota == "each"));
+    assert!(matches!(refused, Verdict::Exhausted { item, .. } if item.quota == "each"));
     assert_eq!(store.calls.get(), 7);
     assert_eq!(pass(&config, &store.local, "b"), Ok((4, 1)));
 }
@@ -649,7 +682,7 @@ fn nothing_is_given_back_to_another_window() {
     let others = [(5, 0.0, 2, "each"), (6, 60.0, 5, "all")];
     let store = Between::new(&memory, &config, &others);
     let refused = charge(&config, &attributes(&config, &[("source", "a")]), &store);
-    assert!(matches!(refused, Charge::Exhausted(s) if s.quota == "each"));
+    assert!(matches!(refused, Verdict::Exhausted { item, .. } if item.quota == "each"));
     assert_eq!(
         pass(&config, &store.local, "b"),
         Err(("all".to_owned(), 60 * S))
@@ -670,8 +703,8 @@ fn a_store_that_fails_for_one_quota_denies_or_passes_it_over() {
         store.answers.set(4);
         let attributes = attributes(&config, &[("source", "a")]);
         let found = match charge(&config, &attributes, &store) {
-            Charge::Passed(standings) => Ok(standings.len()),
-            Charge::Unavailable(quota) => Err((quota.to_owned(), 0)),
+            Verdict::Passed { items, .. } => Ok(items.len()),
+            Verdict::Unavailable(quota) => Err((quota.to_owned(), 0)),
             other => panic!("{other:?}"),
         };
         assert_eq!(found, expected);

@@ -3,7 +3,7 @@
 use super::fields;
 use super::quotas::{buckets_for, KEYS, MAX_KEYS};
 use crate::domain::{Domain, Rate, Rule};
-use crate::limit::{Limit, Quota};
+use crate::limit::{Algorithm, Quota, Records};
 use crate::unit;
 use mixer_host::config::{ConfigError, Node, Object};
 
@@ -14,8 +14,15 @@ const MAX_TEXT: usize = 1024;
 const MAX_REQUESTS: u64 = u32::MAX as u64;
 
 const DOMAIN: [&str; 3] = ["domain", "descriptors", "maxKeys"];
-const RULE: [&str; 4] = ["key", "value", "rate_limit", "descriptors"];
-const RATE: [&str; 4] = ["name", "unit", "requests_per_unit", "unlimited"];
+const RULE: [&str; 5] = ["key", "value", "rate_limit", "shadow_mode", "descriptors"];
+const RATE: [&str; 6] = [
+    "name",
+    "unit",
+    "requests_per_unit",
+    "unlimited",
+    "algorithm",
+    "burst",
+];
 
 pub fn domains(node: Node, quotas: &[Quota]) -> Result<Vec<Domain>, ConfigError> {
     let path = node.path.clone();
@@ -38,10 +45,11 @@ fn domain(node: Node) -> Result<Domain, ConfigError> {
         Some(node) => node.whole(1..=MAX_KEYS)?,
         None => KEYS,
     };
+    let name = fields::name(object.required("domain")?)?;
     Ok(Domain {
-        name: fields::name(object.required("domain")?)?,
         rules: rules(&mut object, 1)?,
-        buckets: buckets_for(keys),
+        records: Records::new(&name, buckets_for(keys)),
+        name,
     })
 }
 
@@ -73,6 +81,7 @@ fn rule(node: Node, depth: usize) -> Result<Rule, ConfigError> {
         key: text(object.required("key")?)?,
         value: object.optional("value").map(value).transpose()?,
         rate: object.optional("rate_limit").map(rate).transpose()?,
+        shadow: object.bool_or("shadow_mode", false)?,
         rules: rules(&mut object, depth + 1)?,
     })
 }
@@ -96,22 +105,20 @@ fn value(node: Node) -> Result<String, ConfigError> {
 fn rate(node: Node) -> Result<Rate, ConfigError> {
     let mut object = node.object(&RATE)?;
     if object.bool_or("unlimited", false)? {
-        for name in ["unit", "requests_per_unit"] {
+        for name in ["unit", "requests_per_unit", "algorithm", "burst"] {
             if object.optional(name).is_some() {
                 return Err(object.error("is unlimited, so that it has no unit and no number"));
             }
         }
         return Ok(Rate::Unlimited);
     }
-    Ok(Rate::Limited {
-        name: object.optional("name").map(fields::name).transpose()?,
-        limit: Limit {
-            max: object
-                .required("requests_per_unit")?
-                .whole(0..=MAX_REQUESTS)?,
-            window: unit_of(object.required("unit")?)?,
-        },
-    })
+    let name = object.optional("name").map(fields::name).transpose()?;
+    let max = object
+        .required("requests_per_unit")?
+        .whole(0..=MAX_REQUESTS)?;
+    let window = unit_of(object.required("unit")?)?;
+    let limit = fields::counting(&mut object, max, window, Algorithm::FixedWindow)?;
+    Ok(Rate::Limited { name, limit })
 }
 
 fn unit_of(node: Node) -> Result<u64, ConfigError> {

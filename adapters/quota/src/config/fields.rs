@@ -1,6 +1,7 @@
 //! Fields that several parts have.
 
 use crate::duration;
+use crate::limit::{Algorithm, Limit};
 use mixer_host::config::{ConfigError, Node, Object};
 
 /// Nanoseconds of a Go duration, from `lowest` to `highest`.
@@ -43,4 +44,44 @@ pub fn name(node: Node) -> Result<String, ConfigError> {
     let allowed = |b: u8| b.is_ascii_graphic() && !b"\"\\,".contains(&b);
     let sound = (1..=253).contains(&name.len()) && name.bytes().all(allowed);
     sound.then_some(name).ok_or(error)
+}
+
+/// Up to it every whole number is exact in JSON, and in Protobuf's Struct.
+pub const MAX_AMOUNT: u64 = (1 << 53) - 1;
+/// In which a burst must come back, so that no time is out of bounds.
+const LONGEST: u64 = 10 * 8_760 * 3_600_000_000_000;
+
+/// `algorithm` and `burst`, for what is known of the limit so far.
+pub fn counting(
+    object: &mut Object,
+    max: u64,
+    window: u64,
+    default: Algorithm,
+) -> Result<Limit, ConfigError> {
+    let mut limit = Limit::fixed(max, window);
+    limit.algorithm = match object.optional("algorithm") {
+        Some(node) => algorithm(node)?,
+        None => default,
+    };
+    let Some(node) = object.optional("burst") else {
+        return Ok(limit);
+    };
+    if limit.is_fixed() {
+        return Err(node.error("is not for FIXED_WINDOW"));
+    }
+    let error = node.error("must come back within 87600h, at max in each window");
+    limit.burst = node.whole(1..=MAX_AMOUNT)?;
+    (limit.time_for(limit.burst) <= LONGEST)
+        .then_some(limit)
+        .ok_or(error)
+}
+
+fn algorithm(node: Node) -> Result<Algorithm, ConfigError> {
+    let error = node.error("must be FIXED_WINDOW, SLIDING_WINDOW or TOKEN_BUCKET");
+    Ok(match node.string()?.as_str() {
+        "FIXED_WINDOW" => Algorithm::FixedWindow,
+        "SLIDING_WINDOW" => Algorithm::SlidingWindow,
+        "TOKEN_BUCKET" => Algorithm::TokenBucket,
+        _ => return Err(error),
+    })
 }

@@ -1,27 +1,29 @@
 //! `quotas`.
 
-use super::fields::{duration, expression, name};
+use super::fields::{self, duration, expression, name, MAX_AMOUNT};
 use crate::bucket::MAX_CELLS;
-use crate::limit::{Dimension, Limit, Override, Quota};
+use crate::limit::{Algorithm, Cost, Dimension, Limit, Override, Quota, Records};
 use mixer_host::config::{ConfigError, Node, Object};
 use std::collections::BTreeSet;
 
 const MAX_QUOTAS: usize = 256;
 const MAX_DIMENSIONS: usize = 16;
 const MAX_OVERRIDES: usize = 1024;
-/// Up to it every whole number is exact in JSON, and in Protobuf's Struct.
-const MAX_AMOUNT: u64 = (1 << 53) - 1;
 pub const KEYS: u64 = 16_384;
 pub const MAX_KEYS: u64 = 1 << 20;
 /// Half of what a bucket holds: by chance some get more than others.
 const KEYS_OF_BUCKET: u64 = MAX_CELLS as u64 / 2;
 
-const QUOTA: [&str; 7] = [
+const QUOTA: [&str; 11] = [
     "name",
     "max",
     "window",
+    "algorithm",
+    "burst",
     "match",
     "dimensions",
+    "cost",
+    "shadow",
     "overrides",
     "maxKeys",
 ];
@@ -42,19 +44,27 @@ pub fn quotas(node: Node) -> Result<Vec<Quota>, ConfigError> {
 fn quota(node: Node) -> Result<Quota, ConfigError> {
     let mut object = node.object(&QUOTA)?;
     let name = name(object.required("name")?)?;
-    let limit = Limit {
-        max: max(&mut object)?,
-        window: window(object.required("window")?)?,
-    };
+    let (max, window) = (max(&mut object)?, window(object.required("window")?)?);
+    let limit = fields::counting(&mut object, max, window, Algorithm::FixedWindow)?;
     let dimensions = dimensions(&mut object)?;
     Ok(Quota {
-        name,
         limit,
         matches: object.optional("match").map(expression).transpose()?,
+        cost: cost(&mut object)?,
+        shadow: object.bool_or("shadow", false)?,
         overrides: overrides(&mut object, limit, &dimensions)?,
-        buckets: buckets(&mut object, &dimensions)?,
+        records: Records::new(&name, buckets(&mut object, &dimensions)?),
+        name,
         dimensions,
     })
+}
+
+fn cost(object: &mut Object) -> Result<Cost, ConfigError> {
+    match object.optional("cost") {
+        None => Ok(Cost::Constant(1)),
+        Some(node) if node.is_string() => expression(node).map(Cost::Expression),
+        Some(node) => node.whole(0..=MAX_AMOUNT).map(Cost::Constant),
+    }
 }
 
 fn max(object: &mut Object) -> Result<u64, ConfigError> {
@@ -110,21 +120,20 @@ fn override_of(
     limit: Limit,
     dimensions: &[Dimension],
 ) -> Result<Override, ConfigError> {
-    let mut object = node.object(&["dimensions", "max", "window"])?;
+    let mut object = node.object(&["dimensions", "max", "window", "algorithm", "burst"])?;
     let mut wanted = Vec::new();
     for (name, node) in object.required("dimensions")?.members(1..=MAX_DIMENSIONS)? {
         let at = dimensions.iter().position(|d| d.name == name);
         let at = at.ok_or_else(|| node.error("is not one of the quota's dimensions"))?;
         wanted.push((at, node.string()?));
     }
+    let max = max(&mut object)?;
+    let window = match object.optional("window") {
+        Some(node) => window(node)?,
+        None => limit.window,
+    };
     Ok(Override {
         dimensions: wanted,
-        limit: Limit {
-            max: max(&mut object)?,
-            window: match object.optional("window") {
-                Some(node) => window(node)?,
-                None => limit.window,
-            },
-        },
+        limit: fields::counting(&mut object, max, window, limit.algorithm)?,
     })
 }

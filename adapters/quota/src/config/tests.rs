@@ -1,6 +1,6 @@
 use super::{Config, OnError};
 use crate::domain::Rate;
-use crate::limit::Limit;
+use crate::limit::{Algorithm, Cost, Limit};
 use serde_json::{json, Value};
 
 const S: u64 = 1_000_000_000;
@@ -35,8 +35,8 @@ fn quota(extra: Value) -> Value {
 #[test]
 fn what_is_left_out_has_a_default() {
     let config = parse(&with(json!({}))).unwrap();
-    assert_eq!(config.quotas[0].limit, Limit { max: 5, window: S });
-    assert_eq!(config.quotas[0].buckets, 1);
+    assert_eq!(config.quotas[0].limit, Limit::fixed(5, S));
+    assert_eq!(config.quotas[0].records.count, 1);
     assert_eq!(config.deduplication.window, 10 * S);
     assert_eq!(config.deduplication.entries, 256);
     assert_eq!(config.check_validity, 60 * S);
@@ -61,14 +61,11 @@ fn the_first_override_that_fits_holds() {
         let values = [destination.as_bytes().to_vec(), source.as_bytes().to_vec()];
         config.quotas[0].limit_for(&values)
     };
-    assert_eq!(limit("ratings", "reviews"), Limit { max: 1, window: S });
-    let minute = Limit {
-        max: 100,
-        window: 60 * S,
-    };
+    assert_eq!(limit("ratings", "reviews"), Limit::fixed(1, S));
+    let minute = Limit::fixed(100, 60 * S);
     assert_eq!(limit("ratings", "x"), minute);
-    assert_eq!(limit("reviews", "ratings"), Limit { max: 5, window: S });
-    assert_eq!(config.quotas[0].buckets, 512);
+    assert_eq!(limit("reviews", "ratings"), Limit::fixed(5, S));
+    assert_eq!(config.quotas[0].records.count, 512);
 }
 
 #[test]
@@ -141,6 +138,90 @@ fn an_absent_configuration_is_called_absent() {
     }
 }
 
+#[test]
+fn limits_count_as_configured() {
+    let config = parse(&quota(json!({
+        "algorithm": "TOKEN_BUCKET", "burst": 20, "cost": "request.size", "shadow": true,
+        "dimensions": {"a": "1"},
+        "overrides": [
+            {"dimensions": {"a": "1"}, "max": 7},
+            {"dimensions": {"a": "2"}, "max": 7, "burst": 8},
+            {"dimensions": {"a": "3"}, "max": 7, "algorithm": "FIXED_WINDOW"},
+            {"dimensions": {"a": "4"}, "max": 7, "algorithm": "SLIDING_WINDOW", "burst": 1},
+        ],
+    })))
+    .unwrap();
+    let quota = &config.quotas[0];
+    let bucket = |max, burst| Limit {
+        algorithm: Algorithm::TokenBucket,
+        burst,
+        ..Limit::fixed(max, S)
+    };
+    let sliding = Limit {
+        algorithm: Algorithm::SlidingWindow,
+        ..bucket(7, 1)
+    };
+    let limits = quota.overrides.iter().map(|o| o.limit).collect::<Vec<_>>();
+    assert_eq!(quota.limit, bucket(5, 20));
+    assert_eq!(
+        limits,
+        [bucket(7, 7), bucket(7, 8), Limit::fixed(7, S), sliding]
+    );
+    assert!(quota.shadow);
+    assert!(matches!(&quota.cost, Cost::Expression(text) if text == "request.size"));
+    let config = parse(&with(json!({}))).unwrap();
+    assert!(!config.quotas[0].shadow);
+    assert!(matches!(config.quotas[0].cost, Cost::Constant(1)));
+}
+
+#[test]
+fn mistakes_in_how_limits_count_are_named_with_their_path() {
+    let bucket = |more: Value| {
+        let mut one = json!({"algorithm": "TOKEN_BUCKET"});
+        one["burst"] = more;
+        quota(one)
+    };
+    let over = |o: Value| quota(json!({"dimensions": {"a": "1"}, "overrides": [o]}));
+    let amount = "must be a whole number from 1 to 9007199254740991";
+    for (config, message) in [
+        (
+            quota(json!({"algorithm": "GCRA"})),
+            "quotas[0].algorithm must be FIXED_WINDOW, SLIDING_WINDOW or TOKEN_BUCKET".to_owned(),
+        ),
+        (
+            quota(json!({"burst": 5})),
+            "quotas[0].burst is not for FIXED_WINDOW".to_owned(),
+        ),
+        (bucket(json!(0)), format!("quotas[0].burst {amount}")),
+        (
+            bucket(json!("5")),
+            "quotas[0].burst must be a number".to_owned(),
+        ),
+        (
+            bucket(json!(9_007_199_254_740_991_u64)),
+            "quotas[0].burst must come back within 87600h, at max in each window".to_owned(),
+        ),
+        (
+            quota(json!({"cost": -1})),
+            "quotas[0].cost must be a whole number from 0 to 9007199254740991".to_owned(),
+        ),
+        (
+            quota(json!({"cost": ""})),
+            "quotas[0].cost must be a CEL expression of 1 to 1024 bytes".to_owned(),
+        ),
+        (
+            quota(json!({"shadow": "yes"})),
+            "quotas[0].shadow must be true or false".to_owned(),
+        ),
+        (
+            over(json!({"dimensions": {"a": "1"}, "max": 1, "burst": 1})),
+            "quotas[0].overrides[0].burst is not for FIXED_WINDOW".to_owned(),
+        ),
+    ] {
+        assert_eq!(error(&config), message, "{config}");
+    }
+}
+
 fn domain(extra: Value) -> Value {
     let mut domain = json!({"domain": "d", "descriptors": []});
     for (name, value) in extra.as_object().unwrap() {
@@ -162,6 +243,7 @@ fn domains_are_as_those_of_others() {
     let minute = json!({"unit": "minute", "requests_per_unit": 5});
     let config = parse(&rule(json!({
         "rate_limit": minute,
+        "shadow_mode": true,
         "descriptors": [
             {"key": "a", "value": "v", "rate_limit": {"unlimited": true}},
             {"key": "a", "rate_limit": {"name": "n", "unit": "DAY", "requests_per_unit": 0}},
@@ -171,16 +253,17 @@ fn domains_are_as_those_of_others() {
     let rule = &config.domains[0].rules[0];
     let limited = |name: Option<&str>, max, window| Rate::Limited {
         name: name.map(str::to_owned),
-        limit: Limit { max, window },
+        limit: Limit::fixed(max, window),
     };
     assert_eq!(rule.rate, Some(limited(None, 5, 60 * S)));
     assert_eq!(rule.rules[0].rate, Some(Rate::Unlimited));
+    assert!(rule.shadow && !rule.rules[0].shadow);
     assert_eq!(rule.rules[0].value.as_deref(), Some("v"));
     assert_eq!(
         rule.rules[1].rate,
         Some(limited(Some("n"), 0, 24 * 3600 * S))
     );
-    assert_eq!(config.domains[0].buckets, 512);
+    assert_eq!(config.domains[0].records.count, 512);
     assert!(config.quotas.is_empty());
     assert_eq!(
         parse(&domain(json!({"maxKeys": 1})))
@@ -207,7 +290,10 @@ fn mistakes_in_domains_are_named_with_their_path() {
         (json!({"domains": [{"domain": "a"}, {"domain": "a"}]}), "domains[1].domain is the name of another domain or quota too".to_owned()),
         (rule(json!({"key": ""})), format!("{at}.key must be 1 to 1024 bytes")),
         (rule(json!({"value": "a*"})), format!("{at}.value must have no *: patterns are not supported")),
-        (rule(json!({"shadow_mode": true})), format!("{at}.shadow_mode is not a known field; known here: key, value, rate_limit, descriptors")),
+        (rule(json!({"replaces": []})), format!("{at}.replaces is not a known field; known here: key, value, rate_limit, shadow_mode, descriptors")),
+        (rule(json!({"shadow_mode": 1})), format!("{at}.shadow_mode must be true or false")),
+        (rate(json!({"requests_per_unit": 1, "unit": "day", "burst": 2})), format!("{at}.rate_limit.burst is not for FIXED_WINDOW")),
+        (rate(json!({"unlimited": true, "algorithm": "TOKEN_BUCKET"})), format!("{at}.rate_limit is unlimited, so that it has no unit and no number")),
         (domain(json!({"descriptors": twice})), "domains[0].descriptors[2] has the key and value of another one".to_owned()),
         (domain(json!({"descriptors": [deep]})), format!("domains[0]{under}.descriptors is deeper than 16 levels")),
         (rate(json!({"unit": "second"})), format!("{at}.rate_limit.requests_per_unit is missing")),
