@@ -9,14 +9,23 @@ import pytest
 from mixer.attributes import Duration, Timestamp, Value
 from mixer.state import MemorySharedData, StateLimits
 from mixer.testing import Host, LogLevel, Outcome, Plugin, PluginStartError, Stream
+from tests.adapters.counting import WAYS, count_by
 
 QUOTA = {"name": "requests", "max": 2, "window": "1s"}
 BY_SOURCE = {"source": "request.headers['x-source']"}
 
 
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Who counts: the host, or the module in shared data."""
+    count_by(request.param, monkeypatch)
+    return str(request.param)
+
+
 @pytest.fixture
-def host() -> Iterator[Host]:
+def host(way: str) -> Iterator[Host]:
     """A host with a clock of its own."""
+    del way
     with Host() as one:
         yield one
 
@@ -153,6 +162,7 @@ def test_the_largest_amount(host: Host) -> None:
     assert granted(ask(plugin, (1 << 63) - 1)) == ("0", "1s")
 
 
+@pytest.mark.parametrize("way", ["shared data"], indirect=True)
 def test_a_request_that_comes_again(host: Host) -> None:
     """It gets its first answer: the same caller, quota, dimensions and id, in the time set."""
     plugin = load(
@@ -176,6 +186,18 @@ def test_a_request_that_comes_again(host: Host) -> None:
     assert again() == ("4", "0s")
     host.advance(0.5)
     assert again() == ("4", "4s")
+
+
+def test_a_repetition_takes_nothing(host: Host) -> None:
+    """Of whoever counts, the same request is granted what it was, until that is forgotten."""
+    plugin = load(host, QUOTA | {"max": 5, "window": "4s"}, deduplication={"window": "5s"})
+    granted_to = [granted(ask(plugin, 4, dedup="1", caller=caller))[0] for caller in "aaba"]
+    assert granted_to == ["4", "4", "1", "4"]
+    host.advance(4.5)
+    assert granted(ask(plugin, 4, dedup="1", caller="a"))[0] == "4"
+    assert granted(ask(plugin, 9))[0] == "5"
+    host.advance(0.5)
+    assert granted(ask(plugin, 4, dedup="1", caller="a"))[0] == "0"
 
 
 def test_an_empty_id_is_none(host: Host) -> None:
@@ -237,6 +259,7 @@ def test_what_a_quota_is_not_for(host: Host) -> None:
     assert granted(ask(plugin, 9, **{"mixer.attribute": {"it": "yes"}})) == ("2", "1s")
 
 
+@pytest.mark.parametrize("way", ["shared data"], indirect=True)
 @pytest.mark.parametrize(("on_error", "expected"), [("deny", ("0", "0s")), ("allow", ("9", "1s"))])
 def test_a_full_store(host: Host, on_error: str, expected: tuple[str, str]) -> None:
     """What has no room any more is refused as unavailable, or granted, as configured."""
@@ -255,6 +278,7 @@ def test_a_full_store(host: Host, on_error: str, expected: tuple[str, str]) -> N
     assert granted(ask(plugin, 9))[0] == ("2" if on_error == "deny" else "1")
 
 
+@pytest.mark.parametrize("way", ["shared data"], indirect=True)
 def test_memory_is_flat_however_many_values_there_are(host: Host) -> None:
     """A flood of values fills what is set aside for them; others have room in the next window."""
     plugin = load(host, QUOTA | {"dimensions": BY_SOURCE, "maxKeys": 32, "max": 1})

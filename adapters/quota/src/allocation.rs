@@ -7,7 +7,7 @@ use crate::identity::request_id;
 use crate::limit::Limit;
 use crate::request::Request;
 
-/// More than it there is of nothing.
+/// There is no limit above it.
 const MOST: i64 = (1 << 53) - 1;
 
 /// What is asked for.
@@ -133,6 +133,14 @@ impl Office<'_> {
 
     fn ask(&self, account: Account, policy: String, shadow: bool) -> Order {
         let asked = self.asked;
+        // What is more than any limit is not there, and is no amount that counters take.
+        let never = asked.amount > MOST && !asked.best_effort;
+        let cost = if never {
+            0
+        } else {
+            asked.amount.clamp(-MOST, MOST)
+        };
+        let is_told_again = !asked.dedup_id.is_empty() && cost > 0;
         let errand = Errand {
             amount: asked.amount,
             limit: account.limit,
@@ -140,12 +148,12 @@ impl Office<'_> {
             policy,
             take: Take {
                 best_effort: asked.best_effort,
-                id: (!asked.dedup_id.is_empty() && asked.amount > 0)
+                id: is_told_again
                     .then(|| request_id(&asked.caller, &account.identity, &asked.dedup_id)),
                 remembered_for: self.config.deduplication.window,
                 charges: vec![Charge {
                     account,
-                    cost: asked.amount.clamp(-MOST, MOST),
+                    cost,
                     shadow,
                 }],
             },

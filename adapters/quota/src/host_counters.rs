@@ -1,20 +1,37 @@
 //! Counting in the host, by its foreign function: one call for all limits of a request.
 
-use crate::counters::{Answer, Counters, Take};
+use crate::counters::{Account, Answer, Charge, Counters, Take};
+use crate::limit::{Limit, Records};
 use crate::wire;
 use mixer_host::foreign::{call, CallError};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::BufferType;
 
 const FUNCTION: &str = "mixer_quota_take";
+/// A window, in nanoseconds.
+const PROBED: u64 = 1_000_000_000;
 
 pub struct HostCounters;
 
 impl HostCounters {
-    /// Whether the host counts. It refuses to take of nothing; one that does not count does not
-    /// know the function. To be called when the plugin is configured.
+    /// Whether the host counts: one that does not does not know the function. To be called when
+    /// the plugin is configured.
     pub fn are_there() -> bool {
-        !matches!(call(FUNCTION, b""), Err(CallError::Unknown))
+        let look = Charge {
+            account: Account::under("", &[], Limit::fixed(1, PROBED), &Records::new("", 1)),
+            cost: 0,
+            shadow: false,
+        };
+        let take = Take {
+            charges: vec![look],
+            best_effort: false,
+            id: None,
+            remembered_for: 0,
+        };
+        !matches!(
+            call(FUNCTION, &wire::encode(&take)),
+            Err(CallError::Unknown)
+        )
     }
 
     /// The answer that the host has ready in its buffer.

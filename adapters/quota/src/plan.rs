@@ -5,7 +5,7 @@ use crate::counters::{Account, Charge, Standing, Take};
 use crate::limit::{Limit, Quota};
 use crate::request::Request;
 
-/// More than it there is of nothing.
+/// There is no limit above it.
 const MOST: u64 = (1 << 53) - 1;
 
 /// What a request is to take.
