@@ -13,6 +13,7 @@ from mixer.engine import Decision, Engine
 from mixer.state import MemorySharedData, StateLimits
 from mixer.testing import Host, Outcome, Plugin, PluginStartError
 from tests.adapters.asking import check_request, quota_request
+from tests.adapters.counting import count_by
 
 README = (Path(__file__).parents[2] / "adapters" / "quota" / "README.md").read_text()
 _EXAMPLE = re.compile(r"^### ([^\n]+)\n[^#]*?```yaml\n(.*?)```", re.MULTILINE | re.DOTALL)
@@ -37,6 +38,8 @@ def test_there_are_these_examples() -> None:
     assert list(EXAMPLES) == [
         "100 requests a minute for each user",
         "A burst and a sum",
+        "Plans, and what an expensive request costs",
+        "A limit that is tried out",
         "What memquota had",
     ]
 
@@ -69,7 +72,7 @@ def test_a_misspelled_name(host: Host, name: str, kind: str, passing: int) -> No
     assert sum(passed(plugin, 2, {":path": path}) for path in ("/a", "/b")) == passing
 
 
-def test_a_burst_and_a_sum(host: Host) -> None:
+def test_a_burst_and_a_sum(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten a second, until the day's are used up; all where there is no room in the store."""
     configuration = EXAMPLES["A burst and a sum"]
     plugin = host.load("builtin://quota", configuration)
@@ -77,8 +80,36 @@ def test_a_burst_and_a_sum(host: Host) -> None:
         assert passed(plugin, 12, {":authority": "a"}) == 10
         assert passed(plugin, 12, {":authority": "b"}) == 10
         host.advance(1.0)
+    count_by("shared data", monkeypatch)
     host.shared_data = MemorySharedData(StateLimits(max_keys=0))
     assert passed(host.load("builtin://quota", configuration), 12, {":authority": "a"}) == 12
+
+
+def test_plans_and_costs(host: Host) -> None:
+    """Five at once and two a second, for gold 50 and 20; a search costs five."""
+    example = EXAMPLES["Plans, and what an expensive request costs"]
+    plugin = host.load("builtin://quota", example)
+    free, gold = {"x-tenant": "a", "x-plan": "free"}, {"x-tenant": "b", "x-plan": "gold"}
+    search = {":path": "/search?q=1"}
+    assert passed(plugin, 10, free) == 5
+    assert passed(plugin, 60, gold) == 50
+    host.advance(1.0)
+    assert passed(plugin, 10, free) == 2
+    assert passed(plugin, 60, gold | search) == 4
+    host.advance(2.0)
+    refused = plugin.request(free | search).local_response
+    assert refused is not None
+    assert dict(refused.headers)[b"retry-after"] == b"1"
+    host.advance(0.5)
+    assert plugin.request(free | search).outcome is Outcome.CONTINUE
+
+
+def test_a_limit_that_is_tried_out(host: Host) -> None:
+    """The new limit refuses nobody, and the metric says whom it would have."""
+    plugin = host.load("builtin://quota", EXAMPLES["A limit that is tried out"])
+    assert passed(plugin, 120, {"x-user": "alice"}) == 100
+    assert host.counter("quota=.=half;.;mixer_quota_shadow_refused_total") == 50
+    assert "mixer_quota_shadow_refused_total" in README
 
 
 @pytest.fixture

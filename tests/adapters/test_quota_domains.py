@@ -18,6 +18,7 @@ from mixer.api.rlqs.standing import Rule
 from mixer.attributes import NOBODY
 from mixer.config import RateLimitHeaders, loads
 from mixer.engine import Decision, Engine, Request
+from tests.adapters.counting import WAYS, count_by
 from tests.api.rate_limit_calls import Pairs, answer, negative, request_bytes
 
 _ROOT = Path(__file__).parents[2]
@@ -69,6 +70,13 @@ def documents(folder: Path, rules: list[Any], quotas: str = "edge", **mixer: Any
 
 
 MakeEngine = Callable[..., Engine]
+
+
+@pytest.fixture(params=WAYS, autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Who counts: the host, or the module in shared data."""
+    count_by(request.param, monkeypatch)
+    return str(request.param)
 
 
 @pytest.fixture
@@ -188,6 +196,7 @@ def test_buckets_share_the_windows_of_descriptors(make_engine: MakeEngine) -> No
     assert standing(engine, 0, ("user", "root")).rule is Rule.UNLIMITED
 
 
+@pytest.mark.parametrize("way", ["shared data"], indirect=True)
 def test_a_store_that_is_full_refuses(make_engine: MakeEngine) -> None:
     """Never an allow by accident."""
     engine = make_engine(state={"maxKeys": 1})
@@ -198,12 +207,12 @@ def test_a_store_that_is_full_refuses(make_engine: MakeEngine) -> None:
     assert standing(engine, 1, ("user", "another-one-0")).rule in (Rule.FAILED, Rule.SHARED)
 
 
-def test_services_that_race_let_exactly_so_many_pass(tmp_path: Path) -> None:
+def test_services_that_race_let_exactly_so_many_pass(tmp_path: Path, way: str) -> None:
     """Three services over one store together grant a limit to the unit."""
     state = {"store": {"lmdb": {"path": "./state"}}}
     config = tmp_path / "mixer.yaml"
-    config.write_text(documents(tmp_path, [{"key": "user", **limit(300)}], state=state))
-    command = [sys.executable, "-m", "tests.adapters.hammer_limit", str(config), "200"]
+    config.write_text(documents(tmp_path, [{"key": "user", **limit(150)}], state=state))
+    command = [sys.executable, "-m", "tests.adapters.hammer_limit", str(config), "100", way]
     with ExitStack() as stack:
         processes = [stack.enter_context(_started(command)) for _ in range(3)]
         for process in processes:
@@ -214,7 +223,7 @@ def test_services_that_race_let_exactly_so_many_pass(tmp_path: Path) -> None:
             process.stdin.write("go\n")
             process.stdin.flush()
         passed = [int(process.communicate(timeout=120)[0]) for process in processes]
-    assert sum(passed) == 300
+    assert sum(passed) == 150
 
 
 def _started(command: list[str]) -> subprocess.Popen[str]:

@@ -13,6 +13,7 @@ import yaml
 from mixer.config import loads
 from mixer.engine import Decision, Engine, Verdict
 from tests.adapters.asking import check_request, quota_request
+from tests.adapters.counting import WAYS, count_by
 from tests.engine.conftest import request
 
 _ROOT = Path(__file__).parents[2]
@@ -41,6 +42,13 @@ def documents(
 
 
 MakeEngine = Callable[..., Engine]
+
+
+@pytest.fixture(params=WAYS, autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Who counts: the host, or the module in shared data."""
+    count_by(request.param, monkeypatch)
+    return str(request.param)
 
 
 @pytest.fixture
@@ -137,12 +145,19 @@ def test_a_store_on_disk_outlives_the_service(tmp_path: Path) -> None:
     assert [take(3, dedup) for dedup in ("1", "1", "2", "3", "2")] == [3, 3, 2, 0, 2]
 
 
-def test_processes_that_race_are_granted_exactly_what_there_is(tmp_path: Path) -> None:
-    """Three processes hammer one store: together they get the quota to the unit, with no error."""
+ALGORITHMS = ["FIXED_WINDOW", "SLIDING_WINDOW", "TOKEN_BUCKET"]
+
+
+def test_processes_that_race_are_granted_exactly_what_there_is(tmp_path: Path, way: str) -> None:
+    """Three processes hammer one store: together they get each quota to the unit, with no error."""
     state = {"store": {"lmdb": {"path": "./state"}}}
     config = tmp_path / "mixer.yaml"
-    config.write_text(documents(tmp_path, QUOTA | {"max": 300}, state=state))
-    command = [sys.executable, "-m", "tests.adapters.hammer", str(config), "requests", "200"]
+    quota = {"max": 100, "window": "8760h"}
+    quotas = [quota | {"name": name, "algorithm": name} for name in ALGORITHMS]
+    named = {"quotas": "*"}
+    config.write_text(documents(tmp_path, *quotas, annotations=named, state=state))
+    names = ",".join(ALGORITHMS)
+    command = [sys.executable, "-m", "tests.adapters.hammer", str(config), names, "60", way]
     with ExitStack() as stack:
         processes = [stack.enter_context(_started(command)) for _ in range(3)]
         for process in processes:
@@ -153,8 +168,26 @@ def test_processes_that_race_are_granted_exactly_what_there_is(tmp_path: Path) -
             process.stdin.write("go\n")
             process.stdin.flush()
         said = [process.communicate(timeout=120)[0].split() for process in processes]
-    assert sum(int(granted) for granted, _ in said) == 300
-    assert [failed for _, failed in said] == ["0"] * 3
+    sums = [sum(map(int, column)) for column in zip(*said, strict=True)]
+    assert sums == [100, 100, 100, 0]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_vms_that_count_together_let_exactly_so_many_pass(
+    tmp_path: Path, algorithm: str
+) -> None:
+    """Two adapters of one vm-id, with a new VM for each request, and several limits of each."""
+    limits = [
+        {"name": "wide", "max": 9, "window": "8760h", "algorithm": algorithm},
+        {"name": "tight", "max": 4, "window": "8760h", "algorithm": algorithm},
+    ]
+    text = documents(tmp_path, *limits, annotations={"vm-id": "shared", "isolation": "request"})
+    service, plugin = yaml.safe_load_all(text)
+    plugins = [plugin | {"metadata": plugin["metadata"] | {"name": f"q{n}"}} for n in range(2)]
+    with Engine(loads(yaml.safe_dump_all([service, *plugins]), base=tmp_path, environ={})) as engine:
+        verdicts = [decided(engine.decide(request())).verdict for _ in range(5)]
+    # Each request is counted by both: the third is refused by the first of them.
+    assert verdicts == [Verdict.ALLOW] * 2 + [Verdict.DENY] * 3
 
 
 def _started(command: list[str]) -> subprocess.Popen[str]:

@@ -407,24 +407,58 @@ fn races_are_tried_anew_and_not_for_ever() {
     );
 }
 
+const ALGORITHMS: [&str; 3] = ["FIXED_WINDOW", "SLIDING_WINDOW", "TOKEN_BUCKET"];
+
 #[test]
 fn threads_that_race_take_exactly_what_there_is() {
-    let (config, memory) = (
-        config(json!({"quotas": [
-            {"name": "q", "max": 500, "window": "1h", "dimensions": {"source": "source"}},
-        ]})),
-        Memory::default(),
-    );
-    let hammer = || {
-        let store = Local::new(&memory);
-        let one = || take(&config, &store, "a", &asked(1)) == granted(1, 3600 * S);
-        (0..400).filter(|_| one()).count()
-    };
-    let total: usize = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..4).map(|_| scope.spawn(hammer)).collect();
-        all.into_iter().map(|t| t.join().unwrap()).sum()
-    });
-    assert_eq!(total, 500);
+    for algorithm in ALGORITHMS {
+        let config = config(json!({"quotas": [{
+            "name": "q", "max": 500, "window": "1h", "algorithm": algorithm,
+            "dimensions": {"source": "source"},
+        }]}));
+        let memory = Memory::default();
+        let hammer = || {
+            let store = Local::new(&memory);
+            let one = |_: &u64| {
+                let taken = take(&config, &store, "a", &asked(1));
+                matches!(taken, Allocation::Granted(Grant { amount: 1, .. }))
+            };
+            (0..400).filter(one).count()
+        };
+        let total: usize = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(hammer)).collect();
+            all.into_iter().map(|t| t.join().unwrap()).sum()
+        });
+        assert_eq!(total, 500, "{algorithm}");
+    }
+}
+
+/// Each takes of two limits at once, of which now the one and now the other is the tighter.
+#[test]
+fn threads_that_race_for_several_limits_take_exactly_what_there_is() {
+    for algorithm in ALGORITHMS {
+        let quota = |name: &str, max: u64| json!({"name": name, "max": max, "window": "1h", "algorithm": algorithm});
+        let config = config(json!({"quotas": [quota("wide", 400), quota("tight", 300)]}));
+        let memory = Memory::default();
+        let hammer = || {
+            let store = Local::new(&memory);
+            let attributes = attributes(&config, &[]);
+            let one =
+                |_: &u64| matches!(charge(&config, &attributes, &store), Verdict::Passed { .. });
+            (0..200).filter(one).count() as u64
+        };
+        let total: u64 = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(hammer)).collect();
+            all.into_iter().map(|t| t.join().unwrap()).sum()
+        });
+        assert_eq!(total, 300, "{algorithm}");
+        let all_of = Asked {
+            quota: "wide".to_owned(),
+            ..best_effort(1_000)
+        };
+        let left = take(&config, &Local::new(&memory), "", &all_of);
+        assert!(matches!(left, Allocation::Granted(Grant { amount: 100, .. })), "{left:?}");
+    }
 }
 
 #[test]
@@ -465,6 +499,69 @@ fn a_clock_that_jumps_neither_grants_twice_nor_blocks_for_ever() {
     assert_eq!(take(&config, &store, "a", &asked(5)), granted(5, S));
     store.at(3600.0);
     assert_eq!(take(&config, &store, "a", &asked(5)), granted(5, S));
+}
+
+/// Five a second of which each comes back by itself.
+fn bucket() -> Config {
+    config(json!({"quotas": [{
+        "name": "q", "max": 5, "window": "1s", "algorithm": "TOKEN_BUCKET",
+        "dimensions": {"source": "source"}, "maxKeys": 32,
+    }]}))
+}
+
+#[test]
+fn a_clock_that_jumps_lets_no_bucket_grant_twice_nor_block_for_ever() {
+    let (config, memory) = (bucket(), Memory::default());
+    let store = Local::new(&memory);
+    take(&config, &store, "a", &asked(5));
+    let year = -3600.0 * 24.0 * 365.0;
+    for back in [-0.5, -1.0, -3600.0, year] {
+        store.at(back);
+        let taken = take(&config, &store, "a", &asked(1));
+        assert_eq!(taken, granted(0, 0), "{back}");
+    }
+    store.at(year + 0.1);
+    assert_eq!(take(&config, &store, "a", &asked(1)), granted(0, 0));
+    store.at(year + 0.25);
+    let one = bare(take(&config, &store, "a", &best_effort(5)));
+    assert!(
+        matches!(one, Allocation::Granted(Grant { amount: 1, .. })),
+        "{one:?}"
+    );
+    for forward in [0.0, 3600.0] {
+        store.at(forward);
+        assert_eq!(take(&config, &store, "a", &asked(5)), granted(5, S));
+        assert_eq!(take(&config, &store, "a", &asked(1)), granted(0, 0));
+    }
+}
+
+#[test]
+fn whoever_floods_has_no_counter_of_others_forgotten() {
+    let (config, memory) = (bucket(), Memory::default());
+    let store = Local::new(&memory);
+    assert_eq!(take(&config, &store, "victim", &asked(5)), granted(5, S));
+    let flood = |from: u32| {
+        let one = |i: &u32| {
+            let taken = take(&config, &store, &format!("flood-{i}"), &asked(1));
+            taken != Allocation::Unavailable
+        };
+        (from..from + 1_000).filter(one).count()
+    };
+    assert_eq!(flood(0), 63, "one of the record's 64 places is taken");
+    assert_eq!(take(&config, &store, "victim", &asked(1)), granted(0, 0));
+    assert_eq!(
+        take(&config, &store, "new", &asked(1)),
+        Allocation::Unavailable
+    );
+    store.at(0.2);
+    assert_eq!(take(&config, &store, "new", &asked(1)), granted(1, S / 5));
+    assert_eq!(
+        flood(5_000),
+        62,
+        "what has come back makes room, and no more"
+    );
+    assert_eq!(take(&config, &store, "victim", &asked(2)), granted(0, 0));
+    assert!(memory.bytes() < 4_000);
 }
 
 #[test]
@@ -661,6 +758,29 @@ fn a_request_that_is_there_twice_at_once_takes_once() {
     let found = bare(allocate(&config, &attributes, &store, &asked));
     assert_eq!(found, granted(3, S));
     assert_eq!(take(&config, &first, "a", &best_effort(5)), granted(1, S));
+}
+
+#[test]
+fn what_was_taken_of_a_bucket_is_given_back_too() {
+    let config = config(json!({"quotas": [
+        {"name": "all", "max": 5, "window": "1m", "algorithm": "SLIDING_WINDOW"},
+        {"name": "shadow", "max": 1, "window": "1m", "shadow": true},
+        {"name": "each", "max": 2, "window": "10s", "dimensions": {"source": "source"}},
+    ]}));
+    let memory = Memory::default();
+    let store = Between::new(&memory, &config, &[(5, 0.0, 2, "each")]);
+    let refused = charge(&config, &attributes(&config, &[("source", "a")]), &store);
+    assert!(matches!(refused, Verdict::Exhausted { item, .. } if item.quota == "each"));
+    assert_eq!(store.calls.get(), 7, "and nothing is asked of the shadow");
+    let passed = charge(
+        &config,
+        &attributes(&config, &[("source", "b")]),
+        &store.local,
+    );
+    let Verdict::Passed { items, shadows } = passed else {
+        panic!("{passed:?}")
+    };
+    assert_eq!((items[0].left, items[1].left, shadows.len()), (4, 1, 0));
 }
 
 // A charge of `two` looks at both quotas (calls 1 and 2), takes of the first (3 and 4), asks for
