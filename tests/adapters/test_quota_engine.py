@@ -173,9 +173,7 @@ def test_processes_that_race_are_granted_exactly_what_there_is(tmp_path: Path, w
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_vms_that_count_together_let_exactly_so_many_pass(
-    tmp_path: Path, algorithm: str
-) -> None:
+def test_vms_that_count_together_let_exactly_so_many_pass(tmp_path: Path, algorithm: str) -> None:
     """Two adapters of one vm-id, with a new VM for each request, and several limits of each."""
     limits = [
         {"name": "wide", "max": 9, "window": "8760h", "algorithm": algorithm},
@@ -184,7 +182,8 @@ def test_vms_that_count_together_let_exactly_so_many_pass(
     text = documents(tmp_path, *limits, annotations={"vm-id": "shared", "isolation": "request"})
     service, plugin = yaml.safe_load_all(text)
     plugins = [plugin | {"metadata": plugin["metadata"] | {"name": f"q{n}"}} for n in range(2)]
-    with Engine(loads(yaml.safe_dump_all([service, *plugins]), base=tmp_path, environ={})) as engine:
+    configuration = loads(yaml.safe_dump_all([service, *plugins]), base=tmp_path, environ={})
+    with Engine(configuration) as engine:
         verdicts = [decided(engine.decide(request())).verdict for _ in range(5)]
     # Each request is counted by both: the third is refused by the first of them.
     assert verdicts == [Verdict.ALLOW] * 2 + [Verdict.DENY] * 3

@@ -44,9 +44,7 @@ def quotas(draw: st.DrawFn) -> list[dict[str, Any]]:
     return found
 
 
-STEPS = st.lists(
-    st.tuples(st.integers(0, 4 * _STEP), st.integers(0, 10)), min_size=1, max_size=25
-)
+STEPS = st.lists(st.tuples(st.integers(0, 4 * _STEP), st.integers(0, 10)), min_size=1, max_size=25)
 
 
 def model_of(quotas: list[dict[str, Any]]) -> Model:

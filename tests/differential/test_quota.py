@@ -90,8 +90,9 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         ],
         "rateLimitHeaders": True,
     },
-    "long": {"quotas": [{"name": "requests", **HOUR, "algorithm": "TOKEN_BUCKET",
-                         "dimensions": SOURCE}]},
+    "long": {
+        "quotas": [{"name": "requests", **HOUR, "algorithm": "TOKEN_BUCKET", "dimensions": SOURCE}]
+    },
     "short": {"quotas": [{"name": "requests", "max": 1, "window": "500ms"}]},
 }
 STEPS: dict[str, list[tuple[str, str | None]]] = {
@@ -178,7 +179,7 @@ async def test_the_same_requests_pass(stack: Stack, name: str) -> None:
             wait = seconds(seen)
             expected = WAITS.get(name, {3600})
             assert any(
-                wait == one or None not in (wait, one) and one - 100 < wait <= one
+                wait == one or (None not in (wait, one) and one - 100 < wait <= one)
                 for one in expected
             )
 

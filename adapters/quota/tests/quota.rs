@@ -457,7 +457,10 @@ fn threads_that_race_for_several_limits_take_exactly_what_there_is() {
             ..best_effort(1_000)
         };
         let left = take(&config, &Local::new(&memory), "", &all_of);
-        assert!(matches!(left, Allocation::Granted(Grant { amount: 100, .. })), "{left:?}");
+        assert!(
+            matches!(left, Allocation::Granted(Grant { amount: 100, .. })),
+            "{left:?}"
+        );
     }
 }
 
