@@ -75,7 +75,7 @@ def told(plugin: Plugin, cost: int) -> dict[str, str]:
 def test_random_requests_are_answered_as_the_model_says(host: Host) -> None:
     """Who passes, what is left, when all is there again, and when to come again."""
 
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=80, deadline=None)
     @given(quotas(), STEPS)
     def hold(configured: list[dict[str, Any]], steps: list[tuple[int, int]]) -> None:
         model = model_of(configured)
