@@ -1,6 +1,6 @@
 //! Many properties by one host call, where the host has such a thing.
 
-use crate::abi::{self, Given};
+use crate::foreign;
 use crate::properties;
 
 /// Properties that are read together.
@@ -46,7 +46,7 @@ impl Batch {
             return;
         }
         if !self.alone {
-            if call(&self.request).is_some_and(|values| self.take(values)) {
+            if foreign::call(NAME, &self.request).is_ok_and(|values| self.take(values)) {
                 return;
             }
             self.alone = true;
@@ -86,22 +86,4 @@ impl Batch {
         let (start, end) = (*self.places.get(at)?)?;
         self.values.get(start..end)
     }
-}
-
-fn call(request: &[u8]) -> Option<Vec<u8>> {
-    let mut given = Given::NOTHING;
-    let (result, size) = given.parts();
-    // SAFETY: every pointer and size pair is a live slice, and the host only reads; the last two
-    // point to a live value.
-    let status = unsafe {
-        abi::proxy_call_foreign_function(
-            NAME.as_ptr(),
-            NAME.len(),
-            request.as_ptr(),
-            request.len(),
-            result,
-            size,
-        )
-    };
-    (status == abi::OK).then(|| given.into_bytes())
 }
