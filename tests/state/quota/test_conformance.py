@@ -214,6 +214,10 @@ def test_it_is_as_its_model(counters: Counters, steps: list[tuple[int, Take]]) -
     """Whatever is taken and however the clock jumps, the answer is that of the model."""
     model, vm_id = Model(), f"example {next(_EXAMPLES)}"
     counters.now = START
+    looks = {one._replace(cost=0, shadow=False) for _, take in steps for one in take.charges}
     for jump, take in steps:
+        for look in looks if jump < 0 else ():  # what is full again by now may be given up or not
+            counters.take(Take((look,)), vm_id)
+            model.take(vm_id, Take((look,)), counters.now)
         counters.now += jump * 1000
         assert counters.take(take, vm_id) == model.take(vm_id, take, counters.now)
