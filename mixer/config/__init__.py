@@ -19,6 +19,7 @@ from mixer.config.connection import ConnectionLimits
 from mixer.config.decision_log import DecisionLog, DecisionSampling
 from mixer.config.higress import HostRules, MatchRule
 from mixer.config.http_listener import UNIX_CALLER, HttpSettings
+from mixer.config.ledger import LedgerSettings, PostgresqlStore, SqliteStore
 from mixer.config.listener import Listener, Protocol
 from mixer.config.listener_tls import BELOW, ListenerTls, check_spiffe_id
 from mixer.config.load_shedding import (
@@ -81,6 +82,7 @@ __all__ = [
     "HostRules",
     "HttpSettings",
     "LatencyShedding",
+    "LedgerSettings",
     "Listener",
     "ListenerTls",
     "LmdbStore",
@@ -97,6 +99,7 @@ __all__ = [
     "Otlp",
     "OtlpReceiver",
     "Phase",
+    "PostgresqlStore",
     "Problem",
     "Protocol",
     "QuotaLease",
@@ -112,6 +115,7 @@ __all__ = [
     "SharedState",
     "SheddingMode",
     "Shutdown",
+    "SqliteStore",
     "StateStore",
     "Telemetry",
     "Traces",

@@ -33,10 +33,11 @@ class Configuration:
     rules: tuple[MixerRule, ...] = ()
 
     def in_memory(self) -> "Configuration":
-        """The same with shared state of its own, to be tried beside a service that runs it."""
+        """The same with state of its own and no ledger, to be tried beside who runs it."""
         own = StateStore(memory=MemoryStore())
         state = self.mixer.state.model_copy(update={"store": own})
-        return replace(self, mixer=self.mixer.model_copy(update={"state": state}))
+        update = {"state": state, "ledger": None}
+        return replace(self, mixer=self.mixer.model_copy(update=update))
 
 
 def load(path: Path, *, environ: Mapping[str, str] | None = None) -> Configuration:

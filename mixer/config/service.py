@@ -22,6 +22,7 @@ from mixer.config.address import is_any_port
 from mixer.config.admin import Admin
 from mixer.config.cluster import Cluster, DynamicUpstream, check_unique
 from mixer.config.connection import ConnectionLimits
+from mixer.config.ledger import LedgerSettings
 from mixer.config.listener import Listener, Protocol
 from mixer.config.load_shedding import LoadShedding
 from mixer.config.manifest import AttributeManifest, no_attributes
@@ -181,6 +182,7 @@ class MixerSpec(Model):
         compile_cache: Where compiled modules are kept.
         decision_cache: How much is kept of decisions.
         state: What adapters share.
+        ledger: Where usage records are kept; None keeps none.
         telemetry: Who is told what the service counts.
         clusters: What callouts may reach; names and aliases are unique.
         dynamic_upstreams: What else they may reach, by host and port; the first that fits counts.
@@ -198,6 +200,7 @@ class MixerSpec(Model):
     compile_cache: CompileCache = Field(default_factory=CompileCache)
     decision_cache: DecisionCacheLimits = DecisionCacheLimits()
     state: SharedState = SharedState()
+    ledger: LedgerSettings | None = None
     telemetry: Telemetry = Telemetry()
     clusters: Annotated[Items[Cluster], AfterValidator(check_unique)] = ()
     dynamic_upstreams: Items[DynamicUpstream] = ()

@@ -11,6 +11,7 @@ from mixer.engine.decision import (
     Response,
     Verdict,
 )
+from mixer.engine.durable import Recorded
 from mixer.engine.engine import Engine
 from mixer.engine.exchange import Flow, HttpExchange
 from mixer.engine.pending import PendingDecision
@@ -34,6 +35,7 @@ __all__ = [
     "PendingDecision",
     "QuotaStanding",
     "Record",
+    "Recorded",
     "Request",
     "Response",
     "Sees",

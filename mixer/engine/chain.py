@@ -5,7 +5,7 @@ holds the headers back sees the body first. The first answer of an adapter ends 
 adapter pauses the request for a callout, the chain waits as well; see `mixer.engine.pending`.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 
 from mixer.engine.adapter import Adapter
@@ -13,6 +13,7 @@ from mixer.engine.answer_path import AnswerPath, sees_responses
 from mixer.engine.cache.trace import Trace
 from mixer.engine.conclusion import Conclusion
 from mixer.engine.decision import Decision, Response
+from mixer.engine.durable import Records, records_of
 from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.pausing import PAUSED_FOR_EVER, Paused, living, may_resume
 from mixer.engine.request import Request
@@ -212,6 +213,11 @@ class Chain:
         """The decision where an adapter failed that may not be passed over."""
         decision = self._conclusion().failed(failure)
         return decision if self._trace is None else self._trace.told(decision)
+
+    def records(self) -> Iterable[Records]:
+        """See `mixer.engine.pending.Deciding`."""
+        opened = ((adapter, context.root) for adapter, context in self._open.items())
+        return records_of(self._stream.tickets, opened)
 
     def _delete_contexts(self) -> None:
         if self._trace is not None:

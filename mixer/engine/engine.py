@@ -7,7 +7,7 @@ from types import TracebackType
 
 from mixer.attributes import AttributeBag, Manifest
 from mixer.callouts.ports import Callouts, NoCallouts
-from mixer.config import Configuration, Problem
+from mixer.config import Configuration, LedgerSettings, Problem
 from mixer.engine.adapter import Adapter
 from mixer.engine.adapter_loader import AdapterLoader
 from mixer.engine.adapter_state import AdapterState
@@ -15,8 +15,10 @@ from mixer.engine.admission import Admission
 from mixer.engine.cache import DecisionCache, Trace
 from mixer.engine.chain import Chain
 from mixer.engine.decision import Decision
+from mixer.engine.durable import Recorded
 from mixer.engine.exchange import HttpExchange
 from mixer.engine.expressions import compile_expressions
+from mixer.engine.ledger import open_ledger
 from mixer.engine.notices import notices
 from mixer.engine.pending import PendingDecision, decide
 from mixer.engine.quota_store import open_quotas
@@ -34,6 +36,8 @@ from mixer.engine.verdict_counts import VerdictCounts
 from mixer.engine.vm_owners import VmOwners
 from mixer.engine.wasm_engines import WasmEngines
 from mixer.proxywasm import Scheduler
+from mixer.state import StoreError
+from mixer.state.ledger import GroupCommit
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +71,7 @@ class Engine:
         allocation_verdicts: How many of them came to which verdict.
         reports: How many records the adapters were told of.
         cache: The decisions that adapters allow to be kept.
+        commits: Stores what adapters record in the ledger; None where there is none.
         rate_limit: Settings of the front ends for rate limits.
         services: What the adapters share: data, queues, metrics. It outlives their VMs.
         rules: Applied to what the adapters allowed; None where there are none.
@@ -78,7 +83,7 @@ class Engine:
 
     Raises:
         ConfigError: An expression of an adapter or a rule is wrong.
-        StoreError: The configured store of shared state cannot be opened.
+        StoreError: The configured store of shared state, or the ledger, cannot be opened.
     """
 
     def __init__(
@@ -100,8 +105,13 @@ class Engine:
             self._stores.close()
             raise
         self._wasm = WasmEngines(configuration)
+        self.commits = self._open_ledger(configuration.mixer.ledger, scheduler)
         self.services = shared_services(
-            self._stores, self._quota_counters, scheduler, callouts or NoCallouts()
+            self._stores,
+            self._quota_counters,
+            scheduler,
+            callouts or NoCallouts(),
+            self.commits,
         )
         self._owners = VmOwners(self.services, configuration.mixer.limits.max_isolated_streams)
         loader = AdapterLoader(
@@ -138,6 +148,16 @@ class Engine:
         for adapter in self._all:
             adapter.start()
 
+    def _open_ledger(
+        self, settings: LedgerSettings | None, scheduler: Scheduler
+    ) -> GroupCommit | None:
+        try:
+            return open_ledger(settings, scheduler.post)
+        except StoreError:
+            self._quota_counters.close()
+            self._stores.close()
+            raise
+
     @property
     def broken(self) -> tuple[Adapter, ...]:
         """The adapters that did not load or start, and those that rules configure."""
@@ -152,7 +172,8 @@ class Engine:
         """Run a request through the adapters; never raises for what an adapter does.
 
         Returns:
-            The decision; a pending one only where an adapter waits for a callout.
+            The decision; a pending one only where an adapter waits for a callout, or the ledger
+            does not have yet what one recorded.
         """
         self.decisions += 1
         witness = self._witness_of(request)
@@ -160,7 +181,8 @@ class Engine:
             return self._decide_before(witness, request)
         if self.cache.in_use:
             return self._decide_with_cache(request)
-        decision = decide(Chain(self.selector, request, rules=self.rules), self.verdicts)
+        chain = Chain(self.selector, request, rules=self.rules)
+        decision = decide(chain, self.verdicts, self.commits)
         if isinstance(decision, Decision):
             self.cache.note(decision)
         return decision
@@ -171,7 +193,8 @@ class Engine:
             self.verdicts.add(known)
             return known
         trace = Trace()
-        decision = decide(Chain(self.selector, request, trace, self.rules), self.verdicts)
+        chain = Chain(self.selector, request, trace, self.rules)
+        decision = decide(chain, self.verdicts, self.commits)
         if isinstance(decision, Decision):
             self.cache.keep(request, trace, decision)
         return decision
@@ -247,7 +270,7 @@ class Engine:
         """Ask the NETWORK adapters whether a TCP connection may begin; see `decide`."""
         self.decisions += 1
         check = ConnectionCheck(self._network.exchange(attributes))
-        return decide(check, self.verdicts)
+        return decide(check, self.verdicts, self.commits)
 
     def allocate(self, request: Request, quota: str) -> Decision | PendingDecision:
         """Ask for an amount of a quota; never raises for what an adapter does.
@@ -265,16 +288,24 @@ class Engine:
             self.allocation_verdicts.add(UNKNOWN_QUOTA)
             return UNKNOWN_QUOTA
         chain = Chain(serving, request, self._witness_of(request))
-        return decide(chain, self.allocation_verdicts)
+        return decide(chain, self.allocation_verdicts, self.commits)
 
-    def report(self, record: Record) -> tuple[str, ...]:
+    def recorded(self) -> Recorded | None:
+        """For one call, what adapters record in the ledger; None where there is no ledger."""
+        return None if self.commits is None else Recorded(self.commits)
+
+    def report(self, record: Record, recorded: Recorded | None = None) -> tuple[str, ...]:
         """Tell the adapters of a request that is over; never raises for what an adapter does.
+
+        Args:
+            record: The request.
+            recorded: Told what they record of it in the ledger.
 
         Returns:
             The names of those that failed and do not fail open: they may not know of it.
         """
         self.reports += 1
-        return report(self._loggers, record)
+        return report(self._loggers, record, recorded)
 
     def shut_down(self, finished: Callable[[], None]) -> None:
         """End every plugin in good order; there must be no requests any more.
@@ -291,6 +322,8 @@ class Engine:
         """
         self._owners.close()
         self._quota_counters.close()
+        if self.commits is not None:
+            self.commits.close()
         self._stores.close()
         self._wasm.close()
 

@@ -2,14 +2,16 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from mixer.engine.chain import Steps
 from mixer.engine.decision import Decision
+from mixer.engine.durable import DurableDecision, Records
 from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.pausing import Paused
 from mixer.engine.verdict_counts import VerdictCounts
+from mixer.state.ledger import GroupCommit
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +24,9 @@ class Deciding(Protocol):
 
     def failed(self, failure: AdapterFailure) -> Decision:
         """The decision where an adapter failed that may not be passed over."""
+
+    def records(self) -> Iterable[Records]:
+        """What the adapters recorded in the ledger."""
 
 
 class PendingDecision:
@@ -72,7 +77,8 @@ class PendingDecision:
             self._done(decision)
 
     def _failed(self, reason: str) -> Decision:
-        return self._chain.failed(misled(self._paused.adapter.name, reason))
+        adapter = self._paused.adapter
+        return self._chain.failed(misled("" if adapter is None else adapter.name, reason))
 
     def then(self, done: Callable[[Decision], None]) -> None:
         """Have `done` called with the decision; not after `give_up`."""
@@ -88,16 +94,31 @@ class PendingDecision:
             reason: A short word for the decision log.
         """
         if self.decision is None:
-            waited = (time.monotonic() - self._began) * 1000
-            self._paused.adapter.note_failure(f"{reason}: a request waited {waited:.0f} ms for it")
             self._steps.close()
-            self.decision = self._failed(reason)
+            self.decision = self._paused.otherwise or self._given_up(reason)
             self._verdicts.add(self.decision)
         return self.decision
 
+    def _given_up(self, reason: str) -> Decision:
+        waited = (time.monotonic() - self._began) * 1000
+        if self._paused.adapter is not None:
+            what = f"{reason}: a request waited {waited:.0f} ms for it"
+            self._paused.adapter.note_failure(what)
+        return self._failed(reason)
 
-def decide(chain: Deciding, verdicts: VerdictCounts) -> Decision | PendingDecision:
-    """Run a chain until it has decided, or has to wait; a decision is counted once it is made."""
+
+def decide(
+    chain: Deciding, verdicts: VerdictCounts, commits: GroupCommit | None = None
+) -> Decision | PendingDecision:
+    """Run a chain until it has decided, or has to wait; a decision is counted once it is made.
+
+    Args:
+        chain: Decides.
+        verdicts: Counts.
+        commits: Where there is a ledger, its; nothing is decided before it has what was recorded.
+    """
+    if commits is not None:
+        chain = DurableDecision(chain, commits)
     steps = chain.run()
     try:
         paused = next(steps)

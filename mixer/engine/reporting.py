@@ -8,6 +8,7 @@ access logger is asked in its root context, and there are none at all.
 from collections.abc import Iterable
 
 from mixer.engine.adapter import Adapter
+from mixer.engine.durable import Recorded
 from mixer.engine.failure import AdapterFailure
 from mixer.engine.record import Record
 from mixer.engine.sees import Sees
@@ -21,29 +22,38 @@ def loggers(slots: Iterable[Slot]) -> Selector:
     return Selector([slot for slot in slots if Sees.LOG in slot.adapter.sees])
 
 
-def report(selector: Selector, record: Record) -> tuple[str, ...]:
+def report(selector: Selector, record: Record, recorded: Recorded | None = None) -> tuple[str, ...]:
     """Tell adapters of a record; what one of them does harms no other.
+
+    Args:
+        selector: Which adapters.
+        record: The record.
+        recorded: Told what they recorded of it in the ledger.
 
     Returns:
         The names of those that failed, and may not be passed over.
     """
     failed: tuple[str, ...] = ()
     for adapter in selector.select(record.attributes):
+        stream = stream_of(record)
         try:
-            _log(adapter, record)
+            _log(adapter, stream)
             continue
         except AdapterFailure as failure:
             adapter.note_failure(failure.reason)
         except TrapError as trap:
             adapter.crashed(trap)
+        finally:
+            if recorded is not None and stream.tickets is not None:
+                recorded.add((adapter, tickets) for tickets in stream.tickets.values())
         if not adapter.fails_open:
             failed += (adapter.name,)
     return failed
 
 
-def _log(adapter: Adapter, record: Record) -> None:
+def _log(adapter: Adapter, stream: HttpStream) -> None:
     adapter.stats.reports += 1
-    context = adapter.open_log(stream_of(record))
+    context = adapter.open_log(stream)
     context.log_stream()
     context.delete()
 

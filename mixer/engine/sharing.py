@@ -8,6 +8,7 @@ from mixer.callouts.ports import Callouts
 from mixer.config import LmdbStore, RedisStore, SharedState
 from mixer.proxywasm import Scheduler, Services
 from mixer.state import Post, StateLimits, StoreError, Stores, memory_stores
+from mixer.state.ledger import GroupCommit, LedgerQueues
 from mixer.state.quota import Quotas
 
 if TYPE_CHECKING:
@@ -73,13 +74,18 @@ def redis_options(store: RedisStore) -> "RedisOptions":
 
 
 def shared_services(
-    stores: Stores, quotas: Quotas, scheduler: Scheduler, callouts: Callouts
+    stores: Stores,
+    quotas: Quotas,
+    scheduler: Scheduler,
+    callouts: Callouts,
+    commits: GroupCommit | None = None,
 ) -> Services:
     """Make what every adapter of an engine is given."""
     return Services(
         scheduler=scheduler,
         callouts=callouts,
         shared_data=stores.data,
-        shared_queues=stores.queues,
+        shared_queues=stores.queues if commits is None else LedgerQueues(stores.queues, commits),
         quotas=quotas,
+        commits=commits,
     )

@@ -98,6 +98,9 @@ class Context:
         del size
         return True
 
+    def note_recorded(self) -> None:
+        """Note that the ledger took something on; nothing outside of a stream waits for that."""
+
     def clear_route_cache(self) -> None:
         """``clear_route_cache``; there is no route outside of a stream."""
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mixer.attributes import AttributeBag, HeaderMap, Pair, PairSource, SavedHeaders
 from mixer.proxywasm.filter_state import NOTHING_DECLARED, FilterState
+
+if TYPE_CHECKING:
+    from mixer.proxywasm.contexts import RootContext
 
 MAX_WRITTEN_BYTES = 16 << 20
 """What the modules of one request may hand to the host: headers, bodies, properties, responses.
@@ -92,6 +96,7 @@ class HttpStream:
         route_cleared: Whether a module asked to have the route selected anew.
         wake: Has whoever waits in one context look anew; None while nobody does.
         recorded: Whether it is over and did not pass here: all that is known of it was told.
+        tickets: Of what the ledger took on, by plugin; None where nothing.
     """
 
     request: HttpMessage
@@ -104,6 +109,7 @@ class HttpStream:
     route_cleared: bool = False
     wake: Callable[[], None] | None = None
     recorded: bool = False
+    tickets: "dict[RootContext, list[int]] | None" = None
     _written: int = 0
 
     def save(self) -> SavedStream:

@@ -10,6 +10,7 @@ from mixer.proxywasm.abi import LogLevel
 from mixer.proxywasm.metrics import MetricStore
 from mixer.proxywasm.scheduling import ManualScheduler, Scheduler
 from mixer.state import MemorySharedData, MemorySharedQueues, SharedData, SharedQueues
+from mixer.state.ledger import GroupCommit
 from mixer.state.quota import MemoryQuotas, Quotas
 from mixer.vm import TrapError
 
@@ -41,6 +42,7 @@ class Services:
         quotas: Likewise.
         metrics: Likewise, under their names alone.
         callouts: Opens callouts.
+        commits: Stores what is enqueued for the ledger; None where there is none.
         failed: Told of a trap in a callback that nobody waits for; the VM is closed already.
     """
 
@@ -55,4 +57,5 @@ class Services:
     quotas: Quotas = field(default_factory=MemoryQuotas)
     metrics: MetricStore = field(default_factory=MetricStore)
     callouts: Callouts = field(default_factory=NoCallouts)
+    commits: GroupCommit | None = None
     failed: Callable[[TrapError], None] = _ignore

@@ -57,6 +57,14 @@ class StreamProperties(Context):
         self.reads = reads
         self.said: dict[bytes, bytes] | None = None
 
+    def note_recorded(self) -> None:
+        """Note what the ledger took on last; whoever answers for the stream waits for it."""
+        commits, stream = self.vm.services.commits, self.stream
+        if commits is not None:
+            if stream.tickets is None:
+                stream.tickets = {}
+            stream.tickets.setdefault(self.root, []).append(commits.last)
+
     def attribute(self, name: str) -> Value | None:
         """An attribute; None where it is absent."""
         return self.stream.attributes.get(name)

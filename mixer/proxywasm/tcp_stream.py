@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from mixer.attributes import AttributeBag
 from mixer.proxywasm.filter_state import NOTHING_DECLARED, FilterState
 from mixer.proxywasm.http_stream import MAX_WRITTEN_BYTES
+
+if TYPE_CHECKING:
+    from mixer.proxywasm.contexts import RootContext
 
 
 class Peer(IntEnum):
@@ -50,6 +54,7 @@ class TcpStream:
         state: What else there is in the filter state.
         closed: Whether a module closed the connection.
         overrun: Whether it is closed because a module handed over more than it may.
+        tickets: Of what the ledger took on, by plugin; None where nothing.
     """
 
     attributes: AttributeBag
@@ -59,6 +64,7 @@ class TcpStream:
     state: FilterState = NOTHING_DECLARED
     closed: bool = False
     overrun: bool = False
+    tickets: "dict[RootContext, list[int]] | None" = None
     _written: int = 0
     _kept: int = 0
 

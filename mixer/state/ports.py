@@ -40,6 +40,10 @@ class EnqueueResult(Enum):
     """No queue has this id."""
     FULL = auto()
     """A bound of the queue would be exceeded; nothing was changed."""
+    DURABLE = auto()
+    """It is taken on by the ledger, and not stored yet."""
+    MALFORMED = auto()
+    """The queue does not take such a message."""
 
 
 class UnknownQueueError(LookupError):

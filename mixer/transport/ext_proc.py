@@ -13,10 +13,12 @@ import grpc.aio
 from mixer.api import ext_proc
 from mixer.api.ext_proc import ProcessStream, refuse
 from mixer.engine import Engine
+from mixer.engine.durable import UNSTORED
 from mixer.shedding import Gate, Kind, Refusal, Shedder, Ticket
 from mixer.transport import decision_log
 from mixer.transport.caller import Context, caller_of
 from mixer.transport.open_streams import OpenStreams
+from mixer.transport.storing import stored
 from mixer.transport.waiting import TIMED_OUT, patience
 
 _log = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ class _Call:
     def __init__(
         self, engine: Engine, gate: Gate | None, context: Context, streams: OpenStreams
     ) -> None:
+        self._engine = engine
         self._context = context
         self._engine = engine
         self._gate = gate
@@ -102,6 +105,7 @@ class _Call:
         """Converse until one side ends it; the end by the proxy is most often a cancellation."""
         try:
             await self._converse()
+            await self._close_and_store()
         except asyncio.CancelledError:
             await self._end_expired()
         except grpc.aio.AbortError:
@@ -147,6 +151,8 @@ class _Call:
         return True
 
     async def _send(self) -> None:
+        if self._engine.commits is not None and not await self._stored():
+            self._stream.refuse(UNSTORED)
         for message in self._stream.take():
             self._writes = True
             await self._context.write(message)
@@ -156,6 +162,28 @@ class _Call:
             self._deadline = None
             if self._ticket is not None:
                 self._ticket.release()
+
+    async def _stored(self) -> bool:
+        """Wait until the ledger has what was recorded; whether the proxy may be told to go on.
+
+        A proxy that observes is told nothing, and waits for nothing.
+        """
+        recorded = self._engine.recorded()
+        if recorded is None or self._stream.observes:
+            return True
+        recorded.add(self._stream.records())
+        if await stored(recorded, patience(self._context, self._timeout_s)):
+            return True
+        recorded.withdraw()
+        return False
+
+    async def _close_and_store(self) -> None:
+        """End the call once the ledger has what was recorded as the stream was logged."""
+        if self._engine.commits is None:
+            return
+        self._close()
+        if not await self._stored():
+            await self._context.abort(grpc.StatusCode.UNAVAILABLE, UNSTORED)
 
     async def _waited(self) -> bool:
         """Wait for an adapter to let go what it holds; false if a message came instead.

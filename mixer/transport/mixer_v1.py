@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 _QUOTAS_AT_ONCE = 4
 _CANCELLED: int = grpc.StatusCode.CANCELLED.value[0]
+_UNAVAILABLE: int = grpc.StatusCode.UNAVAILABLE.value[0]
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -57,7 +58,7 @@ def handler(
             if isinstance(ticket, Refusal):
                 return await abort_overloaded(context, ticket)
             with ticket:
-                await _report(engine, told)
+                await _report(engine, told, context)
         except CallRefusedError as error:
             return await _abort(context, error)
         return b""
@@ -147,12 +148,12 @@ def _log_quota(engine: Engine, asked: Check, found: Allocation, decision: Decisi
     decision_log.log_decision(engine, "mixer_v1", decision, told)
 
 
-async def _report(engine: Engine, told: Report) -> None:
-    """Tell of each record, with the loop's other work in between.
+async def _report(engine: Engine, told: Report, call: HasDeadline) -> None:
+    """Tell of each record, with the loop's other work in between, and wait for the ledger.
 
     Raises:
         CallRefusedError: A record is malformed, and nothing was told; or a defect of our own kept
-            some from being told.
+            some from being told; or the ledger did not take what adapters recorded.
     """
     slices = slices_of_this_loop()
     await slices.work(told.check())
@@ -162,3 +163,5 @@ async def _report(engine: Engine, told: Report) -> None:
         telling.log_defect("a report of Mixer v1")
         untold = f"{telling.defects} of {len(told.frames)} records"
         raise CallRefusedError(f"internal error: {untold} were not told")
+    if not await telling.stored(patience(call, engine.decision_timeout)):
+        raise CallRefusedError("the ledger is not available: try again", _UNAVAILABLE)

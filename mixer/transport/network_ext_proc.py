@@ -11,9 +11,11 @@ import grpc.aio
 from mixer.api import network_ext_proc
 from mixer.api.network_ext_proc import CLOSE, MalformedMessageError, Session
 from mixer.engine import Engine
+from mixer.engine.durable import UNSTORED
 from mixer.shedding import Gate, Kind, Refusal, Shedder, Ticket
 from mixer.transport import decision_log
 from mixer.transport.caller import caller_of
+from mixer.transport.storing import stored
 from mixer.transport.waiting import TIMED_OUT, patience
 
 _log = logging.getLogger(__name__)
@@ -38,7 +40,7 @@ def handler(
     async def process(_requests: AsyncIterator[bytes], context: _Context) -> None:
         session = Session(engine.connect, _texts(context), caller_of(context))
         try:
-            await _Conversation(context, session, gate, engine.decision_timeout).run()
+            await _Conversation(context, session, gate, engine).run()
         except MalformedMessageError as error:
             await _refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except TimeoutError:
@@ -72,17 +74,18 @@ class _Conversation:
         context: The call.
         session: What the messages mean.
         gate: Is asked before the connection is taken on.
-        patience_s: How long an adapter may hold the connection from its start; less where the
-            proxy waits for less.
+        engine: Says how long an adapter may hold the connection from its start, which is less where
+            the proxy waits for less, and has the ledger.
     """
 
     def __init__(
-        self, context: _Context, session: Session, gate: Gate | None, patience_s: float
+        self, context: _Context, session: Session, gate: Gate | None, engine: Engine
     ) -> None:
         self._context = context
         self._session = session
         self._gate = gate
-        self._patience_s = patience_s
+        self._engine = engine
+        self._patience_s = engine.decision_timeout
         self._deadline: float | None = None
         self._ticket: Ticket | None = None
         self._changed = asyncio.Event()
@@ -102,6 +105,9 @@ class _Conversation:
                 answers = await self._next()
                 if answers is None:
                     return
+                if self._engine.commits is not None and not await self._stored():
+                    self._session.exchange.give_up(UNSTORED)
+                    answers = self._session.changes()
                 for answer in answers:
                     async with asyncio.timeout(WRITE_TIMEOUT_S):
                         await self._context.write(answer)
@@ -109,6 +115,17 @@ class _Conversation:
             self._reading.cancel()
             self._waking.cancel()
             self._release()
+
+    async def _stored(self) -> bool:
+        """Wait until the ledger has what was recorded; whether the connection may go on."""
+        recorded = self._engine.recorded()
+        if recorded is None:
+            return True
+        recorded.add(self._session.exchange.records())
+        if await stored(recorded, patience(self._context, self._patience_s)):
+            return True
+        recorded.withdraw()
+        return False
 
     async def _next(self) -> list[bytes] | None:
         """Wait for a message or a change; what is to be sent, or None at the end."""

@@ -17,6 +17,7 @@ from mixer.transport.caller import caller_of
 from mixer.transport.overload import PUSHBACK, Context
 from mixer.transport.slices import slices_of_this_loop
 from mixer.transport.telling import Telling
+from mixer.transport.waiting import patience
 
 MOST_BYTES = 64 << 20
 """Of what was received and is not answered; beyond it nothing more is taken on."""
@@ -45,7 +46,10 @@ def handler(
             if isinstance(ticket, Refusal):
                 return await _refuse(context, ticket.reason, ticket.retry_after)
             with ticket:
-                return await _tell(engine, told)
+                answer = await _tell(engine, told, context)
+            if answer is None:
+                return await _refuse(context, "the ledger does not answer", backlog.retry_after)
+            return answer
 
     method = grpc.unary_unary_rpc_method_handler(export)
     return grpc.method_handlers_generic_handler(otlp_logs.SERVICE, {otlp_logs.METHOD: method})
@@ -86,11 +90,13 @@ async def _read(told: Export) -> None:
         await slices_of_this_loop().work(steps)
 
 
-async def _tell(engine: Engine, told: Export) -> bytes:
-    """Tell of each record, with the loop's other work in between."""
+async def _tell(engine: Engine, told: Export, call: Context) -> bytes | None:
+    """Tell of each record, with the loop's other work in between; None if the ledger fails."""
     telling = Telling(engine)
     await slices_of_this_loop().work(telling.tell(told.records()))
     telling.log_defect("an export of OTLP")
+    if not await telling.stored(patience(call, engine.decision_timeout)):
+        return None
     rejected = told.malformed + telling.defects + telling.missed
     if not rejected:
         return otlp_logs.ACCEPTED

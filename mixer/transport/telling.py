@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from mixer.engine import Engine, Record
+from mixer.transport.storing import stored
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ class Telling:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._recorded = engine.recorded()
         self._first: Exception | None = None
         self.defects = 0
         self.missed = 0
@@ -29,11 +31,11 @@ class Telling:
 
     def tell(self, records: Iterable[Record | None]) -> Iterator[None]:
         """Tell of them in order; None is nothing to tell of."""
-        report = self._engine.report
+        report, recorded = self._engine.report, self._recorded
         for record in records:
             if record is not None:
                 try:
-                    failed = report(record)
+                    failed = report(record, recorded)
                 except Exception as error:
                     self._first = self._first or error
                     self.defects += 1
@@ -42,6 +44,10 @@ class Telling:
                         self.missed += 1
                         self.missed_by.update(dict.fromkeys(failed))
             yield
+
+    async def stored(self, timeout_s: float) -> bool:
+        """Wait until the ledger has what was recorded; see `mixer.transport.storing.stored`."""
+        return await stored(self._recorded, timeout_s)
 
     def log_defect(self, where: str) -> None:
         """Log the first defect, if there was any."""

@@ -1,6 +1,6 @@
 """One Process stream: messages of the proxy in, answers out, without I/O."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from mixer.api.ext_proc.attributes import StreamSource
@@ -18,6 +18,7 @@ from mixer.api.ext_proc.opening import read_opening
 from mixer.api.ext_proc.responses import encode_immediate, encode_more_time, refuse
 from mixer.attributes import FindCaller, HeaderMap
 from mixer.engine import Decision, Flow, HttpExchange, Record, Request
+from mixer.engine.durable import Records
 from mixer.proxywasm import LifecycleError
 
 
@@ -143,6 +144,21 @@ class ProcessStream:
         exchange = self._exchange
         if exchange is not None and not self.observes and not exchange.request.headers_passed:
             self.give_up("stream_ended_early")
+
+    def records(self) -> Iterable[Records]:
+        """What the adapters recorded in the ledger so far."""
+        return () if self._exchange is None else self._exchange.records()
+
+    def refuse(self, reason: str) -> None:
+        """End it with an error in place of what was to be sent.
+
+        Args:
+            reason: A short word for the decision log.
+        """
+        self._out = [refuse(reason)]
+        self.is_over, self.waits = True, False
+        if self._exchange is not None:
+            self._exchange.give_up(reason)
 
     def take(self) -> list[bytes]:
         """The messages that are to be sent, in order."""

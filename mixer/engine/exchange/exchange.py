@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mixer.engine.answer_path import response_of, sees_responses
 from mixer.engine.conclusion import Conclusion
 from mixer.engine.decision import Decision, HeaderOperation, Response, Verdict
+from mixer.engine.durable import records_of
 from mixer.engine.exchange.ending import end_streams
 from mixer.engine.exchange.flow import AnsweredError, Flow
 from mixer.engine.exchange.guard import Guard
@@ -19,10 +20,11 @@ from mixer.engine.sees import Sees
 from mixer.proxywasm import HttpMessage, HttpStream, LifecycleError, StreamContext, local_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mixer.attributes import HeaderMap
     from mixer.engine.adapter import Adapter
+    from mixer.engine.durable import Records
     from mixer.engine.request import Request
     from mixer.engine.rules import Rules
     from mixer.engine.selection import Slot
@@ -249,6 +251,11 @@ class HttpExchange:
 
     def _conclusion(self) -> Conclusion:
         return Conclusion(self._asked, self._stream, self._open, self._failed_open, None, None)
+
+    def records(self) -> Iterable[Records]:
+        """What the adapters recorded in the ledger so far."""
+        opened = ((adapter, context.root) for adapter, context in self._open.items())
+        return records_of(self._stream.tickets, opened)
 
     @property
     def decision(self) -> Decision:

@@ -54,7 +54,7 @@ class WayBack:
         except StopIteration as end:
             response: Response = end.value
             return response
-        self.held_by = paused.adapter.name
+        self.held_by = "" if paused.adapter is None else paused.adapter.name
         paused.context.wait(self._wake)
         return None
 

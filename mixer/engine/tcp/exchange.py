@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mixer.engine.conclusion import FAILURE_STATUS
 from mixer.engine.decision import Decision, Response, Verdict
+from mixer.engine.durable import records_of
 from mixer.engine.exchange.exchange import GONE
 from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.pausing import PAUSED_FOR_EVER
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from mixer.attributes import AttributeBag
     from mixer.engine.adapter import Adapter
+    from mixer.engine.durable import Records
     from mixer.engine.verdict_counts import VerdictCounts
     from mixer.proxywasm import SavedTcpStream
 
@@ -107,6 +109,11 @@ class TcpExchange:
         if holder is not None and not self.may_go_on:
             holder.adapter.note_failure(PAUSED_FOR_EVER)
             self._fail(holder, PAUSED_FOR_EVER)
+
+    def records(self) -> Iterable[Records]:
+        """What the adapters recorded in the ledger so far."""
+        opened = ((one.adapter, one.context.root) for one in self._links if one.context is not None)
+        return records_of(self._stream.tickets, opened)
 
     def downstream_data(self, data: bytes, *, end_of_stream: bool) -> None:
         """The client sent something, or nothing but the end."""

@@ -11,11 +11,12 @@ from mixer.engine.tcp.exchange import TcpExchange
 from mixer.engine.verdict_counts import VerdictCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mixer.attributes import AttributeBag
     from mixer.engine.chain import Steps
     from mixer.engine.decision import Decision
+    from mixer.engine.durable import Records
     from mixer.engine.failure import AdapterFailure
     from mixer.engine.selection import Slot
 
@@ -76,6 +77,10 @@ class ConnectionCheck:
     def wait(self, wake: Callable[[], None]) -> None:
         """Have `wake` called once something changed."""
         self._exchange.on_change = wake
+
+    def records(self) -> Iterable[Records]:
+        """See `mixer.engine.pending.Deciding`."""
+        return self._exchange.records()
 
     def failed(self, failure: AdapterFailure) -> Decision:
         """The decision where an adapter failed that may not be passed over."""

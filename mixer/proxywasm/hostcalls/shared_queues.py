@@ -12,7 +12,12 @@ MAX_NAME_BYTES = 4096
 
 _REGISTER = "proxy_register_shared_queue"
 
-_STATUSES = {EnqueueResult.OK: Status.OK, EnqueueResult.NOT_FOUND: Status.NOT_FOUND}
+_STATUSES = {
+    EnqueueResult.OK: Status.OK,
+    EnqueueResult.NOT_FOUND: Status.NOT_FOUND,
+    EnqueueResult.DURABLE: Status.OK,
+    EnqueueResult.MALFORMED: Status.BAD_ARGUMENT,
+}
 
 
 def register_shared_queue(context: Context, name: int, name_size: int, queue: int) -> int:
@@ -72,6 +77,8 @@ def enqueue_shared_queue(context: Context, queue: int, message: int, size: int) 
         return Status.INTERNAL_FAILURE
     if result is EnqueueResult.FULL:
         return refuse(context, "proxy_enqueue_shared_queue", "the queue is full")
+    if result is EnqueueResult.DURABLE:
+        context.note_recorded()
     return _STATUSES[result]
 
 

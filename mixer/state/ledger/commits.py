@@ -1,0 +1,249 @@
+"""Group commit: one thread appends what many requests enqueued meanwhile."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+from mixer.state.ledger.entries import shown_key
+from mixer.state.ledger.ports import Appended, Ledger, LedgerUnavailableError, Record
+from mixer.state.ports import Post
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+_OVERHEAD_BYTES = 512
+
+Done = Callable[[bool], None]
+"""Told whether it is stored; where it is not, the ledger did not take it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitLimits:
+    """Bounds of what waits for the ledger.
+
+    Attributes:
+        max_records: Records that are taken on and not stored.
+        max_bytes: Bytes of them, with 512 more for each.
+        max_batch: Records of one commit.
+        interval: Seconds that a commit waits for more records.
+        close_grace: Seconds for what waits at the end.
+    """
+
+    max_records: int = 65_536
+    max_bytes: int = 64 << 20
+    max_batch: int = 4096
+    interval: float = 0.0
+    close_grace: float = 5.0
+
+
+@dataclass(slots=True)
+class CommitStats:
+    """What was counted.
+
+    Attributes:
+        records: That are stored.
+        duplicates: That were there, the same.
+        conflicts: That were there with another content.
+        commits: That succeeded.
+        failures: That did not.
+        commit_ns: Nanoseconds that the commits took, failed ones too.
+        refused: Records for which there was no room.
+        withdrawn: Records that were taken back, since their request was refused.
+    """
+
+    records: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    commits: int = 0
+    failures: int = 0
+    commit_ns: int = 0
+    refused: int = 0
+    withdrawn: int = 0
+
+
+class GroupCommit:
+    """Takes records from one thread, and has its own append them.
+
+    Each record has a ticket; once a commit succeeded, whoever waits for one of its tickets or an
+    earlier one is told. Where a commit fails, all who wait are told that, and the records are tried
+    again until they are taken back by `withdraw`.
+
+    Args:
+        ledger: Belongs to the other thread from now on, and is closed with this.
+        limits: Of what waits.
+        post: Brings what is to be told into the thread of the caller.
+
+    Attributes:
+        last: The ticket that was given last; 0 before the first.
+        stats: Counts.
+        failing: Why the last commit failed; empty unless it did.
+    """
+
+    def __init__(self, ledger: Ledger, limits: CommitLimits, post: Post) -> None:
+        self._ledger = ledger
+        self._limits = limits
+        self._post = post
+        self._waiting: dict[int, Record] = {}
+        self._bytes = 0
+        self._changed = threading.Condition(threading.Lock())
+        self._idle = self._closing = False
+        self._waiters: dict[object, tuple[int, Done]] = {}
+        self.last = 0
+        self.stats = CommitStats()
+        self.failing = ""
+        self._stored = 0
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+
+    @property
+    def pending(self) -> int:
+        """Records that are taken on and not stored."""
+        return len(self._waiting)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Their bytes, with 512 more for each."""
+        return self._bytes
+
+    def put(self, record: Record) -> int | None:
+        """Take a record on; its ticket, or None where there is no room."""
+        size = _size(record)
+        with self._changed:
+            full = len(self._waiting) >= self._limits.max_records
+            if full or self._bytes + size > self._limits.max_bytes or self._closing:
+                self.stats.refused += 1
+                return None
+            self.last += 1
+            self._waiting[self.last] = record
+            self._bytes += size
+            if self._idle:
+                self._idle = False
+                self._changed.notify()
+        return self.last
+
+    def is_stored(self, ticket: int) -> bool:
+        """Whether the record with a ticket is stored, as far as this thread was told."""
+        return ticket <= self._stored
+
+    def wait(self, ticket: int, done: Done) -> Callable[[], None]:
+        """Have `done` called once, later; what this returns forgets it."""
+        key = object()
+        self._waiters[key] = ticket, done
+
+        def forget() -> None:
+            self._waiters.pop(key, None)
+
+        return forget
+
+    def withdraw(self, tickets: Iterable[int]) -> None:
+        """Take records back whose request was refused; what is being stored may stay."""
+        with self._changed:
+            for ticket in tickets:
+                record = self._waiting.pop(ticket, None)
+                if record is not None:
+                    self._bytes -= _size(record)
+                    self.stats.withdrawn += 1
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE_S
+        while batch := self._take():
+            if self._commit(batch):
+                pause = _FIRST_PAUSE_S
+                continue
+            with self._changed:
+                if self._closing:
+                    return
+                self._changed.wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _take(self) -> dict[int, Record]:
+        """The oldest records, once there are any; none at the end."""
+        with self._changed:
+            while not self._closing:
+                if self._waiting and not self.failing and self._limits.interval:
+                    self._changed.wait(self._limits.interval)
+                if self._waiting:
+                    break
+                self._idle = True
+                self._changed.wait()
+                self._idle = False
+            return dict(islice(self._waiting.items(), self._limits.max_batch))
+
+    def _commit(self, batch: dict[int, Record]) -> bool:
+        began = time.monotonic_ns()
+        try:
+            appended = self._ledger.append(list(batch.values()))
+        except LedgerUnavailableError as error:
+            self._failed(str(error))
+            return False
+        except Exception as error:  # a defect of our own must not end the thread
+            _log.exception("a commit of the ledger failed")
+            self._failed(repr(error))
+            return False
+        finally:
+            self.stats.commit_ns += time.monotonic_ns() - began
+        self._succeeded(appended, batch)
+        return True
+
+    def _succeeded(self, appended: Appended, batch: dict[int, Record]) -> None:
+        with self._changed:
+            for ticket, record in batch.items():
+                if self._waiting.pop(ticket, None) is not None:
+                    self._bytes -= _size(record)
+        stats = self.stats
+        stats.commits += 1
+        stats.records += appended.stored
+        stats.duplicates += appended.duplicates
+        if appended.conflicts:
+            stats.conflicts += len(appended.conflicts)
+            _log.warning(
+                "%d records are in the ledger with another content, which stays: the first is %s",
+                len(appended.conflicts),
+                shown_key(appended.conflicts[0]),
+            )
+        if self.failing:
+            self.failing = ""
+            _log.warning("the ledger takes records again; %d wait", len(self._waiting))
+        self._tell(max(batch), stored=True)
+
+    def _failed(self, why: str) -> None:
+        self.stats.failures += 1
+        if not self.failing:
+            _log.error("the ledger takes no records, and is tried again: %s", why)
+        self.failing = why
+        self._tell(self.last, stored=False)
+
+    def _tell(self, ticket: int, *, stored: bool) -> None:
+        try:
+            self._post(partial(self._settle, ticket, stored=stored))
+        except RuntimeError:  # the caller's loop has ended: nobody waits
+            return
+
+    def _settle(self, ticket: int, *, stored: bool) -> None:
+        """Tell those who wait; in the thread of the caller."""
+        if stored:
+            self._stored = max(self._stored, ticket)
+        due = [key for key, (wanted, _) in self._waiters.items() if wanted <= ticket]
+        for _, done in [self._waiters.pop(key) for key in due]:
+            done(stored)
+
+    def close(self) -> None:
+        """Store what waits, within the grace period, and close the ledger."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(self._limits.close_grace)
+        if self._waiting:
+            _log.error("%d records that were not acknowledged are not in the ledger: %s",
+                       len(self._waiting), self.failing or "it did not answer in time")  # fmt: skip
+        if not self._thread.is_alive():
+            self._ledger.close()
+
+
+def _size(record: Record) -> int:
+    return len(record.entry) + _OVERHEAD_BYTES

@@ -1,0 +1,225 @@
+"""A ledger in a file of SQLite, for the processes of one host."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mixer.state.ledger.chain import GENESIS, link
+from mixer.state.ledger.ports import Appended, Head, LedgerUnavailableError, Record, Row
+from mixer.state.ledger.reading import PagedReader
+from mixer.state.ports import StoreError
+
+_T = TypeVar("_T")
+
+_APPLICATION_ID = 0x4D78_4C31
+_VERSION = 1
+_LOCK_TIMEOUT_S = 10.0
+
+# One statement for many rows: each statement gives the interpreter's lock away and waits for it.
+_ROWS_AT_ONCE = (256, 64, 16, 4, 1)
+_KEYS_AT_ONCE = (1024, 128, 16, 1)
+_STATEMENTS = 32
+
+_SCHEMA = f"""
+CREATE TABLE mixer_ledger_entries (
+  position INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, time INTEGER,
+  entry BLOB NOT NULL, digest BLOB NOT NULL) STRICT;
+CREATE INDEX mixer_ledger_times ON mixer_ledger_entries (time);
+CREATE TABLE mixer_ledger_head (
+  one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL, digest BLOB NOT NULL) STRICT;
+INSERT INTO mixer_ledger_head VALUES (1, 0, zeroblob(32));
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_VERSION};
+"""  # noqa: S608 - constants alone
+
+
+class SqliteLedger:
+    """`mixer.state.ledger.Ledger` in a file with a write-ahead log.
+
+    A commit is on the disk before it returns (``synchronous=FULL``). Each takes the write lock of
+    the file, so that several processes may append to one chain.
+
+    Args:
+        path: Made where it is not there; of this user alone. On a local disk.
+        max_pages: Pages of 4 KiB that the file can grow to; None is as far as SQLite goes.
+
+    Raises:
+        StoreError: It cannot be opened, or is something else.
+    """
+
+    def __init__(self, path: Path, *, max_pages: int | None = None) -> None:
+        self._path = path
+        self._max_pages = max_pages
+        self._connection: sqlite3.Connection | None = None
+        try:
+            self._connection = self._open()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{path}: {_reason(error)}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        with suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(
+            self._path,
+            timeout=_LOCK_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=_STATEMENTS,
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+            if self._max_pages is not None:
+                connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
+            _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def head(self) -> Head:
+        """See `mixer.state.ledger.Ledger`."""
+        return self._guarded(_head)
+
+    def append(self, records: Sequence[Record]) -> Appended:
+        """See `mixer.state.ledger.Ledger`."""
+        return self._guarded(lambda connection: _append(connection, records))
+
+    def _guarded(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Do something; after an error the file is opened anew."""
+        try:
+            if self._connection is None:
+                self._connection = self._open()
+            return work(self._connection)
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise LedgerUnavailableError(f"{self._path}: {_reason(error)}") from error
+
+    def close(self) -> None:
+        """See `mixer.state.ledger.Ledger`."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables where there are none; another process may do so at the same time."""
+    with _transaction(connection):
+        (found,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if not found and not tables:
+            for statement in filter(None, map(str.strip, _SCHEMA.split(";"))):
+                connection.execute(statement)
+    check_is_ledger(connection)
+
+
+def check_is_ledger(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError where a file is no ledger that this version can read."""
+    (found,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if found != _APPLICATION_ID:
+        raise sqlite3.DatabaseError("it is no ledger of Mixer")
+    if version != _VERSION:
+        raise sqlite3.DatabaseError(f"its version is {version}, and this reads {_VERSION}")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        raise
+
+
+def _head(connection: sqlite3.Connection) -> Head:
+    row = connection.execute("SELECT position, digest FROM mixer_ledger_head").fetchone()
+    return GENESIS if row is None else Head(*row)
+
+
+def _append(connection: sqlite3.Connection, records: Sequence[Record]) -> Appended:
+    with _transaction(connection):
+        known = _known(connection, [record.key for record in records])
+        rows, appended = link(_head(connection), known, records)
+        if rows:
+            _insert(connection, rows)
+            connection.execute(
+                "UPDATE mixer_ledger_head SET position = ?, digest = ?", appended.head
+            )
+    return appended
+
+
+def _known(connection: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:
+    found = dict[bytes, bytes]()
+    for some in _in_parts(keys, _KEYS_AT_ONCE):
+        marks = ",".join("?" * len(some))
+        sql = f"SELECT key, entry FROM mixer_ledger_entries WHERE key IN ({marks})"  # noqa: S608
+        found.update(connection.execute(sql, some).fetchall())
+    return found
+
+
+def _insert(connection: sqlite3.Connection, rows: list[Row]) -> None:
+    for some in _in_parts(rows, _ROWS_AT_ONCE):
+        marks = ",".join(["(?,?,?,?,?)"] * len(some))
+        sql = f"INSERT INTO mixer_ledger_entries VALUES {marks}"  # noqa: S608 - marks alone
+        connection.execute(sql, list(chain.from_iterable(some)))
+
+
+def _in_parts(items: Sequence[_T], sizes: tuple[int, ...]) -> Iterator[list[_T]]:
+    """Split into parts of few sizes: each size is a statement that is prepared once."""
+    left = iter(items)
+    count = len(items)
+    for size in sizes:
+        while count >= size:
+            yield list(islice(left, size))
+            count -= size
+
+
+class SqliteReader(PagedReader):
+    """`mixer.state.ledger.LedgerReader` of a file that may be written meanwhile.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        StoreError: It cannot be opened, or is something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise StoreError(f"{path}: there is no such file")
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(uri, uri=True, timeout=_LOCK_TIMEOUT_S, isolation_level=None)
+        try:
+            check_is_ledger(connection)
+        except sqlite3.Error as error:
+            connection.close()
+            raise StoreError(f"{path}: {error}") from error
+        super().__init__("?")
+        self._path = path
+        self._connection = connection
+
+    def _fetch(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+        try:
+            with closing(self._connection.execute(sql, arguments)) as cursor:
+                return cursor.fetchall()
+        except sqlite3.Error as error:
+            raise LedgerUnavailableError(f"{self._path}: {error}") from error
+
+    def close(self) -> None:
+        """See `mixer.state.ledger.LedgerReader`."""
+        self._connection.close()
