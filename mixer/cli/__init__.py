@@ -12,6 +12,7 @@ from mixer.cli.mixer_v1.flags import MixcCommand
 from mixer.cli.run import run
 from mixer.cli.run_tcp import run_tcp
 from mixer.cli.serve import serve
+from mixer.cli.usage.commands import usage
 from mixer.cli.validate import validate
 from mixer.cli.version import show_version
 
@@ -40,3 +41,4 @@ for command in (
     as_mixc = MixcCommand if command in {check, quota, report} else None
     app.command(command.__name__.replace("_", "-"), cls=as_mixc)(command)
 app.add_typer(adapter)
+app.add_typer(usage)

@@ -33,6 +33,9 @@ def _check_dsn(text: str) -> str:
     return text
 
 
+Dsn = Annotated[str, AfterValidator(_check_dsn)]
+
+
 def _has_password(dsn: str) -> bool:
     parts = urlsplit(dsn)
     in_url = parts.scheme in {"postgresql", "postgres"} and parts.password is not None
@@ -60,7 +63,7 @@ class PostgresqlStore(Model):
         timeout: Seconds for a connection and for each statement, 1s to 5m; a duration in YAML.
     """
 
-    dsn: Annotated[str, AfterValidator(_check_dsn), Field(repr=False)] | None = None
+    dsn: Annotated[Dsn | None, Field(repr=False)] = None
     dsn_from: SecretSource | None = None
     password_from: SecretSource | None = None
     timeout: Timeout = 10.0

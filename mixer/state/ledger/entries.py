@@ -1,6 +1,7 @@
 """What may go into the ledger: an Entry within its bounds, in canonical bytes."""
 
 from collections.abc import Iterable, Sized
+from itertools import pairwise
 
 from google.protobuf.message import DecodeError
 
@@ -104,7 +105,7 @@ def _check_tiers(rate: Rate) -> None:
     if not ends:
         return
     bounded = ends[:-1]
-    if ends[-1] or 0 in bounded or any(a >= b for a, b in zip(bounded, bounded[1:], strict=False)):
+    if ends[-1] or 0 in bounded or any(a >= b for a, b in pairwise(bounded)):
         raise MalformedEntryError("plan.rates.tiers: up_to must rise, and be 0 for the last alone")
 
 

@@ -1,7 +1,7 @@
 """The durable queue: what a module enqueues for billing goes into the ledger."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from mixer.state.ledger.commits import GroupCommit
 from mixer.state.ledger.entries import MalformedEntryError, record_of
@@ -38,8 +38,10 @@ class LedgerQueues:
         self._queues = queues
         self._commits = commits
         self.malformed = 0
-        self.register: Callable[[str, bytes, Notify], int | None] = queues.register
-        self.usage: Callable[[], Mapping[int, QueueUsage]] = queues.usage
+
+    def register(self, vm_id: str, name: bytes, notify: Notify) -> int | None:
+        """See `mixer.state.SharedQueues`; nobody is told of what goes into the ledger."""
+        return self._queues.register(vm_id, name, notify)
 
     def resolve(self, vm_id: str, name: bytes) -> int | None:
         """See `mixer.state.SharedQueues`."""
@@ -65,3 +67,7 @@ class LedgerQueues:
         if queue == USAGE_QUEUE:
             raise UnknownQueueError(queue)
         return self._queues.dequeue(queue)
+
+    def usage(self) -> Mapping[int, QueueUsage]:
+        """See `mixer.state.SharedQueues`; the ledger's own is told by its metrics."""
+        return self._queues.usage()

@@ -1,4 +1,4 @@
-"""Reading a ledger page by page: no page keeps writers waiting, and any ledger is read in one way."""
+"""Reading a ledger page by page: none keeps writers waiting, whatever it is kept in."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence

@@ -1,0 +1,1 @@
+"""``mixer usage``: what is in the ledger."""

@@ -1,0 +1,252 @@
+"""Group commit: what waits, what is told, and what happens while the ledger fails."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+
+import pytest
+
+from mixer.state.ledger import (
+    GENESIS,
+    Appended,
+    CommitLimits,
+    GroupCommit,
+    Head,
+    LedgerUnavailableError,
+    Record,
+    link,
+)
+from tests.support.ledger_entries import records
+
+_WAIT_S = 30.0
+
+
+class _Ledger:
+    """In memory; appends when it is let, and fails when it is told to."""
+
+    def __init__(self) -> None:
+        self.rows: list[Record] = []
+        self.known: dict[bytes, bytes] = {}
+        self.batches: list[int] = []
+        self.attempts = threading.Semaphore(0)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.error = ""
+        self.closed = False
+        self._head = GENESIS
+
+    def head(self) -> Head:
+        return self._head
+
+    def append(self, records: Sequence[Record]) -> Appended:
+        self.attempts.release()
+        assert self.gate.wait(_WAIT_S)
+        if self.error:
+            raise LedgerUnavailableError(self.error)
+        batch = link(self._head, self.known, records)
+        self.known |= {row.key: row.entry for row in batch.rows}
+        self.rows += [Record(row.key, row.entry, row.time) for row in batch.rows]
+        self.batches.append(len(records))
+        self._head = batch.appended.head
+        return batch.appended
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class _Loop:
+    """The thread of the caller: runs what is posted."""
+
+    def __init__(self) -> None:
+        self.posted: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self.posted.get(timeout=_WAIT_S)()
+
+
+@pytest.fixture
+def ledger() -> _Ledger:
+    return _Ledger()
+
+
+@pytest.fixture
+def loop() -> _Loop:
+    return _Loop()
+
+
+Make = Callable[..., GroupCommit]
+
+
+@pytest.fixture
+def make(ledger: _Ledger, loop: _Loop) -> Iterator[Make]:
+    made: list[GroupCommit] = []
+
+    def build(**limits: float) -> GroupCommit:
+        settings = CommitLimits(**limits)  # type: ignore[arg-type]
+        made.append(GroupCommit(ledger, settings, loop.posted.put))
+        return made[-1]
+
+    yield build
+    ledger.gate.set()
+    for one in made:
+        one.close()
+
+
+def _put(commits: GroupCommit, *keys: str) -> list[int]:
+    tickets = [commits.put(record) for record in records(*keys)]
+    assert None not in tickets
+    return [ticket for ticket in tickets if ticket]
+
+
+def test_whoever_waits_is_told_once_it_is_stored(
+    ledger: _Ledger, loop: _Loop, make: Make
+) -> None:
+    """Nothing is told before the commit; afterwards the ticket counts as stored."""
+    commits = make()
+    ledger.gate.clear()
+    told: list[bool] = []
+    (ticket,) = _put(commits, "a")
+    commits.wait(ticket, told.append)
+    assert ledger.attempts.acquire(timeout=_WAIT_S)
+    assert (told, commits.is_stored(ticket), commits.pending) == ([], False, 1)
+    ledger.gate.set()
+    loop.until(lambda: bool(told))
+    assert (told, commits.is_stored(ticket), commits.pending) == ([True], True, 0)
+    assert commits.pending_bytes == 0
+    assert commits.stats.records == 1
+
+
+def test_what_comes_during_a_commit_is_one_commit(
+    ledger: _Ledger, loop: _Loop, make: Make
+) -> None:
+    """Records that were enqueued while the disk was busy share the next commit, up to its bound."""
+    commits = make(max_batch=4)
+    ledger.gate.clear()
+    _put(commits, "a")
+    assert ledger.attempts.acquire(timeout=_WAIT_S)
+    *_, last = _put(commits, "b", "c", "d", "e", "f")
+    ledger.gate.set()
+    loop.until(lambda: commits.is_stored(last))
+    assert ledger.batches == [1, 4, 1]
+
+
+def test_there_is_room_for_so_much(ledger: _Ledger, loop: _Loop, make: Make) -> None:
+    """Records and bytes beyond the bounds are refused, until a commit made room."""
+    commits = make(max_records=2)
+    ledger.gate.clear()
+    _put(commits, "a", "b")
+    (more,) = records("c")
+    assert commits.put(more) is None
+    assert commits.stats.refused == 1
+    ledger.gate.set()
+    loop.until(lambda: commits.is_stored(2))
+    assert commits.put(more) == 3
+    small = make(max_bytes=1000)
+    assert small.put(more) == 1
+    small_full = make(max_bytes=100)
+    assert small_full.put(more) is None
+
+
+def test_a_failure_is_told_and_tried_again(ledger: _Ledger, loop: _Loop, make: Make) -> None:
+    """All who wait learn of it at once; the records are stored as soon as the ledger takes them."""
+    commits = make()
+    ledger.error = "no space"
+    told: list[bool] = []
+    for ticket in _put(commits, "a", "b"):
+        commits.wait(ticket, told.append)
+    loop.until(lambda: len(told) == 2)
+    assert told == [False, False]
+    assert (commits.failing, commits.pending) == ("no space", 2)
+    ledger.error = ""
+    loop.until(lambda: commits.is_stored(2))
+    assert commits.failing == ""
+    assert [one.key for one in ledger.rows] == [b"ua", b"ub"]
+    assert commits.stats.failures >= 1
+
+
+def test_what_is_withdrawn_is_not_stored(ledger: _Ledger, loop: _Loop, make: Make) -> None:
+    """A refused request's records are taken back, and make room."""
+    commits = make()
+    ledger.error = "no space"
+    tickets = _put(commits, "a", "b", "c")
+    told: list[bool] = []
+    commits.wait(tickets[-1], told.append)
+    loop.until(lambda: bool(told))
+    commits.withdraw([tickets[1], tickets[1], 99])
+    assert (commits.pending, commits.stats.withdrawn) == (2, 1)
+    ledger.error = ""
+    loop.until(lambda: commits.is_stored(tickets[-1]))
+    assert [one.key for one in ledger.rows] == [b"ua", b"uc"]
+    assert (commits.pending, commits.pending_bytes) == (0, 0)
+
+
+def test_whoever_left_is_not_told(ledger: _Ledger, loop: _Loop, make: Make) -> None:
+    """A waiter that is forgotten is never called, and leaves nothing behind."""
+    commits = make()
+    ledger.gate.clear()
+    told: list[str] = []
+    (ticket,) = _put(commits, "a")
+    commits.wait(ticket, lambda _: told.append("left"))()
+    commits.wait(ticket, lambda _: told.append("stayed"))
+    ledger.gate.set()
+    loop.until(lambda: bool(told))
+    assert told == ["stayed"]
+
+
+def test_the_end_stores_what_waits(ledger: _Ledger, make: Make) -> None:
+    """Closing commits what was enqueued, takes nothing more, and closes the ledger."""
+    commits = make(interval=60.0)
+    _put(commits, "a", "b")
+    commits.close()
+    assert [one.key for one in ledger.rows] == [b"ua", b"ub"]
+    assert ledger.closed
+    assert commits.put(records("c")[0]) is None
+
+
+def test_the_end_of_a_ledger_that_fails(
+    ledger: _Ledger, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends all the same, and says how much is lost that nobody was promised."""
+    commits = make()
+    ledger.error = "no space"
+    _put(commits, "a", "b")
+    assert ledger.attempts.acquire(timeout=_WAIT_S)
+    commits.close()
+    assert "2 records that were not acknowledged are not in the ledger: no space" in caplog.text
+
+
+def test_a_conflict_is_counted_and_told(
+    ledger: _Ledger, loop: _Loop, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A key with another content than before is told by name; the same content is not."""
+    commits = make()
+    (ticket,) = _put(commits, "a")
+    loop.until(lambda: commits.is_stored(ticket))
+    (again,) = _put(commits, "a")
+    other = records("b")[0]._replace(key=b"ua")
+    last = commits.put(other)
+    assert last == again + 1
+    loop.until(lambda: commits.is_stored(last))
+    stats = commits.stats
+    assert (stats.records, stats.duplicates, stats.conflicts) == (1, 1, 1)
+    assert "the first is usage 'a'" in caplog.text
+
+
+def test_a_defect_of_a_ledger_does_not_end_it(
+    ledger: _Ledger, loop: _Loop, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that nobody expects is a failure like any other."""
+    append, calls = ledger.append, [0]
+
+    def broken(records: Sequence[Record]) -> Appended:
+        calls[0] += 1
+        if calls[0] == 1:
+            raise KeyError("a defect")
+        return append(records)
+
+    monkeypatch.setattr(ledger, "append", broken)
+    commits = make()
+    (ticket,) = _put(commits, "a")
+    loop.until(lambda: commits.is_stored(ticket))
+    assert calls == [2]

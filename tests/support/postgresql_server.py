@@ -1,0 +1,129 @@
+"""A real PostgreSQL server, as a child process."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+_START_TIMEOUT_S = 60.0
+
+
+def _folders() -> list[Path]:
+    versions = Path("/usr/lib/postgresql")
+    return sorted(versions.glob("*/bin"), reverse=True) if versions.is_dir() else []
+
+
+def programs() -> Path:
+    """The folder of the server's programs; a test without them is skipped, except in CI."""
+    found = [one for one in _folders() if (one / "initdb").exists()]
+    if not found and (initdb := shutil.which("initdb")):
+        found = [Path(initdb).resolve().parent]
+    if found:
+        return found[0]
+    if os.environ.get("CI") == "true":
+        pytest.fail("no initdb: install Debian's postgresql")
+    pytest.skip("needs Debian's postgresql")
+
+
+class PostgresqlServer:
+    """A server on a Unix socket in a folder of its own; what it holds outlives a restart.
+
+    It does not run as root: where the tests do, it runs as ``postgres``.
+    """
+
+    def __init__(self) -> None:
+        self._programs = programs()
+        self._folder = Path(tempfile.mkdtemp(prefix="mixer-pg-"))
+        self._data = self._folder / "data"
+        self._user: int | None = None
+        if os.geteuid() == 0:
+            self._user = pwd.getpwnam("postgres").pw_uid
+            os.chown(self._folder, self._user, -1)
+        self.dsn = f"host={self._folder} user=mixer dbname=postgres"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _popen(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        with (self._folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [*map(str, command)], stdout=log, stderr=log, cwd="/", user=self._user
+            )
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        if not self._data.exists():
+            make = self._popen(
+                self._programs / "initdb", "-D", self._data, "-U", "mixer", "-A", "trust",
+                "--no-sync", "-E", "UTF8", "--locale=C",
+            )  # fmt: skip
+            assert make.wait() == 0, self.log()
+        self._process = self._popen(
+            self._programs / "postgres", "-D", self._data, "-k", self._folder,
+            "-c", "listen_addresses=", "-c", "max_connections=40",
+        )  # fmt: skip
+        _until(self._answers)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log()
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def execute(self, statement: str) -> None:
+        """Run a statement."""
+        with psycopg.connect(self.dsn, connect_timeout=5, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def log(self) -> str:
+        """What it said."""
+        return (self._folder / "log").read_text()
+
+    def kill(self) -> None:
+        """End it as a crash does: nothing is finished, and connections break."""
+        if self._process is not None:
+            self.thaw()
+            children = psutil.Process(self._process.pid).children(recursive=True)
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait()
+            psutil.wait_procs(children, timeout=_START_TIMEOUT_S)
+            self._process = None
+
+    def freeze(self) -> None:
+        """Let it answer nothing, while it keeps its connections."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        parent = psutil.Process(self._process.pid)
+        for one in (parent, *parent.children(recursive=True)):
+            one.send_signal(number)
+
+    def __enter__(self) -> "PostgresqlServer":
+        self.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.kill()
+        shutil.rmtree(self._folder)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + _START_TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < end, "the server does not answer"
+        time.sleep(0.02)

@@ -1,0 +1,62 @@
+"""A Proxy-Wasm module that puts the header x-entry, in hexadecimal, into the ledger's queue."""
+
+import functools
+
+import wasmtime
+
+_ENTRY, _OWNER, _NAME = b"x-entry", b"mixer", b"usage"
+
+
+@functools.cache
+def recorder(*, on_headers: bool = True, on_log: bool = True) -> bytes:
+    """The module.
+
+    It traps where the queue refuses the entry, and does nothing where there is no such header or
+    no such queue.
+
+    Args:
+        on_headers: Whether it does so for a request's headers.
+        on_log: Whether it does so as a stream is logged.
+    """
+    headers = "(call $record)" if on_headers else ""
+    log = "(call $record)" if on_log else ""
+    return bytes(wasmtime.wat2wasm(f"""(module
+(import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_resolve_shared_queue"
+  (func $resolve (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_enqueue_shared_queue" (func $enqueue (param i32 i32 i32) (result i32)))
+(memory (export "memory") 4)
+(func (export "proxy_abi_version_0_2_1"))
+(data (i32.const 1024) "{_ENTRY.decode()}")
+(data (i32.const 1040) "{_OWNER.decode()}")
+(data (i32.const 1056) "{_NAME.decode()}")
+;; Whatever the host hands over is in one place: a call's result is read before the next one.
+(func (export "malloc") (param i32) (result i32) (i32.const 65536))
+(func (export "proxy_on_context_create") (param i32 i32))
+(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))
+(func (export "proxy_on_configure") (param i32 i32) (result i32)
+  (i32.store (i32.const 16) (call $resolve (i32.const 1040) (i32.const {len(_OWNER)})
+    (i32.const 1056) (i32.const {len(_NAME)}) (i32.const 12)))
+  (i32.const 1))
+(func $digit (param $c i32) (result i32)
+  (select (i32.sub (local.get $c) (i32.const 48)) (i32.sub (local.get $c) (i32.const 87))
+    (i32.lt_u (local.get $c) (i32.const 58))))
+(func $record (local $n i32) (local $from i32) (local $size i32)
+  (if (i32.load (i32.const 16)) (then (return)))
+  (if (call $get (i32.const 0) (i32.const 1024) (i32.const {len(_ENTRY)})
+        (i32.const 0) (i32.const 4)) (then (return)))
+  (local.set $from (i32.load (i32.const 0)))
+  (local.set $size (i32.shr_u (i32.load (i32.const 4)) (i32.const 1)))
+  (block $done (loop $next
+    (br_if $done (i32.ge_u (local.get $n) (local.get $size)))
+    (i32.store8 (i32.add (i32.const 2048) (local.get $n)) (i32.or
+      (i32.shl (call $digit (i32.load8_u (local.get $from))) (i32.const 4))
+      (call $digit (i32.load8_u (i32.add (local.get $from) (i32.const 1))))))
+    (local.set $from (i32.add (local.get $from) (i32.const 2)))
+    (local.set $n (i32.add (local.get $n) (i32.const 1)))
+    (br $next)))
+  (if (call $enqueue (i32.load (i32.const 12)) (i32.const 2048) (local.get $size))
+    (then unreachable)))
+(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+  {headers} (i32.const 0))
+(func (export "proxy_on_log") (param i32) {log}))"""))
