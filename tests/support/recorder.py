@@ -1,20 +1,23 @@
-"""A Proxy-Wasm module that puts the header x-entry, in hexadecimal, into the ledger's queue."""
+"""A Proxy-Wasm module that puts a header, in hexadecimal, into the ledger's queue."""
 
 import functools
 
 import wasmtime
 
-_ENTRY, _OWNER, _NAME = b"x-entry", b"mixer", b"usage"
+_OWNER, _NAME = "mixer", "usage"
 
 
 @functools.cache
-def recorder(*, on_headers: bool = True, on_log: bool = True) -> bytes:
+def recorder(
+    *, header: str = "x-entry", on_headers: bool = True, on_log: bool = True
+) -> bytes:
     """The module.
 
     It traps where the queue refuses the entry, and does nothing where there is no such header or
     no such queue.
 
     Args:
+        header: Its name.
         on_headers: Whether it does so for a request's headers.
         on_log: Whether it does so as a stream is logged.
     """
@@ -27,23 +30,23 @@ def recorder(*, on_headers: bool = True, on_log: bool = True) -> bytes:
 (import "env" "proxy_enqueue_shared_queue" (func $enqueue (param i32 i32 i32) (result i32)))
 (memory (export "memory") 4)
 (func (export "proxy_abi_version_0_2_1"))
-(data (i32.const 1024) "{_ENTRY.decode()}")
-(data (i32.const 1040) "{_OWNER.decode()}")
-(data (i32.const 1056) "{_NAME.decode()}")
+(data (i32.const 1024) "{header}")
+(data (i32.const 1100) "{_OWNER}")
+(data (i32.const 1120) "{_NAME}")
 ;; Whatever the host hands over is in one place: a call's result is read before the next one.
 (func (export "malloc") (param i32) (result i32) (i32.const 65536))
 (func (export "proxy_on_context_create") (param i32 i32))
 (func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))
 (func (export "proxy_on_configure") (param i32 i32) (result i32)
-  (i32.store (i32.const 16) (call $resolve (i32.const 1040) (i32.const {len(_OWNER)})
-    (i32.const 1056) (i32.const {len(_NAME)}) (i32.const 12)))
+  (i32.store (i32.const 16) (call $resolve (i32.const 1100) (i32.const {len(_OWNER)})
+    (i32.const 1120) (i32.const {len(_NAME)}) (i32.const 12)))
   (i32.const 1))
 (func $digit (param $c i32) (result i32)
   (select (i32.sub (local.get $c) (i32.const 48)) (i32.sub (local.get $c) (i32.const 87))
     (i32.lt_u (local.get $c) (i32.const 58))))
 (func $record (local $n i32) (local $from i32) (local $size i32)
   (if (i32.load (i32.const 16)) (then (return)))
-  (if (call $get (i32.const 0) (i32.const 1024) (i32.const {len(_ENTRY)})
+  (if (call $get (i32.const 0) (i32.const 1024) (i32.const {len(header)})
         (i32.const 0) (i32.const 4)) (then (return)))
   (local.set $from (i32.load (i32.const 0)))
   (local.set $size (i32.shr_u (i32.load (i32.const 4)) (i32.const 1)))
