@@ -16,17 +16,20 @@ from mixer.config import (
     LatencyShedding,
     Listener,
     ListenerTls,
+    LedgerSettings,
     LmdbStore,
     LoadShedding,
     MetricsEndpoint,
     MixerRuleSpec,
     MixerSpec,
+    PostgresqlStore,
     QuotaLease,
     QuotaState,
     RateShedding,
     RedisStore,
     ServiceLimits,
     SharedState,
+    SqliteStore,
     Traces,
     WasmPluginSpec,
     loads,
@@ -103,6 +106,17 @@ def test_every_field_of_quota_counters_is_documented(group: str, model: type) ->
     for name in _fields(model):
         if name != "lease":
             assert f"`spec.state.quota{group}.{name}`" in page
+
+
+@pytest.mark.parametrize(
+    ("group", "model"),
+    [("", LedgerSettings), (".sqlite", SqliteStore), (".postgresql", PostgresqlStore)],
+)
+def test_every_field_of_the_ledger_is_documented(group: str, model: type) -> None:
+    """The configuration page tells every field of the ledger."""
+    page = (_DOCS / "configuration.md").read_text()
+    for name in _fields(model):
+        assert f"`spec.ledger{group}.{name}" in page
 
 
 @pytest.mark.parametrize(

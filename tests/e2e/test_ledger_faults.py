@@ -171,10 +171,10 @@ async def test_a_full_disk(sqlite: Running) -> None:
     with _full(sqlite):
         assert await _asks(sqlite, "full-check") == 14
         assert await _tells(sqlite, "full-report") is grpc.StatusCode.UNAVAILABLE
-        assert (await scrape(sqlite.process))["mixer_ledger_failing"] == "1"
+        assert (await scrape(sqlite.process))["mixer_ledger_failing", ()] == 1
     await _recovers(sqlite, "full-after")
     assert await _tells(sqlite, "full-report") is grpc.StatusCode.OK
-    assert (await scrape(sqlite.process))["mixer_ledger_failing"] == "0"
+    assert (await scrape(sqlite.process))["mixer_ledger_failing", ()] == 0
     stored = _keys(sqlite)
     assert {"full-report", "full-after"} <= stored
     assert "full-check" not in stored

@@ -14,6 +14,8 @@ from mixer.engine import AdapterState, Decision, Engine, Verdict
 from mixer.proxywasm import ManualScheduler, MetricType
 from mixer.shedding import Bounds, RateBound, Shedder, WaitBound
 from mixer.state import StoreUnavailableError
+from mixer.state.ledger import CommitLimits, GroupCommit
+from mixer.state.ledger.sqlite import SqliteLedger
 from mixer.telemetry import (
     OWN,
     Calls,
@@ -31,6 +33,7 @@ from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.engine.test_pending import World, asking
 from tests.support import adapters as do
 from tests.support.adapters import adapter
+from tests.support.ledger_entries import records
 from tests.telemetry.reading import Series, open_series_of, scrape, series_of
 
 PAGE = 65_536
@@ -214,7 +217,30 @@ def some_calls() -> Calls:
     return calls
 
 
-def test_what_is_shared(make_engine: MakeEngine, plugins: Plugins) -> None:
+def test_what_the_ledger_does(make_engine: MakeEngine, tmp_path: Path) -> None:
+    """Records that wait and that are stored, and commits."""
+    engine = make_engine()
+    commits = engine.commits = a_ledger(tmp_path)
+    for record in records("a", "b"):
+        commits.put(record)
+    found = scrape(engine)
+    assert value(found, "mixer_ledger_pending_records") == 2
+    assert value(found, "mixer_ledger_records_total", result="stored") == 0
+    assert value(found, "mixer_ledger_failing") == 0
+    commits.close()
+    after = scrape(engine)
+    assert value(after, "mixer_ledger_records_total", result="stored") == 2
+    assert value(after, "mixer_ledger_commits_total", result="ok") == 1
+    assert value(after, "mixer_ledger_pending_bytes") == 0
+
+
+def a_ledger(folder: Path) -> GroupCommit:
+    """One that commits nothing before it is closed, which the engine does."""
+    ledger = SqliteLedger(folder / "usage.db")
+    return GroupCommit(ledger, CommitLimits(interval=60.0), lambda _: None)
+
+
+def test_what_is_shared(make_engine: MakeEngine, plugins: Plugins, tmp_path: Path) -> None:
     """Keys, bytes and messages are told for each vm_id and queue."""
     configure = [do.register_queue("q"), do.set_shared("key", "value"), do.enqueue(1, "hello")]
     engine = make_engine(
@@ -223,6 +249,7 @@ def test_what_is_shared(make_engine: MakeEngine, plugins: Plugins) -> None:
         scheduler=ManualScheduler(),
     )
     engine.decision_log = decision_log()
+    engine.commits = a_ledger(tmp_path)
     found = scrape(engine, shedder(), Listeners(), some_calls(), SpanCounts())
     assert documented_labels() == told_labels(found)
     assert value(found, "mixer_shared_data_keys", vm_id="one") == 1
