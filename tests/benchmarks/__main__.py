@@ -24,6 +24,7 @@ from tests.benchmarks import (
     fresh_vms,
     host_calls,
     latency,
+    ledger,
     middleware,
     mixer_wire,
     report,
@@ -304,6 +305,23 @@ def _print_stores(figures: list[tuple[str, stores.Figures]]) -> None:
     )
 
 
+def _print_ledger(costs: list[ledger.LedgerCost]) -> None:
+    _table(
+        f"The ledger; this disk takes {ledger.syncs_per_second():,.0f} pages a second for good",
+        ("", "records/s", "CPU us", "records of a commit", "ms of a commit"),
+        [
+            (
+                c.name,
+                f"{c.per_second:,.0f}",
+                f"{c.cpu_us:.1f}",
+                f"{c.batch:.0f}",
+                f"{c.commit_ms:.2f}",
+            )
+            for c in costs
+        ],
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
@@ -340,6 +358,8 @@ def main() -> None:
         _print_adapters(adapters.measure(options.checks))
         _progress("stores")
         _print_stores(stores.measure(max(10, options.checks * 5)))
+        _progress("ledger")
+        _print_ledger(ledger.measure())
         _progress("middleware")
         _print_middleware(asyncio.run(middleware.measure(compared, options.checks)))
         _progress("a VM for each stream")
