@@ -54,7 +54,9 @@ def measure(folder: Path | None = None) -> list[LedgerCost]:
     """
     with tempfile.TemporaryDirectory(prefix="mixer-ledger-", dir=folder) as name:
         found = [
-            _cost(f"SQLite, {at_once} at a time", at_once, SqliteLedger(Path(name, f"{at_once}.db")))
+            _cost(
+                f"SQLite, {at_once} at a time", at_once, SqliteLedger(Path(name, f"{at_once}.db"))
+            )
             for at_once in _RECORDS
         ]
     with PostgresqlServer() as server:

@@ -1,4 +1,4 @@
-"""The ledger of a running service fails: who asks is told to try again, and nothing told is lost."""
+"""The ledger of a running service fails: who asks is to try again, and nothing told is lost."""
 
 import asyncio
 import resource
@@ -88,8 +88,8 @@ async def on_postgresql(
     services: Services, guests: Guests, postgresql: PostgresqlServer
 ) -> AsyncIterator[Running]:
     options = PostgresqlOptions(postgresql.dsn)
-    process = services.service("postgresql", _adapters(guests),
-                               ledger={"postgresql": {"dsn": postgresql.dsn, "timeout": "2s"}})  # fmt: skip
+    ledger = {"postgresql": {"dsn": postgresql.dsn, "timeout": "2s"}}
+    process = services.service("postgresql", _adapters(guests), ledger=ledger)
     async with process as service, channel(service.address) as opened:
         yield Running(service, opened, lambda: PostgresqlReader(options))
 
@@ -132,7 +132,7 @@ async def _code(running: Running, method: str, request: bytes) -> grpc.StatusCod
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(60):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - another process has no Event
             await asyncio.sleep(0.02)
 
 

@@ -1,4 +1,4 @@
-"""The service is killed over and over under load: the ledger has all that was acknowledged, once."""
+"""The service is killed over and over under load: what was acknowledged is there, once."""
 
 import asyncio
 import itertools
@@ -138,9 +138,7 @@ async def test_kills(services: Services, guests: Guests, tmp_path: Path, kills: 
     names = [f"worker-{number}" for number in range(_WORKERS)]
     async with asyncio.TaskGroup() as group:
         for name in names:
-            group.create_task(
-                _lives(services, config, name, load, ledger, kills // _WORKERS)
-            )
+            group.create_task(_lives(services, config, name, load, ledger, kills // _WORKERS))
     stored = _stored(ledger)
     assert set(stored.values()) == {1}
     assert load.acknowledged - stored.keys() == set()

@@ -275,5 +275,3 @@ def test_a_database_of_something_else(tmp_path: Path) -> None:
 def test_the_file_is_of_its_user_alone(open_service: Callable[..., _Service]) -> None:
     """Nobody else can read who used what."""
     assert open_service().file.stat().st_mode & 0o777 == 0o600
-
-

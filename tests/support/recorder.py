@@ -8,9 +8,7 @@ _OWNER, _NAME = "mixer", "usage"
 
 
 @functools.cache
-def recorder(
-    *, header: str = "x-entry", on_headers: bool = True, on_log: bool = True
-) -> bytes:
+def recorder(*, header: str = "x-entry", on_headers: bool = True, on_log: bool = True) -> bytes:
     """The module.
 
     It traps where the queue refuses the entry, and does nothing where there is no such header or
@@ -23,7 +21,8 @@ def recorder(
     """
     headers = "(call $record)" if on_headers else ""
     log = "(call $record)" if on_log else ""
-    return bytes(wasmtime.wat2wasm(f"""(module
+    return bytes(
+        wasmtime.wat2wasm(f"""(module
 (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
 (import "env" "proxy_resolve_shared_queue"
   (func $resolve (param i32 i32 i32 i32 i32) (result i32)))
@@ -62,4 +61,5 @@ def recorder(
     (then unreachable)))
 (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
   {headers} (i32.const 0))
-(func (export "proxy_on_log") (param i32) {log}))"""))
+(func (export "proxy_on_log") (param i32) {log}))""")
+    )

@@ -99,9 +99,7 @@ def _put(commits: GroupCommit, *keys: str) -> list[int]:
     return [ticket for ticket in tickets if ticket]
 
 
-def test_whoever_waits_is_told_once_it_is_stored(
-    ledger: _Ledger, loop: _Loop, make: Make
-) -> None:
+def test_whoever_waits_is_told_once_it_is_stored(ledger: _Ledger, loop: _Loop, make: Make) -> None:
     """Nothing is told before the commit; afterwards the ticket counts as stored."""
     commits = make()
     ledger.gate.clear()
@@ -117,9 +115,7 @@ def test_whoever_waits_is_told_once_it_is_stored(
     assert commits.stats.records == 1
 
 
-def test_what_comes_during_a_commit_is_one_commit(
-    ledger: _Ledger, loop: _Loop, make: Make
-) -> None:
+def test_what_comes_during_a_commit_is_one_commit(ledger: _Ledger, loop: _Loop, make: Make) -> None:
     """Records that were enqueued while the disk was busy share the next commit, up to its bound."""
     commits = make(max_batch=4)
     ledger.gate.clear()

@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from mixer.state.ledger import GENESIS, Head, next_digest
+from mixer.state.ledger import GENESIS, Head, next_digest, record_of
 from mixer.state.ledger.verification import BrokenChainError, parse_head, verify
 from tests.state.ledger.conftest import Place
 from tests.support.ledger_entries import TIME, plan, records, usage
-from mixer.state.ledger import record_of
 
 _APPENDS = """
 import sys
@@ -20,7 +19,10 @@ from mixer.state.ledger.sqlite import SqliteLedger
 from pathlib import Path
 from tests.support.ledger_entries import records
 kind, where, name = sys.argv[1:]
-ledger = SqliteLedger(Path(where)) if kind == "sqlite" else PostgresqlLedger(PostgresqlOptions(where))
+if kind == "sqlite":
+    ledger = SqliteLedger(Path(where))
+else:
+    ledger = PostgresqlLedger(PostgresqlOptions(where))
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(60):
@@ -204,5 +206,5 @@ def test_what_a_noted_head_shows(
 @pytest.mark.parametrize("text", ["", "5", "5:12", f"x:{'0' * 64}", f"-1:{'0' * 64}", "5:zz"])
 def test_a_head_that_is_none(text: str) -> None:
     """It is refused."""
-    with pytest.raises(ValueError, match="must be|hexadecimal|non-hex"):
+    with pytest.raises(ValueError, match=r"must be|non-hex"):
         parse_head(text)
