@@ -29,7 +29,12 @@ class Told:
     def __init__(self) -> None:
         self.paths: list[object] = []
 
-    def report(self, record: Record) -> tuple[str, ...]:
+    decision_timeout = 30.0
+
+    def recorded(self) -> None:
+        return None
+
+    def report(self, record: Record, recorded: None = None) -> tuple[str, ...]:
         path = str(record.attributes.get("request.path"))
         if path.startswith("/defect"):
             raise RuntimeError("a defect")
@@ -48,6 +53,9 @@ class Stream:
         reads: How many messages were asked for.
         trailers: What the call ended with.
     """
+
+    def time_remaining(self) -> None:
+        return None
 
     def __init__(self, *messages: bytes) -> None:
         self.reads = 0

@@ -36,7 +36,10 @@ class Failing:
     def allocate(self, request: Any, quota: str) -> Decision:
         raise RuntimeError("a defect")
 
-    def report(self, record: Record) -> None:
+    def recorded(self) -> None:
+        return None
+
+    def report(self, record: Record, recorded: None = None) -> None:
         path = record.attributes.get("request.path")
         if path == "/bad":
             raise RuntimeError("a defect")
