@@ -20,7 +20,7 @@ from mixer.engine.exchange import HttpExchange
 from mixer.engine.expressions import compile_expressions
 from mixer.engine.ledger import open_ledger
 from mixer.engine.notices import notices
-from mixer.engine.pending import PendingDecision, decide
+from mixer.engine.pending import Deciding, PendingDecision, decide
 from mixer.engine.quota_store import open_quotas
 from mixer.engine.quotas import UNKNOWN_QUOTA, QuotaAdapters
 from mixer.engine.record import Record
@@ -182,7 +182,7 @@ class Engine:
         if self.cache.in_use:
             return self._decide_with_cache(request)
         chain = Chain(self.selector, request, rules=self.rules)
-        decision = decide(chain, self.verdicts, self.commits)
+        decision = self._run(chain, self.verdicts)
         if isinstance(decision, Decision):
             self.cache.note(decision)
         return decision
@@ -194,7 +194,7 @@ class Engine:
             return known
         trace = Trace()
         chain = Chain(self.selector, request, trace, self.rules)
-        decision = decide(chain, self.verdicts, self.commits)
+        decision = self._run(chain, self.verdicts)
         if isinstance(decision, Decision):
             self.cache.keep(request, trace, decision)
         return decision
@@ -209,6 +209,9 @@ class Engine:
             self.on_story(story)
         return Witness(story)
 
+    def _run(self, deciding: Deciding, verdicts: VerdictCounts) -> Decision | PendingDecision:
+        return decide(deciding, verdicts, self.commits)
+
     def _decide_before(self, witness: Witness, request: Request) -> Decision | PendingDecision:
         story = witness.story
         known = self.cache.find(request) if self.cache.in_use else None
@@ -217,7 +220,7 @@ class Engine:
             story.from_cache = True
             story.end(known)
             return replace(known, story=story)
-        decision = decide(Chain(self.selector, request, witness, self.rules), self.verdicts)
+        decision = self._run(Chain(self.selector, request, witness, self.rules), self.verdicts)
         if isinstance(decision, Decision):
             self.cache.note(decision)
             self.cache.keep(request, witness, replace(decision, story=None))
@@ -230,7 +233,7 @@ class Engine:
         attribute ``mixer.operation``, which is ``explain``.
         """
         witness = Witness(Story(Wanted.LOG))
-        return decide(Chain(self.selector, request, witness, self.rules), VerdictCounts())
+        return self._run(Chain(self.selector, request, witness, self.rules), VerdictCounts())
 
     def open(self, request: Request) -> HttpExchange:
         """Begin a stream that passes the adapters piece by piece, from its headers to the log.
@@ -270,7 +273,7 @@ class Engine:
         """Ask the NETWORK adapters whether a TCP connection may begin; see `decide`."""
         self.decisions += 1
         check = ConnectionCheck(self._network.exchange(attributes))
-        return decide(check, self.verdicts, self.commits)
+        return self._run(check, self.verdicts)
 
     def allocate(self, request: Request, quota: str) -> Decision | PendingDecision:
         """Ask for an amount of a quota; never raises for what an adapter does.
@@ -288,7 +291,7 @@ class Engine:
             self.allocation_verdicts.add(UNKNOWN_QUOTA)
             return UNKNOWN_QUOTA
         chain = Chain(serving, request, self._witness_of(request))
-        return decide(chain, self.allocation_verdicts, self.commits)
+        return self._run(chain, self.allocation_verdicts)
 
     def recorded(self) -> Recorded | None:
         """For one call, what adapters record in the ledger; None where there is no ledger."""

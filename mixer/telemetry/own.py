@@ -10,8 +10,9 @@ from mixer.engine import AdapterState, Verdict
 from mixer.state import StoreUnavailableError
 from mixer.telemetry import access as listeners
 from mixer.telemetry import decisions as decision_log
-from mixer.telemetry import ledger, load
+from mixer.telemetry import load
 from mixer.telemetry.family import Kind, Sample
+from mixer.telemetry.ledger import LEDGER_METRICS
 from mixer.telemetry.observed import Observed, OwnMetric, Read
 from mixer.telemetry.own_calls import CALL_METRICS, CALLBACK_METRICS
 from mixer.telemetry.quota import QUOTA_METRICS
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from mixer.engine import Adapter
     from mixer.shedding import Shedder
     from mixer.state import DataUsage, QueueUsage
-    from mixer.state.ledger import GroupCommit
     from mixer.telemetry.access import Access
 
 
@@ -109,14 +109,6 @@ def _access(read: Callable[[Access], Iterable[Sample]]) -> Read:
     return lambda observed: () if observed.access is None else read(observed.access)
 
 
-def _ledger(read: Callable[[GroupCommit], Iterable[Sample]]) -> Read:
-    def samples(observed: Observed) -> Iterable[Sample]:
-        commits = observed.engine.commits
-        return () if commits is None else read(commits)
-
-    return samples
-
-
 def _build(_observed: Observed) -> Iterator[Sample]:
     versions = (("version", version("wasm-mixer")), ("wasmtime", wasmtime_version()))
     yield Sample(versions, 1)
@@ -199,20 +191,7 @@ OWN = (
               "Messages that a bound of a shared queue refused.", _queues(lambda u: u.refused)),
     *QUOTA_METRICS,
     *CALL_METRICS,
-    OwnMetric("mixer_ledger_records_total", "mixer.ledger.records", _C, "{record}",
-              "Records for the ledger, by what became of them.", _ledger(ledger.records)),
-    OwnMetric("mixer_ledger_commits_total", "mixer.ledger.commits", _C, "{commit}",
-              "Commits of the ledger, by whether they succeeded.", _ledger(ledger.attempts)),
-    OwnMetric("mixer_ledger_commit_microseconds_total", "mixer.ledger.commit.time", _C, "us",
-              "How long the commits of the ledger took together.",
-              _ledger(ledger.commit_microseconds)),
-    OwnMetric("mixer_ledger_pending_records", "mixer.ledger.pending", _G, "{record}",
-              "Records that wait for the ledger.", _ledger(ledger.pending)),
-    OwnMetric("mixer_ledger_pending_bytes", "mixer.ledger.pending.size", _G, "By",
-              "Bytes of the records that wait for the ledger, with 512 more for each.",
-              _ledger(ledger.pending_bytes)),
-    OwnMetric("mixer_ledger_failing", "mixer.ledger.failing", _G, "1",
-              "1 while the last commit of the ledger failed, else 0.", _ledger(ledger.failing)),
+    *LEDGER_METRICS,
     OwnMetric("mixer_load_admitted_total", "mixer.load.admitted", _C, "{request}",
               "Requests that load shedding let in.", _load(load.admitted)),
     OwnMetric("mixer_load_shed_total", "mixer.load.shed", _C, "{request}",

@@ -275,3 +275,14 @@ def test_a_database_of_something_else(tmp_path: Path) -> None:
 def test_the_file_is_of_its_user_alone(open_service: Callable[..., _Service]) -> None:
     """Nobody else can read who used what."""
     assert open_service().file.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_asked_for_also_waits(open_service: Callable[..., _Service]) -> None:
+    """A decision that is explained is not made before its records are stored either."""
+    service = open_service()
+    lock = service.lock()
+    decision = service.engine.explain(_request({"x-entry": usage("a").hex()}))
+    assert isinstance(decision, PendingDecision)
+    lock.close()
+    service.until(lambda: decision.decision is not None)
+    assert service.keys() == [b"ua"]
