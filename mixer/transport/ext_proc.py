@@ -74,7 +74,6 @@ class _Call:
     def __init__(
         self, engine: Engine, gate: Gate | None, context: Context, streams: OpenStreams
     ) -> None:
-        self._engine = engine
         self._context = context
         self._engine = engine
         self._gate = gate
