@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -65,15 +66,15 @@ class PostgresqlServer:
                 "--no-sync", "-E", "UTF8", "--locale=C",
             )  # fmt: skip
             assert make.wait() == 0, self.log()
-        self._process = self._popen(
-            self._programs / "postgres", "-D", self._data, "-k", self._folder,
-            "-c", "listen_addresses=", "-c", "max_connections=40",
-        )  # fmt: skip
-        _until(self._answers)
+        _until(self._answers, self.log)
 
     def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, self.log()
+        # It does not start as long as a process of the one before it has not quite gone.
+        if self._process is None or self._process.poll() is not None:
+            self._process = self._popen(
+                self._programs / "postgres", "-D", self._data, "-k", self._folder,
+                "-c", "listen_addresses=", "-c", "max_connections=40",
+            )  # fmt: skip
         try:
             self.execute("SELECT 1")
         except psycopg.OperationalError:
@@ -91,27 +92,21 @@ class PostgresqlServer:
 
     def kill(self) -> None:
         """End it as a crash does: nothing is finished, and connections break."""
-        if self._process is not None:
-            self.thaw()
-            children = psutil.Process(self._process.pid).children(recursive=True)
-            self._process.send_signal(signal.SIGQUIT)
-            self._process.wait()
-            psutil.wait_procs(children, timeout=_START_TIMEOUT_S)
-            self._process = None
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            _signal(process, signal.SIGCONT)
+            process.send_signal(signal.SIGQUIT)
+            process.wait()
 
     def freeze(self) -> None:
         """Let it answer nothing, while it keeps its connections."""
-        self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        _signal(self._process, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: int) -> None:
         assert self._process is not None
-        parent = psutil.Process(self._process.pid)
-        for one in (parent, *parent.children(recursive=True)):
-            one.send_signal(number)
+        _signal(self._process, signal.SIGCONT)
 
     def __enter__(self) -> "PostgresqlServer":
         self.start()
@@ -122,8 +117,16 @@ class PostgresqlServer:
         shutil.rmtree(self._folder)
 
 
-def _until(condition: Callable[[], bool]) -> None:
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to a server and to all its processes."""
+    parent = psutil.Process(process.pid)
+    for one in (parent, *parent.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # a connection has ended meanwhile
+            one.send_signal(number)
+
+
+def _until(condition: Callable[[], bool], log: Callable[[], str]) -> None:
     end = time.monotonic() + _START_TIMEOUT_S
     while not condition():
-        assert time.monotonic() < end, "the server does not answer"
+        assert time.monotonic() < end, log()
         time.sleep(0.02)
