@@ -114,13 +114,13 @@ PATH=${bin:+$bin:}$PATH
 separated=$(compiler_flags)
 export CARGO_ENCODED_RUSTFLAGS="${separated%?}"
 
-adapters='auth policy quota telemetry'
+adapters='auth billing policy quota telemetry'
 case "${1:-all}" in
     all) ;;
     *) adapters=$* ;;
 esac
 for adapter in $adapters; do
-    [ -f "$root/adapters/$adapter/Cargo.toml" ] || fail "no adapter $adapter: there are auth, policy, quota and telemetry"
+    [ -f "$root/adapters/$adapter/Cargo.toml" ] || fail "no adapter $adapter: there are auth, billing, policy, quota and telemetry"
     build_rust "$root/adapters/$adapter" "mixer_$adapter.wasm" "$root/mixer/modules/$adapter.wasm"
 done
 if [ "${1:-}" = all ]; then

@@ -5,6 +5,7 @@
 
 pub const OK: u32 = 0;
 pub const NOT_FOUND: u32 = 1;
+pub const BAD_ARGUMENT: u32 = 2;
 pub const CAS_MISMATCH: u32 = 8;
 pub const UNIMPLEMENTED: u32 = 12;
 
@@ -65,6 +66,16 @@ extern "C" {
         value_size: usize,
         cas: u32,
     ) -> u32;
+
+    pub fn proxy_resolve_shared_queue(
+        vm_id: *const u8,
+        vm_id_size: usize,
+        name: *const u8,
+        name_size: usize,
+        id: *mut u32,
+    ) -> u32;
+
+    pub fn proxy_enqueue_shared_queue(id: u32, message: *const u8, message_size: usize) -> u32;
 }
 
 /// Memory that a host call handed over.

@@ -7,6 +7,7 @@ pub mod json;
 pub mod network;
 pub mod path;
 pub mod shared_data;
+pub mod shared_queue;
 mod time;
 pub mod value;
 

@@ -1,0 +1,106 @@
+//! Texts of requests within the bounds of a record.
+
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// The longest subject, key or value of a label.
+pub const BYTES: usize = 256;
+
+/// A subject; None for what names nobody for sure: what is empty, too long, no UTF-8, or has
+/// control characters, which no name has.
+pub fn subject(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let sound = (1..=BYTES).contains(&text.len()) && !text.chars().any(char::is_control);
+    sound.then_some(text)
+}
+
+/// A key as it is, or where it does not fit what stands for it and for nothing else.
+pub fn key(bytes: Vec<u8>) -> String {
+    match String::from_utf8(bytes) {
+        Ok(text) if subject(text.as_bytes()).is_some() => text,
+        Ok(text) => digest(text.as_bytes()),
+        Err(error) => digest(error.as_bytes()),
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let mut text = String::from("sha256:");
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// The value of a label: cut, and with a mark for what is no text.
+pub fn label(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(BYTES)]);
+    let mut end = text.len().min(BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let shown = |one: char| match one.is_control() {
+        true => char::REPLACEMENT_CHARACTER,
+        false => one,
+    };
+    let mut kept = String::with_capacity(end);
+    for one in text[..end].chars().map(shown) {
+        if kept.len() + one.len_utf8() <= BYTES {
+            kept.push(one);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects() {
+        let long = [b'x'; BYTES + 1];
+        assert_eq!(subject(b"acme"), Some("acme"));
+        assert_eq!(subject("B\u{fc}ro 1".as_bytes()), Some("B\u{fc}ro 1"));
+        assert_eq!(subject(&long[1..]).map(str::len), Some(BYTES));
+        for none in [&b""[..], b"a\0b", b"a\nb", b"\x7f", b"\xff", &long] {
+            assert_eq!(subject(none), None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn keys() {
+        assert_eq!(key(b"a/b".to_vec()), "a/b");
+        let odd = [
+            vec![b'x'; 1_000_000],
+            vec![b'y'; BYTES + 1],
+            vec![0xff],
+            b"a\n".to_vec(),
+            vec![],
+        ];
+        let mut made: Vec<String> = odd.into_iter().map(key).collect();
+        assert!(made
+            .iter()
+            .all(|one| one.len() == 7 + 64 && one.starts_with("sha256:")));
+        made.sort();
+        made.dedup();
+        assert_eq!(made.len(), 5);
+    }
+
+    #[test]
+    fn labels() {
+        for (bytes, text) in [
+            (&b"a"[..], "a"),
+            (b"", ""),
+            (b"a\xffb\n\0", "a\u{fffd}b\u{fffd}\u{fffd}"),
+        ] {
+            assert_eq!(label(bytes), text);
+        }
+        for long in [
+            vec![b'x'; 1 << 20],
+            vec![0xff; 1 << 20],
+            "\u{20ac}".repeat(999).into_bytes(),
+        ] {
+            assert!((BYTES - 3..=BYTES).contains(&label(&long).len()));
+        }
+        assert_eq!(label(&[b'x'; 300]), "x".repeat(BYTES));
+    }
+}
