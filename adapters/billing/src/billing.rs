@@ -132,7 +132,7 @@ impl Billing {
             return Err(Denied::NoLedger);
         }
         if self.config.unknown_subject == UnknownSubject::Deny
-            && self.gate.holds()
+            && self.gate.may_hold()
             && self.subject().is_none()
         {
             return Err(Denied::UnknownSubject);

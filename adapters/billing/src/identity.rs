@@ -24,12 +24,12 @@ impl Identity {
         }
     }
 
-    /// The key of the current request, and its time in nanoseconds since 1970.
+    /// The key of the current request, and its time in nanoseconds since 1970, above 0.
     ///
-    /// Args: whether the request itself `passed` here; a report of it may come twice.
+    /// A report may come twice; a request that `passed` here itself does not.
     pub fn tell(&mut self, passed: bool) -> (String, u64) {
         let told = properties::get(&["request", "time"]).and_then(time);
-        let now = told.or_else(request::now).unwrap_or_default();
+        let now = told.or_else(request::now).unwrap_or(1);
         let configured = self.key.as_ref().and_then(Reading::read);
         if let Some(value) = configured.filter(|value| !value.text().is_empty()) {
             return (text::key(value.text().into_owned()), now);
@@ -73,5 +73,5 @@ impl Identity {
 
 fn time(encoded: Vec<u8>) -> Option<u64> {
     let number = i64::from_le_bytes(encoded.try_into().ok()?);
-    u64::try_from(number).ok()
+    u64::try_from(number).ok().filter(|time| *time > 0)
 }

@@ -59,8 +59,17 @@ impl Gate {
         })
     }
 
+    fn test(&self) -> Truth {
+        self.condition.as_ref().map_or(Truth::True, Condition::test)
+    }
+
+    /// Whether it may hold once more is known of the request than now.
+    pub fn may_hold(&self) -> bool {
+        self.test() != Truth::False
+    }
+
     pub fn holds(&mut self) -> bool {
-        match self.condition.as_ref().map_or(Truth::True, Condition::test) {
+        match self.test() {
             Truth::True => true,
             Truth::False | Truth::Absent => false,
             Truth::Broken => {

@@ -115,24 +115,22 @@ pub struct Tier {
 
 type Read<T> = Result<T, ConfigError>;
 
-const FIELDS: &[&str] = &[
-    "on",
-    "subject",
-    "unknownSubject",
-    "onError",
-    "match",
-    "idempotencyKey",
-    "meters",
-    "tokenFields",
-    "labels",
-    "plan",
-    "defaultPlan",
-    "plans",
-];
-
 impl Config {
     pub fn parse(text: &[u8]) -> Read<Self> {
-        let mut root = parse(text, NEEDED)?.object(FIELDS)?;
+        let mut root = parse(text, NEEDED)?.object(&[
+            "on",
+            "subject",
+            "unknownSubject",
+            "onError",
+            "match",
+            "idempotencyKey",
+            "meters",
+            "tokenFields",
+            "labels",
+            "plan",
+            "defaultPlan",
+            "plans",
+        ])?;
         let on = on(&mut root)?;
         let tokens = tokens::fields(root.optional("tokenFields"))?;
         let plans = plans::plans(&mut root)?;
