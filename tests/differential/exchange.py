@@ -258,14 +258,17 @@ async def listen(upstream: Upstream) -> asyncio.Server:
     return await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
 
 
-async def through_listener(scenario: Scenario, name: str, envoy: EnvoyProcess) -> Seen:
-    """What the client sees of a scenario in the listener of its name."""
-    host, _, port = envoy.address(name).rpartition(":")
+async def through_listener(
+    scenario: Scenario, name: str, envoy: EnvoyProcess, *, listener: str = ""
+) -> Seen:
+    """What the client sees of a scenario in a listener: that of its name unless another is named."""
+    listener = listener or name
+    host, _, port = envoy.address(listener).rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     stream = HttpStream(h11.CLIENT, reader, writer)
     fields = [("host", "a"), *scenario.request.fields]
     head = h11.Request(method="POST", target=f"/{name}", headers=fields)
-    arrival = Arrival(envoy, f"http.{name}.downstream_cx_rx_bytes_total", reader)
+    arrival = Arrival(envoy, f"http.{listener}.downstream_cx_rx_bytes_total", reader)
     sending = asyncio.create_task(scenario.request.send(stream, head, arrival))
     try:
         async with asyncio.timeout(_HANGS_S if scenario.hangs else _LONG_S):
