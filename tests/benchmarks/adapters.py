@@ -41,6 +41,12 @@ _QUOTA = {
     ]
 }
 
+_BILLING = {
+    "subject": "request.host",
+    "labels": {"method": "request.method"},
+    "plans": [{"name": "p", "version": "1", "currency": "EUR", "rates": {}}],
+}
+
 Step = Callable[[int], None]
 """Does a number of checks, or tells of a number of records."""
 
@@ -55,6 +61,7 @@ class Case:
         baseline: The case that it is compared to; empty for one that is compared to nothing.
         records: Whether it is told of records, and not asked about requests.
         headers: Of the requests, beyond those of a browser.
+        queue: Whether there is one for records of usage, which are dropped at once.
     """
 
     name: str
@@ -62,6 +69,7 @@ class Case:
     baseline: str = ""
     records: bool = False
     headers: tuple[dict[str, str], ...] = ({},)
+    queue: bool = False
 
     def engine(self) -> Engine:
         """An engine with this adapter alone."""
@@ -71,7 +79,11 @@ class Case:
             "metadata": {"name": "adapter"},
             "spec": self.plugin,
         }
-        return Engine(loads(yaml.safe_dump(document)), scheduler=ManualScheduler())
+        engine = Engine(loads(yaml.safe_dump(document)), scheduler=ManualScheduler())
+        if self.queue:
+            queues = engine.services.shared_queues
+            queues.register("mixer", b"usage", lambda queue: bool(queues.dequeue(queue)))
+        return engine
 
     def step(self, engine: Engine) -> Step:
         """What it does."""
@@ -134,6 +146,10 @@ def cases(folder: Path) -> Iterator[Case]:
     yield Case("telemetry, five labels", telemetry, "empty module, a record", records=True)
     istio = {"url": "builtin://telemetry"}
     yield Case("telemetry, Istio's metrics", istio, "empty module, a record", records=True)
+    asked = {"url": "builtin://billing", "pluginConfig": {**_BILLING, "on": "request"}}
+    yield Case("billing, a call", asked, "empty module", queue=True)
+    told = {"url": "builtin://billing", "pluginConfig": _BILLING}
+    yield Case("billing, a record", told, "empty module, a record", records=True, queue=True)
 
 
 def _module(folder: Path, name: str, text: str) -> str:

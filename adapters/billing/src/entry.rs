@@ -2,29 +2,32 @@
 //!
 //! By hand: two messages that are only written are a fraction of a library.
 
-use crate::config::{Plan, Rate};
+use crate::config::{Plan, Rate, Tier};
 
-/// Fields of a message, each with its number and its wire type before it.
-#[derive(Default)]
-struct Message(Vec<u8>);
+/// Where fields are written to, each with its number and its wire type before it.
+///
+/// A message within another one has its size before it: it is written once to count, and once more
+/// in its place, so that nothing is allocated or moved for it.
+trait Fields {
+    fn put(&mut self, bytes: &[u8]);
 
-const VARINT: u8 = 0;
-const FIXED64: u8 = 1;
-const LENGTH: u8 = 2;
-
-impl Message {
     fn key(&mut self, field: u8, wire: u8) {
-        self.0.push(field << 3 | wire);
+        self.put(&[field << 3 | wire]);
     }
 
     fn varint(&mut self, mut number: u64) {
+        let (mut bytes, mut size) = ([0; 10], 0);
         while number >= 0x80 {
             #[allow(clippy::cast_possible_truncation)] // seven bits at a time
-            self.0.push(number as u8 | 0x80);
+            let low = number as u8 | 0x80;
+            bytes[size] = low;
+            size += 1;
             number >>= 7;
         }
         #[allow(clippy::cast_possible_truncation)] // it is less
-        self.0.push(number as u8);
+        let last = number as u8;
+        bytes[size] = last;
+        self.put(&bytes[..=size]);
     }
 
     /// A number that is left out where it is 0, as its default is.
@@ -44,16 +47,56 @@ impl Message {
     fn bytes(&mut self, field: u8, bytes: &[u8]) {
         self.key(field, LENGTH);
         self.varint(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
+        self.put(bytes);
     }
 
-    /// A message within, written by `write`.
-    fn message(&mut self, field: u8, write: impl FnOnce(&mut Self)) {
-        let mut within = Self(Vec::with_capacity(64));
-        write(&mut within);
-        self.bytes(field, &within.0);
+    fn message(&mut self, field: u8, message: &impl Message)
+    where
+        Self: Sized,
+    {
+        self.key(field, LENGTH);
+        self.varint(size(message) as u64);
+        message.write(self);
     }
 }
+
+impl Fields for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// Counts bytes.
+impl Fields for usize {
+    fn put(&mut self, bytes: &[u8]) {
+        *self += bytes.len();
+    }
+}
+
+trait Message {
+    fn write(&self, fields: &mut impl Fields);
+}
+
+fn size(message: &impl Message) -> usize {
+    let mut count = 0usize;
+    message.write(&mut count);
+    count
+}
+
+/// An `Entry` that has a message in its field of that number.
+fn entry(field: u8, message: &impl Message) -> Vec<u8> {
+    const BEFORE: usize = 11;
+    let size = size(message);
+    let mut entry = Vec::with_capacity(BEFORE + size);
+    entry.key(field, LENGTH);
+    entry.varint(size as u64);
+    message.write(&mut entry);
+    entry
+}
+
+const VARINT: u8 = 0;
+const FIXED64: u8 = 1;
+const LENGTH: u8 = 2;
 
 /// What one request used.
 pub struct Usage<'a> {
@@ -70,65 +113,80 @@ pub struct Usage<'a> {
 impl Usage<'_> {
     /// The serialized entry.
     pub fn entry(&self) -> Vec<u8> {
-        let mut entry = Message::default();
-        entry.message(1, |usage| self.write(usage));
-        entry.0
+        entry(1, self)
     }
+}
 
-    fn write(&self, usage: &mut Message) {
-        usage.0.reserve(192);
-        usage.text(1, self.key);
-        usage.text(2, self.subject);
+impl Message for Usage<'_> {
+    fn write(&self, fields: &mut impl Fields) {
+        fields.text(1, self.key);
+        fields.text(2, self.subject);
         if let Some(plan) = self.plan {
-            usage.text(3, &plan.name);
-            usage.text(4, &plan.version);
+            fields.text(3, &plan.name);
+            fields.text(4, &plan.version);
         }
-        for (meter, units) in self.quantities {
-            usage.message(5, |quantity| {
-                quantity.text(1, meter);
-                quantity.number(2, *units);
-            });
+        for quantity in self.quantities {
+            fields.message(5, quantity);
         }
-        usage.key(6, FIXED64);
-        usage.0.extend_from_slice(&self.time.to_le_bytes());
-        for (name, value) in self.labels {
-            usage.message(7, |label| {
-                label.bytes(1, name.as_bytes());
-                label.bytes(2, value.as_bytes());
-            });
+        fields.key(6, FIXED64);
+        fields.put(&self.time.to_le_bytes());
+        for label in self.labels {
+            fields.message(7, label);
         }
+    }
+}
+
+/// A meter and its units.
+impl Message for (&str, u64) {
+    fn write(&self, fields: &mut impl Fields) {
+        fields.text(1, self.0);
+        fields.number(2, self.1);
+    }
+}
+
+/// A label and its value.
+impl Message for (&str, String) {
+    fn write(&self, fields: &mut impl Fields) {
+        fields.bytes(1, self.0.as_bytes());
+        fields.bytes(2, self.1.as_bytes());
     }
 }
 
 impl Plan {
     /// The serialized entry.
     pub fn entry(&self) -> Vec<u8> {
-        let mut entry = Message::default();
-        entry.message(2, |plan| {
-            plan.text(1, &self.name);
-            plan.text(2, &self.version);
-            plan.text(3, &self.currency);
-            plan.number(4, self.period as u64);
-            for rate in &self.rates {
-                plan.message(5, |message| rate.write(message));
-            }
-        });
-        entry.0
+        entry(2, self)
     }
 }
 
-impl Rate {
-    fn write(&self, rate: &mut Message) {
-        rate.text(1, &self.meter);
-        rate.number(2, self.included);
-        rate.number(3, self.per);
-        for tier in &self.tiers {
-            rate.message(4, |message| {
-                message.number(1, tier.up_to);
-                message.number(2, tier.price_nanos);
-            });
+impl Message for Plan {
+    fn write(&self, fields: &mut impl Fields) {
+        fields.text(1, &self.name);
+        fields.text(2, &self.version);
+        fields.text(3, &self.currency);
+        fields.number(4, self.period as u64);
+        for rate in &self.rates {
+            fields.message(5, rate);
         }
-        rate.number(5, u64::from(self.volume));
+    }
+}
+
+impl Message for Rate {
+    fn write(&self, fields: &mut impl Fields) {
+        fields.text(1, &self.meter);
+        fields.number(2, self.included);
+        fields.number(3, self.per);
+        for tier in &self.tiers {
+            fields.message(4, tier);
+        }
+        fields.number(5, u64::from(self.volume));
+    }
+}
+
+impl Message for Tier {
+    fn write(&self, fields: &mut impl Fields) {
+        fields.number(1, self.up_to);
+        fields.number(2, self.price_nanos);
     }
 }
 

@@ -48,7 +48,8 @@ impl Identity {
         key.push(b'/');
         key.extend_from_slice(&id);
         if let Some(time) = time {
-            key.extend_from_slice(format!("/{time}").as_bytes());
+            key.push(b'/');
+            text::push_decimal(&mut key, time);
         }
         Some(key)
     }
