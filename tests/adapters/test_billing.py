@@ -91,9 +91,7 @@ def test_plans_come_first(proxy_wasm: Host, queue: UsageQueue) -> None:
     ]
 
 
-PLANS = [
-    {"name": name, "version": "1", "currency": "EUR", "rates": {}} for name in ("free", "pro")
-]
+PLANS = [{"name": name, "version": "1", "currency": "EUR", "rates": {}} for name in ("free", "pro")]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -151,9 +152,15 @@ _usage = st.fixed_dictionaries(
     {}, optional={"prompt_tokens": _number, "completion_tokens": _number, "other": st.text()}
 )
 _filler = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["usage", "prompt_tokens", "a"]), inner, max_size=2),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["usage", "prompt_tokens", "a"]), inner, max_size=2)
+    ),
     max_leaves=8,
 )
 _document = st.fixed_dictionaries(
@@ -177,7 +184,7 @@ def _told(*documents: dict[str, Any]) -> dict[str, int]:
 
 def _pieces(body: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, len(body), *(one % (len(body) + 1) for one in cuts)})
-    return [body[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [body[a:b] for a, b in pairwise(places)]
 
 
 _settings = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -7,7 +7,8 @@ from mixer.wire.ledger_pb2 import Entry, Plan, UsageRecord
 
 
 class _HasQueues(Protocol):
-    shared_queues: SharedQueues
+    @property
+    def shared_queues(self) -> SharedQueues: ...
 
 
 class UsageQueue:

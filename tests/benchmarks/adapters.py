@@ -81,8 +81,7 @@ class Case:
         }
         engine = Engine(loads(yaml.safe_dump(document)), scheduler=ManualScheduler())
         if self.queue:
-            queues = engine.services.shared_queues
-            queues.register("mixer", b"usage", lambda queue: bool(queues.dequeue(queue)))
+            _drop_usage(engine)
         return engine
 
     def step(self, engine: Engine) -> Step:
@@ -92,6 +91,15 @@ class Case:
             return lambda number: _tell(engine, data, number)
         checks = Variant(self.name, None, self.headers).requests()
         return lambda number: _ask(engine, checks, number)
+
+
+def _drop_usage(engine: Engine) -> None:
+    queues = engine.services.shared_queues
+
+    def drop(queue: int) -> None:
+        queues.dequeue(queue)
+
+    queues.register("mixer", b"usage", drop)
 
 
 def _ask(engine: Engine, requests: list[bytes], number: int) -> None:

@@ -261,7 +261,7 @@ async def listen(upstream: Upstream) -> asyncio.Server:
 async def through_listener(
     scenario: Scenario, name: str, envoy: EnvoyProcess, *, listener: str = ""
 ) -> Seen:
-    """What the client sees of a scenario in a listener: that of its name unless another is named."""
+    """What the client sees of a scenario in a listener, that of its name unless one is named."""
     listener = listener or name
     host, _, port = envoy.address(listener).rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
