@@ -91,7 +91,9 @@ def test_plans_come_first(proxy_wasm: Host, queue: UsageQueue) -> None:
     ]
 
 
-PLANS = [{"name": name, "version": "1", "currency": "EUR", "rates": {}} for name in ("free", "pro")]
+PLANS: list[Config] = [
+    {"name": name, "version": "1", "currency": "EUR", "rates": {}} for name in ("free", "pro")
+]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,7 @@ def test_choosing_a_plan(
     chosen = {"defaultPlan": default} if default else {}
     plugin = load(proxy_wasm, plans=PLANS, plan='request.headers["x-plan"]', **chosen)
     for _ in range(2):
-        passing(plugin, x_user="a", **({"x_plan": sent} if sent else {}))
+        passing(plugin, x_user="a", x_plan=sent) if sent else passing(plugin, x_user="a")
     assert {record.plan for record in queue.take()} == {plan}
     told = ["billing: plan names one that is none of plans; the default plan is taken; said once"]
     assert plugin.messages() == (told if sent == "gold" else [])

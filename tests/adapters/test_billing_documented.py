@@ -13,8 +13,9 @@ from mixer.wire.ledger_pb2 import Plan, Rate
 from tests.adapters import llm, readme
 from tests.adapters.usage_queue import UsageQueue, units
 
-_TITLES = re.findall(r"(?m)^### ([^\n]+)$", readme.page("billing").partition("\n## Examples\n")[2])
-EXAMPLES = dict(zip(_TITLES, readme.examples("billing"), strict=True))
+_EXAMPLE = re.compile(r"^### ([^\n]+)\n[^#]*?```yaml\n(.*?)```", re.MULTILINE | re.DOTALL)
+_SECTION = readme.page("billing").partition("\n## Examples\n")[2]
+EXAMPLES = {title: yaml.safe_load(text) for title, text in _EXAMPLE.findall(_SECTION)}
 _RATED = re.findall(r"(?m)^\| `(\{.*\})` \| (\d+) \| ([\d.]+) \|$", readme.page("billing"))
 
 
@@ -28,6 +29,7 @@ class World:
     def ask(
         self,
         *,
+        path: str = "/",
         status: int = 200,
         response: tuple[str, bytes] | None = None,
         properties: dict[str, Value] | None = None,
@@ -35,7 +37,8 @@ class World:
     ) -> int:
         """Let a request pass; the status that the client gets."""
         stream = self._plugin.stream(properties)
-        stream.request_headers({name.replace("_", "-"): v for name, v in headers.items()})
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        stream.request_headers({":path": path, **named})
         if stream.local_response is None:
             kind, body = response or ("text/plain", b"")
             stream.response_headers({"content-type": kind}, status=status, end_of_stream=not body)
@@ -78,7 +81,7 @@ def test_per_byte(world: World) -> None:
     own: dict[str, Value] = {"source.user": "al", "destination.service.name": "shop"}
     for path, known in (("/a", own), ("/static/x", own), ("/b", {})):
         properties: dict[str, Value] = {"request.total_size": 1000, "mixer.attribute": known}
-        world.ask(properties=properties, **{":path": path})
+        world.ask(properties=properties, path=path)
     first, second = world.queue.take()
     assert (first.subject, dict(first.labels)) == ("al", {"service": "shop"})
     assert (second.subject, dict(second.labels)) == ("anonymous", {})

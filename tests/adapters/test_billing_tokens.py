@@ -21,6 +21,7 @@ __all__ = ["make_engine", "plugins"]
 
 TOKENS = ["input_tokens", "output_tokens", "total_tokens"]
 CONFIG: dict[str, Any] = {"subject": '"acme"', "meters": ["calls", *TOKENS]}
+JSON, SSE = "application/json", "text/event-stream"
 UNREADABLE = "billing_tokens_unreadable_total"
 
 
@@ -41,13 +42,18 @@ def plugin(host: Host, queue: UsageQueue) -> Plugin:
 
 
 def answer(
-    plugin: Plugin, pieces: list[bytes], status: int = 200, **headers: str
+    plugin: Plugin,
+    pieces: list[bytes],
+    content_type: str = "application/json",
+    *,
+    encoding: str = "identity",
+    status: int = 200,
 ) -> tuple[bytes, bool]:
     """Let a response pass in pieces; what came through, and whether each piece did at once."""
     stream = plugin.stream()
     stream.request_headers()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    passed = stream.response_headers(named, status=status, end_of_stream=not pieces)
+    headers = {"content-type": content_type, "content-encoding": encoding}
+    passed = stream.response_headers(headers, status=status, end_of_stream=not pieces)
     at_once = passed is Outcome.CONTINUE
     for number, piece in enumerate(pieces, 1):
         outcome = stream.response_body(piece, end_of_stream=number == len(pieces))
@@ -65,36 +71,56 @@ def cut(body: bytes, size: int) -> list[bytes]:
 def test_providers(plugin: Plugin, queue: UsageQueue, name: str, size: int) -> None:
     """Each one's usage is recorded however its response is cut, which passes unheld as it was."""
     content_type, body, usage = llm.CASES[name]
-    assert answer(plugin, cut(body, size), content_type=content_type) == (body, True)
+    assert answer(plugin, cut(body, size), content_type) == (body, True)
     assert queue.units() == [{"calls": 1, **usage}]
 
 
 @pytest.mark.parametrize(
-    ("headers", "body", "why"),
+    ("content_type", "encoding", "body", "why"),
     [
-        ({"content_encoding": "gzip"}, b"{}", "the response is compressed"),
-        ({"content_encoding": "br"}, b"", "the response is compressed"),
-        ({"content_type": "text/html"}, b"<p>", "the content type is neither JSON nor an event"),
-        ({}, b"<html>", "the response is no JSON, or not all of it came"),
-        ({}, b"\xff\xfe\x00", "the response is no JSON, or not all of it came"),
-        ({}, b'{"usage": {"prompt_tokens": 5}', "the response is no JSON, or not all of it came"),
-        ({}, b"", "the response is no JSON, or not all of it came"),
-        ({}, b'{"choices": []}', "the response tells no usage"),
-        ({}, b'{"usage": {"prompt_tokens": -5}}', "a number of the usage is no whole number"),
-        ({}, b'{"usage": {"prompt_tokens": 1e9}}', "a number of the usage is no whole number"),
-        ({}, b'{"usage": {"prompt_tokens": "5"}}', "a number of the usage is no whole number"),
-        ({}, b'{"usage": {"prompt_tokens": ' + b"9" * 1_000_000 + b"}}", "a number of the usage"),
-        ({"content_type": "text/event-stream"}, b"data: [DONE]\n\n", "the response tells no usage"),
+        (JSON, "gzip", b"{}", "the response is compressed"),
+        (JSON, "br", b"", "the response is compressed"),
+        ("text/html", "", b"<p>", "the content type is neither JSON nor an event"),
+        (JSON, "", b"<html>", "the response is no JSON, or not all of it came"),
+        (JSON, "", b"\xff\xfe\x00", "the response is no JSON, or not all of it came"),
+        (
+            JSON,
+            "",
+            b'{"usage": {"prompt_tokens": 5}',
+            "the response is no JSON, or not all of it came",
+        ),
+        (JSON, "", b"", "the response is no JSON, or not all of it came"),
+        (JSON, "", b'{"choices": []}', "the response tells no usage"),
+        (JSON, "", b'{"usage": {"prompt_tokens": -5}}', "a number of the usage is no whole number"),
+        (
+            JSON,
+            "",
+            b'{"usage": {"prompt_tokens": 1e9}}',
+            "a number of the usage is no whole number",
+        ),
+        (
+            JSON,
+            "",
+            b'{"usage": {"prompt_tokens": "5"}}',
+            "a number of the usage is no whole number",
+        ),
+        (
+            JSON,
+            "",
+            b'{"usage": {"prompt_tokens": ' + b"9" * 1_000_000 + b"}}",
+            "a number of the usage",
+        ),
+        (SSE, "", b"data: [DONE]\n\n", "the response tells no usage"),
     ],
 )
 def test_what_cannot_be_read(
-    proxy_wasm: Host, headers: dict[str, str], body: bytes, why: str
+    proxy_wasm: Host, content_type: str, encoding: str, body: bytes, why: str
 ) -> None:
     """No tokens are recorded, other meters are; the log says once why, and a metric how often."""
     queue = UsageQueue(proxy_wasm)
     plugin = proxy_wasm.load("builtin://billing", CONFIG)
     for _ in range(2):
-        passed = answer(plugin, [body], **{"content_type": "application/json", **headers})
+        passed = answer(plugin, [body], content_type, encoding=encoding)
         assert passed == (body, True)
     assert queue.units() == [{"calls": 1}] * 2
     (told,) = plugin.messages()
@@ -108,7 +134,7 @@ def test_an_error_has_no_tokens(proxy_wasm: Host) -> None:
     queue = UsageQueue(proxy_wasm)
     plugin = proxy_wasm.load("builtin://billing", {**CONFIG, "meters": TOKENS})
     body = b'{"error": {}, "usage": {"prompt_tokens": 5}}'
-    answer(plugin, [body], status=429, content_type="application/json")
+    answer(plugin, [body], status=429)
     assert (queue.take(), plugin.logs, proxy_wasm.counter(UNREADABLE)) == ([], [], 0)
 
 
@@ -119,7 +145,7 @@ def test_paths_of_ones_own(proxy_wasm: Host) -> None:
     config = {**CONFIG, "tokenFields": fields, "meters": ["input_tokens", "credits"]}
     plugin = proxy_wasm.load("builtin://billing", config)
     body = {"meta": {"in": 3, "cost": {"credits": 4}}, "usage": {"prompt_tokens": 9}}
-    answer(plugin, [json.dumps(body).encode()], content_type="application/json")
+    answer(plugin, [json.dumps(body).encode()])
     assert queue.units() == [{"input_tokens": 3, "credits": 4}]
 
 
@@ -198,7 +224,7 @@ def test_any_document(
 ) -> None:
     """What Python's reader finds at the paths is recorded, wherever the body is cut."""
     body = json.dumps(document, ensure_ascii=ascii_only).encode(errors="surrogatepass")
-    answer(plugin, _pieces(body, cuts), content_type="application/json")
+    answer(plugin, _pieces(body, cuts))
     assert queue.units() == [{"calls": 1, **_told(document)}]
 
 
@@ -209,7 +235,7 @@ def test_any_stream(
 ) -> None:
     """What the last event says counts, whatever ends its lines."""
     text = "".join(f": hi{end}data:{json.dumps(one)}{end}{end}" for one in events)
-    answer(plugin, _pieces(text.encode(), cuts), content_type="text/event-stream")
+    answer(plugin, _pieces(text.encode(), cuts), "text/event-stream")
     assert queue.units() == [{"calls": 1, **_told(*events)}]
 
 
@@ -219,7 +245,7 @@ def test_any_bytes(
     plugin: Plugin, queue: UsageQueue, body: bytes, cuts: list[int], content_type: str
 ) -> None:
     """Nothing harms the module, and everything passes as it came."""
-    assert answer(plugin, _pieces(body, cuts), content_type=content_type) == (body, True)
+    assert answer(plugin, _pieces(body, cuts), content_type) == (body, True)
     assert queue.units()[0]["calls"] == 1
 
 

@@ -35,8 +35,9 @@ ON_REQUEST = {**CONFIG, "on": "request", "meters": ["calls"], "labels": {"path":
 DENIES = {"rules": [{"match": 'request.path == "/denied-before"', "deny": {}}]}
 
 
-def response(kind: str, body: bytes, status: int = 200, **headers: str) -> Message:
-    fields = (("content-type", kind), *headers.items())
+def response(kind: str, body: bytes, status: int = 200, encoding: str = "") -> Message:
+    encodings = (("content-encoding", encoding),) if encoding else ()
+    fields = (("content-type", kind), *encodings)
     pieces = tuple(body[at : at + 150] for at in range(0, min(len(body), 600), 150))
     return Message((*pieces, body[600:]) if body[600:] else pieces, headers=fields, status=status)
 
@@ -50,7 +51,7 @@ JSON, SSE = "application/json", "text/event-stream"
 OPENAI = llm.CASES["openai-chat-json"][1]
 SCENARIOS = {
     **{name: asking(response(kind, body)) for name, (kind, body, _) in llm.CASES.items()},
-    "compressed": asking(response(JSON, OPENAI, **{"content-encoding": "gzip"})),
+    "compressed": asking(response(JSON, OPENAI, encoding="gzip")),
     "refused": asking(response(JSON, OPENAI, 429)),
     "rubbish": asking(response(JSON, b"<html>\xff")),
     "no-event": asking(response(SSE, b"data: [DONE]\n\n")),
