@@ -130,7 +130,8 @@ def test_own_keys(proxy_wasm: Host, queue: UsageQueue) -> None:
     """Where nothing names a request it gets a key that no other one has, in no VM."""
     for plugin in (load(proxy_wasm), load(proxy_wasm)):
         for port in (1, 2, 2):
-            source: dict[str, Value] = {"source.address": f"127.0.0.1:{port}"}
+            address = f"127.0.0.1:{port}"
+            source: dict[str, Value] = {"source.address": address, "request.time": TIME}
             passing(plugin, source, x_user="u")
         proxy_wasm.advance(1)
     keys = [record.idempotency_key for record in queue.take()]

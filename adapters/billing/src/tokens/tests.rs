@@ -110,7 +110,10 @@ fn streams() {
         Ok([Some(25), Some(15), None])
     );
     let lines = "data: {\"usage\":\ndata:{\"prompt_tokens\":3}\ndata\ndata: }\n\n";
-    assert_eq!(sse(lines), Ok([Some(3), None, None]));
+    for end in ["\n", "\r\n", "\r"] {
+        let found = sse(&lines.replace('\n', end));
+        assert_eq!(found, Ok([Some(3), None, None]), "{end:?}");
+    }
     let responses =
         "event: response.completed\ndata: {\"response\":{\"usage\":{\"input_tokens\":1,\
                      \"output_tokens\":2,\"total_tokens\":3}}}";
