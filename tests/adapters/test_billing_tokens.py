@@ -149,6 +149,13 @@ def test_paths_of_ones_own(proxy_wasm: Host) -> None:
     assert queue.units() == [{"input_tokens": 3, "credits": 4}]
 
 
+def test_a_large_piece(plugin: Plugin, queue: UsageQueue) -> None:
+    """It is read to its end, where the usage is."""
+    body = json.dumps({"x": "a" * 300_000, "usage": {"prompt_tokens": 3}}).encode()
+    assert answer(plugin, [body]) == (body, True)
+    assert queue.units() == [{"calls": 1, "input_tokens": 3, "total_tokens": 3}]
+
+
 def test_a_stream_without_end(proxy_wasm: Host) -> None:
     """It takes no memory, every piece passes at once, and what it told last is recorded."""
     queue = UsageQueue(proxy_wasm)
