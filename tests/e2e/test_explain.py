@@ -42,7 +42,7 @@ AUTH = {
         ]
     }
 }
-QUOTA = {"quotas": [{"name": "rps", "max": 2, "window": "1h"}]}
+QUOTA = {"quotas": [{"name": "rps", "max": 4, "window": "1h"}]}
 
 
 class Receiver(services_pb2_grpc.LogsServiceServicer):
@@ -170,7 +170,7 @@ async def test_each_front_end(service: ServiceProcess, decisions: Path) -> None:
 async def test_what_would_be_decided(service: ServiceProcess, services: Services) -> None:
     """The whole story is printed, and the exit status tells the verdict; nothing is charged."""
     assert service.exit_status is None
-    for _ in range(4):  # more than the quota has
+    for _ in range(6):  # more than the quota has
         status, text, _ = await explain(services, "/x?q=hush", "-H", f"x-api-key: {KEY}")
         assert status == 0
     assert text.startswith("GET '/x': ALLOW by limit\n")
