@@ -107,7 +107,7 @@ def _forbidden(credentials: Credentials) -> tuple[Scenario, ...]:
         Scenario(
             "API key, path of others",
             _get("/accounts/7", key),
-            Expectation(403, "consumer_forbidden"),
+            Expectation(403, "consumer_forbidden:rules[2]"),
         ),
         Scenario(
             "API key, /health;/../internal",
@@ -115,7 +115,9 @@ def _forbidden(credentials: Credentials) -> tuple[Scenario, ...]:
             Expectation(400, "path_invalid"),
         ),
         Scenario(
-            "API key, /internal", _get("/internal/x", key), Expectation(403, "path_forbidden")
+            "API key, /internal",
+            _get("/internal/x", key),
+            Expectation(403, "path_forbidden:rules[1]"),
         ),
     )
 

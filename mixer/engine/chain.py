@@ -16,7 +16,7 @@ from mixer.engine.decision import Decision, Response
 from mixer.engine.durable import Records, records_of
 from mixer.engine.failure import AdapterFailure, misled
 from mixer.engine.pausing import PAUSED_FOR_EVER, Paused, living, may_resume
-from mixer.engine.request import Request
+from mixer.engine.request import BODY_WITHHELD, Request
 from mixer.engine.rules import Rules
 from mixer.engine.selection import Selector
 from mixer.proxywasm import (
@@ -86,7 +86,10 @@ class Chain:
         self._trace = trace
         self._rules = rules
         attributes = request.attributes if trace is None else trace.bag(request.attributes)
-        self._stream = HttpStream(HttpMessage(request.headers, request.body or b""), attributes)
+        message = HttpMessage(request.headers, request.body or b"")
+        self._stream = HttpStream(message, attributes)
+        if request.has_body and request.body is None:
+            self._stream.filter_state.update(BODY_WITHHELD)
         self._open: dict[Adapter, StreamContext] = {}
         self._bodies: list[Adapter] = []
         self._failed_open: list[str] = []

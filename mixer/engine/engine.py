@@ -239,7 +239,7 @@ class Engine:
         """Begin a stream that passes the adapters piece by piece, from its headers to the log.
 
         Args:
-            request: Headers and attributes; what else it has does not count.
+            request: Headers and attributes; with `Request.has_body`, the body will not be shown.
         """
         self.decisions += 1
         witness = self._witness_of(request)

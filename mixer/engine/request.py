@@ -4,6 +4,13 @@ from dataclasses import dataclass
 
 from mixer.attributes import AttributeBag, HeaderMap
 
+BODY_WITHHELD = {b"mixer.body_withheld": b"true"}
+"""A property of requests that have a body which the caller does not show.
+
+The callback for headers says that a body follows, and none does: whoever lets headers go on in
+order to look at the body has to refuse them instead.
+"""
+
 
 @dataclass(slots=True)
 class Request:

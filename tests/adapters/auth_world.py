@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mixer.attributes import HeaderMap
 from mixer.callouts.assembly import ClusterCallouts
 from mixer.callouts.clusters import Cluster, Endpoint
@@ -17,6 +19,12 @@ from tests.engine.conftest import Plugins, request
 from tests.support.identity_provider import Answer, IdentityProvider
 
 LONG_S = 30.0
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of engines that compile the module once for all tests."""
+    return tmp_path_factory.mktemp("compiled")
 
 
 @dataclass

@@ -238,10 +238,10 @@ def test_who_may_come_without_a_credential(host: Host) -> None:
     assert at("/status", "10.1.1.1:1", ("x-consumer", "root")) == "guest"
     assert at("/status", "10.1.1.1:1", *KEY.items()) == "key"
     assert at("/status", "11.1.1.1:1") == "api_key_missing"
-    assert at("/status", None) == "address_unknown"
-    assert at("/closed", "10.6.1.1:1", *KEY.items()) == "path_forbidden"
+    assert at("/status", None) == "address_unknown:rules[0]"
+    assert at("/closed", "10.6.1.1:1", *KEY.items()) == "path_forbidden:rules[1]"
     assert at("/closed", "10.7.1.1:1", *KEY.items()) == "key"
-    assert at("/closed", None, *KEY.items()) == "address_unknown"
+    assert at("/closed", None, *KEY.items()) == "address_unknown:rules[1]"
     assert at("/open", None) == "guest"
 
 
@@ -264,21 +264,21 @@ def with_rules(host: Host, *rules: dict[str, Any]) -> Plugin:
     ("when", "claims", "expected"),
     [
         ('claims.tier == "gold"', {"tier": "gold"}, "carol"),
-        ('claims.tier == "gold"', {"tier": "iron"}, "condition_forbidden"),
-        ('claims.tier == "gold"', {}, "condition_not_evaluated"),
-        ('has(claims.tier) && claims.tier == "gold"', {}, "condition_forbidden"),
+        ('claims.tier == "gold"', {"tier": "iron"}, "condition_forbidden:rules[0]"),
+        ('claims.tier == "gold"', {}, "condition_not_evaluated:rules[0]"),
+        ('has(claims.tier) && claims.tier == "gold"', {}, "condition_forbidden:rules[0]"),
         ('"admin" in claims.roles', {"roles": ["x", "admin"]}, "carol"),
-        ('"admin" in claims.roles', {"roles": ["x"]}, "condition_forbidden"),
+        ('"admin" in claims.roles', {"roles": ["x"]}, "condition_forbidden:rules[0]"),
         ("claims.age >= 18.0", {"age": 18}, "carol"),
-        ("claims.age >= 18.0", {"age": 17.5}, "condition_forbidden"),
+        ("claims.age >= 18.0", {"age": 17.5}, "condition_forbidden:rules[0]"),
         ("claims.org.id == consumer", {"org": {"id": "carol"}}, "carol"),
         ("claims.ok", {"ok": True}, "carol"),
-        ("claims.ok", {"ok": "true"}, "condition_not_evaluated"),
-        ('request.path.startsWith("/" + claims.sub)', {}, "condition_forbidden"),
+        ("claims.ok", {"ok": "true"}, "condition_not_evaluated:rules[0]"),
+        ('request.path.startsWith("/" + claims.sub)', {}, "condition_forbidden:rules[0]"),
         ('consumer == "carol" && request.method == "GET"', {}, "carol"),
         ('claims.iss == "i" && claims.long.size() == 2000', {"long": "x" * 2000}, "carol"),
         ("claims.none == null", {"none": None}, "carol"),
-        ("int(request.headers['x-n']) > 0", {}, "condition_not_evaluated"),
+        ("int(request.headers['x-n']) > 0", {}, "condition_not_evaluated:rules[0]"),
     ],
 )  # fmt: skip
 def test_conditions(host: Host, when: str, claims: dict[str, Any], expected: str) -> None:
@@ -293,7 +293,7 @@ def test_conditions_without_claims(host: Host) -> None:
     assert told(plugin, token({})) == "carol"
     assert told(plugin, KEY) == "key"
     assert told(other, token({})) == "carol"
-    assert told(other, KEY) == "condition_not_evaluated"
+    assert told(other, KEY) == "condition_not_evaluated:rules[0]"
 
 
 def test_rules_that_match_by_a_condition(host: Host) -> None:
@@ -304,11 +304,11 @@ def test_rules_that_match_by_a_condition(host: Host) -> None:
         {"paths": ["/n"], "match": 'int(request.headers["x-n"]) > 1', "anonymous": "allow"},
     )
     assert told(plugin, KEY) == "key"
-    assert told(plugin, KEY | {"x-debug": "1"}) == "path_forbidden"
+    assert told(plugin, KEY | {"x-debug": "1"}) == "path_forbidden:rules[0]"
     assert told(plugin, {":path": "/n", "x-n": "2"}) is None
     assert told(plugin, {":path": "/n", "x-n": "1"}) == "credential_missing"
     assert told(plugin, {":path": "/n"}) == "credential_missing"
-    assert told(plugin, KEY | {":path": "/n", "x-n": "x"}) == "match_not_evaluated"
+    assert told(plugin, KEY | {":path": "/n", "x-n": "x"}) == "match_not_evaluated:rules[1]"
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,9 @@ def test_workloads(host: Host) -> None:
     scraper = "spiffe://cluster.local/ns/monitoring/sa/x"
     assert by("monitoring/sa/x", "/metrics") == scraper
     assert by("monitoring/sa/x", "/metrics", "POST") == "default_forbidden"
-    assert by("shop/sa/checkout", "/metrics") == "condition_forbidden"
+    assert by("shop/sa/checkout", "/metrics") == "condition_forbidden:rules[0]"
     assert by("shop/sa/checkout", "/orders/1") == "checkout"
-    assert by("monitoring/sa/x", "/orders/1") == "consumer_forbidden"
+    assert by("monitoring/sa/x", "/orders/1") == "consumer_forbidden:rules[1]"
 
 
 def test_networks_and_guests(host: Host) -> None:
@@ -97,10 +97,10 @@ def test_conditions_over_claims(host: Host) -> None:
         return told(plugin, {":path": path, **token(own, bytes(range(32)))})
 
     assert with_claims("/premium/1", tier="gold") == "carol"
-    assert with_claims("/premium/1") == "condition_forbidden"
+    assert with_claims("/premium/1") == "condition_forbidden:rules[0]"
     assert with_claims("/tenants/a/1", tenant="a") == "carol"
-    assert with_claims("/tenants/ab/1", tenant="a") == "condition_forbidden"
-    assert with_claims("/tenants/a/1") == "condition_not_evaluated"
+    assert with_claims("/tenants/ab/1", tenant="a") == "condition_forbidden:rules[1]"
+    assert with_claims("/tenants/a/1") == "condition_not_evaluated:rules[1]"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_opaque_tokens(proxy_wasm: Host) -> None:
     assert asked("t", "/orders/1").outcome is Outcome.CONTINUE
     stream = asked("u", "/orders/1")
     proxy_wasm.http_calls[1].respond(*active(scope="orders:read"))
-    assert stream.local_response.details == "claim_forbidden"
+    assert stream.local_response.details == "claim_forbidden:rules[0]"
     assert asked("u", "/").outcome is Outcome.CONTINUE
     stream = asked("v", "/")
     proxy_wasm.http_calls[2].respond(*INACTIVE)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mixer.engine import Verdict
-from tests.adapters.auth_world import LONG_S, World, until_true, world
+from tests.adapters.auth_world import LONG_S, World, compiled, until_true, world
 from tests.support.identity_provider import INACTIVE, Answer, active, key, key_set, token
+
+__all__ = ["compiled"]
 
 ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
 K1, K2, FORGED = key("k1"), key("k2"), key("k1")
@@ -37,18 +39,18 @@ def opaque(timeout: float = LONG_S, **more: Any) -> dict[str, Any]:
     return {"introspection": {"http_uri": uri, "audiences": ["shop"], **more}, **VALIDITY}
 
 
-async def test_keys_that_are_fetched(tmp_path: Path) -> None:
+async def test_keys_that_are_fetched(compiled: Path) -> None:
     """Requests wait for the first fetch; a forged token of a known `kid` is refused."""
-    async with world(tmp_path, jwks(cache_duration_seconds=600), key_set(K1)) as one:
+    async with world(compiled, jwks(cache_duration_seconds=600), key_set(K1)) as one:
         seen = await one.all(*[token(K1)] * 40, *[token(FORGED)] * 20)
         assert seen == [(ALLOW, "")] * 40 + [(DENY, "token_signature")] * 20
         assert one.provider.fetched == 1
         assert one.provider.headers["host"] == "id"
 
 
-async def test_keys_are_rotated(tmp_path: Path) -> None:
+async def test_keys_are_rotated(compiled: Path) -> None:
     """A new key is known as soon as a token names it, and the old one ends with the old set."""
-    async with world(tmp_path, jwks(), key_set(K1)) as one:
+    async with world(compiled, jwks(), key_set(K1)) as one:
         assert await one.ask(token(K1)) == (ALLOW, "")
         one.provider.keys = key_set(K1, K2)
         await one.until(token(K2), (ALLOW, ""))
@@ -75,9 +77,9 @@ RUBBISH = {
 }
 
 
-async def test_rubbish_in_place_of_keys(tmp_path: Path) -> None:
+async def test_rubbish_in_place_of_keys(compiled: Path) -> None:
     """Nobody gets in by it, keys that were good stay good, and the VM lives."""
-    await asyncio.gather(*(served_rubbish(tmp_path, RUBBISH[name]) for name in RUBBISH))
+    await asyncio.gather(*(served_rubbish(compiled, RUBBISH[name]) for name in RUBBISH))
 
 
 async def served_rubbish(folder: Path, rubbish: Answer) -> None:
@@ -97,9 +99,9 @@ async def fetched_since(one: World, before: int) -> bool:
     return one.provider.fetched >= before + 2
 
 
-async def test_the_server_is_killed_and_restarted_under_load(tmp_path: Path) -> None:
+async def test_the_server_is_killed_and_restarted_under_load(compiled: Path) -> None:
     """Keys are used on for the time that is allowed; then nobody gets in until it is back."""
-    async with world(tmp_path, jwks(stale_duration_seconds=1), key_set(K1)) as one:
+    async with world(compiled, jwks(stale_duration_seconds=1), key_set(K1)) as one:
         assert await one.ask(token(K1)) == (ALLOW, "")
         await one.provider.kill()
         good: set[tuple[Verdict, str]] = set()
@@ -114,19 +116,19 @@ async def test_the_server_is_killed_and_restarted_under_load(tmp_path: Path) -> 
         assert await one.ask(token(FORGED)) == (DENY, "token_signature")
 
 
-async def test_a_silent_server(tmp_path: Path) -> None:
+async def test_a_silent_server(compiled: Path) -> None:
     """Who waits is answered at the timeout of the callout, all from one fetch."""
     config = jwks(timeout=0.3, failed_refetch_duration_seconds=600)
-    async with world(tmp_path, config, key_set(K1)) as one:
+    async with world(compiled, config, key_set(K1)) as one:
         one.provider.silent = True
         assert await one.all(*[token(K1)] * 50) == [NO_KEYS] * 50
         assert one.provider.fetched == 1
 
 
-async def test_tokens_that_are_asked_about(tmp_path: Path) -> None:
+async def test_tokens_that_are_asked_about(compiled: Path) -> None:
     """Each token is asked about once, and the decisions about it are kept as long as it is."""
     config = opaque(cache_duration_seconds=600, negative_cache_duration_seconds=600)
-    async with world(tmp_path, config) as one:
+    async with world(compiled, config) as one:
         one.provider.known = {"good": active()}
         seen = await one.all(*["good"] * 30, *["bad"] * 30)
         assert seen == [(ALLOW, "")] * 30 + [(DENY, "token_inactive")] * 30
@@ -137,10 +139,10 @@ async def test_tokens_that_are_asked_about(tmp_path: Path) -> None:
         assert len(one.provider.asked) == 2
 
 
-async def test_a_decision_that_waited_is_not_kept(tmp_path: Path) -> None:
+async def test_a_decision_that_waited_is_not_kept(compiled: Path) -> None:
     """Where nothing is cached here, the decision cache keeps nothing either."""
     config = opaque(cache_duration_seconds=0, negative_cache_duration_seconds=0)
-    async with world(tmp_path, config) as one:
+    async with world(compiled, config) as one:
         one.provider.known = {"t": active()}
         assert await one.ask("t") == (ALLOW, "")
         one.provider.known = {}
@@ -148,9 +150,9 @@ async def test_a_decision_that_waited_is_not_kept(tmp_path: Path) -> None:
         assert one.provider.asked == ["t", "t"]
 
 
-async def test_the_decision_cache_forgets_with_the_answer(tmp_path: Path) -> None:
+async def test_the_decision_cache_forgets_with_the_answer(compiled: Path) -> None:
     """A token that is revoked is refused when its cached answer ends, whatever `validity` says."""
-    async with world(tmp_path, opaque(cache_duration_seconds=2)) as one:
+    async with world(compiled, opaque(cache_duration_seconds=2)) as one:
         one.provider.known = {"t": active()}
         assert await one.all("t", "t") == [(ALLOW, "")] * 2
         one.provider.known = {}
@@ -167,9 +169,9 @@ SAID = {
 }
 
 
-async def test_rubbish_about_a_token(tmp_path: Path) -> None:
+async def test_rubbish_about_a_token(compiled: Path) -> None:
     """Nobody gets in by it, and it is forgotten."""
-    async with world(tmp_path, opaque()) as one:
+    async with world(compiled, opaque()) as one:
         for name, rubbish in SAID.items():
             one.provider.known = {name: rubbish}
             assert await one.all(name, name) == [NO_SERVER] * 2, name
@@ -177,9 +179,9 @@ async def test_rubbish_about_a_token(tmp_path: Path) -> None:
             assert await one.ask(name) == (ALLOW, ""), name
 
 
-async def test_the_introspection_server_under_load(tmp_path: Path) -> None:
+async def test_the_introspection_server_under_load(compiled: Path) -> None:
     """Killed, silent, restarted: good tokens pass or get 503, bad ones never pass."""
-    async with world(tmp_path, opaque(timeout=1.0, cache_duration_seconds=0)) as one:
+    async with world(compiled, opaque(timeout=1.0, cache_duration_seconds=0)) as one:
         provider = one.provider
         provider.known = lambda asked: active() if asked.startswith("good") else INACTIVE
         tokens = [f"{kind}{n}" for n in range(50) for kind in ("good", "bad")]
@@ -202,8 +204,8 @@ async def test_the_introspection_server_under_load(tmp_path: Path) -> None:
         await until_true(lambda: one.all(*tokens), right)
 
 
-async def test_a_token_of_a_megabyte(tmp_path: Path) -> None:
+async def test_a_token_of_a_megabyte(compiled: Path) -> None:
     """It is refused unread."""
-    async with world(tmp_path, {**jwks(), **opaque()}, key_set(K1)) as one:
+    async with world(compiled, {**jwks(), **opaque()}, key_set(K1)) as one:
         assert await one.ask("x" * (1 << 20)) == (DENY, "token_too_large")
         assert not one.provider.asked

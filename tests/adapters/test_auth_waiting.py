@@ -167,7 +167,7 @@ def test_tokens_are_asked_about_once(proxy_wasm: Host) -> None:
     proxy_wasm.http_calls[1].respond(*INACTIVE)
     assert [came_of(one) for one in streams] == [(200, "al")] * 2 + [(401, "token_inactive")]
     assert streams[0].request.headers.get("x-scope") == "read"
-    assert came_of(ask(plugin, "t", **{":path": "/w"})) == (403, "claim_forbidden")
+    assert came_of(ask(plugin, "t", **{":path": "/w"})) == (403, "claim_forbidden:rules[0]")
     assert came_of(ask(plugin, "u")) == (401, "token_inactive")
     assert len(proxy_wasm.http_calls) == 2
     proxy_wasm.advance(61)

@@ -170,7 +170,7 @@ async def test_what_auth_decides(proxy_wasm: Host) -> None:
         "invoices", "signature_replayed", "signature_wrong", "signature_expired", "invoices",
         "signature_content_digest", "signature_replayed", "invoices", "invoices",
     ]  # fmt: skip
-    assert expected["conditions"] == [
+    assert [one.partition(":")[0] for one in expected["conditions"]] == [
         "condition_not_evaluated", "carol", "condition_not_evaluated", "carol",
         "condition_not_evaluated", "carol", "carol", "condition_forbidden",
         "condition_not_evaluated", "condition_forbidden", "key",

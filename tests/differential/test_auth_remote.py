@@ -203,7 +203,7 @@ EXPECTED = {
     "opaque-unknown": (401, "token_inactive"),
     "opaque-other": (401, "token_audience"),
     "opaque-write": (200, ""),
-    "opaque-read": (403, "claim_forbidden"),
+    "opaque-read": (403, "claim_forbidden:rules[1]"),
     "opaque-rubbish": (503, "introspection_unavailable"),
     "other-issuer": (401, "token_inactive"),
     "open": (200, ""),

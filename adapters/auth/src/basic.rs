@@ -25,6 +25,7 @@ pub struct Basic {
     pub max_hashes_per_second: u32,
     /// Second, and how many hashes it had.
     hashes: Cell<(u64, u32)>,
+    has_hashed: Cell<bool>,
     verified: RefCell<Verified>,
 }
 
@@ -67,6 +68,7 @@ impl Basic {
             users,
             max_hashes_per_second,
             hashes: Cell::default(),
+            has_hashed: Cell::default(),
             verified: RefCell::default(),
         }
     }
@@ -107,7 +109,13 @@ impl Basic {
             return Err(Reason::BasicBusy);
         }
         self.hashes.set((now, count + 1));
+        self.has_hashed.set(true);
         Ok(())
+    }
+
+    /// Whether a password was hashed since this was asked before.
+    pub fn take_hashed(&self) -> bool {
+        self.has_hashed.take()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The Proxy-Wasm contexts: one root per plugin, one HTTP context per request.
 
 use crate::config::{Config, ConfigError};
-use crate::decide::decide;
+use crate::decide::{decide, Refusal};
 use crate::fetch::Remote;
 use crate::host::{self, Conditions, HostRequest};
 use crate::reason::Reason;
@@ -126,8 +126,8 @@ impl Stream {
 
     fn refuse(&self, reason: Reason) -> Action {
         match &self.plugin {
-            Some(plugin) => plugin.refuse(reason),
-            None => refuse(Reason::NotConfigured, "", Accepts::default()),
+            Some(plugin) => plugin.refuse(reason.into()),
+            None => refuse(Reason::NotConfigured.into(), "", Accepts::default()),
         }
     }
 }
@@ -161,7 +161,7 @@ impl HttpContext for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         if let Some(plugin) = &self.plugin {
-            plugin.remote.forget(self.id);
+            plugin.leave(self.id);
         }
     }
 }
@@ -186,6 +186,7 @@ impl Plugin {
             }
             // It could not be sent, which is known now.
             outcome = decide(&self.config, request);
+            self.leave(context);
         }
         if let Some(validity) = &self.config.validity {
             host::set_validity(validity, request.holds.get());
@@ -195,17 +196,17 @@ impl Plugin {
                 host::apply(&changes);
                 Action::Continue
             }
-            Err(reason) => self.refuse(reason),
+            Err(refusal) => self.refuse(refusal),
         }
     }
 
-    pub fn refuse(&self, reason: Reason) -> Action {
-        refuse(reason, &self.config.realm, self.config.accepts())
+    pub fn refuse(&self, refusal: Refusal) -> Action {
+        refuse(refusal, &self.config.realm, self.config.accepts())
     }
 }
 
-fn refuse(reason: Reason, realm: &str, accepts: Accepts) -> Action {
-    host::deny(&denial(reason, realm, accepts));
+fn refuse(refusal: Refusal, realm: &str, accepts: Accepts) -> Action {
+    host::deny(&denial(refusal, realm, accepts));
     // Also for a host that failed to send the response: never let it pass.
     Action::Pause
 }

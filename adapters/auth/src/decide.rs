@@ -17,8 +17,21 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::rc::Rc;
 
-/// Allow with changes to the request, or the reason for a refusal.
-pub type Outcome = Result<Vec<Change>, Reason>;
+/// Allow with changes to the request, or why it is refused.
+pub type Outcome = Result<Vec<Change>, Refusal>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: Reason,
+    /// The place of the rule that refuses, where it is one.
+    pub rule: Option<usize>,
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason, rule: None }
+    }
+}
 
 enum Identity<'a> {
     /// Of a credential without claims.
@@ -45,43 +58,48 @@ impl Identity<'_> {
 pub fn decide<R: Request>(config: &Config, request: &R) -> Outcome {
     let request = Cached::new(request);
     config.addresses.check(&request)?;
-    let (who, from_rule) = select(config, &request)?;
+    let (who, rule) = select(config, &request)?;
+    let by_rule = |reason| Refusal { reason, rule };
     let identity = match who {
         // No credential could help, so none is verified.
-        Who::NoOne if from_rule => return Err(Reason::PathForbidden),
-        Who::NoOne => return Err(Reason::DefaultForbidden),
+        Who::NoOne if rule.is_some() => return Err(by_rule(Reason::PathForbidden)),
+        Who::NoOne => return Err(Reason::DefaultForbidden.into()),
         // A stale cookie must not lock anyone out of the login page: here a
         // credential that fails counts as none.
         Who::Anyone => authenticate(config, &request).ok(),
         Who::Authenticated(conditions) => {
             let identity = authenticate(config, &request)?;
-            check(conditions, &identity)?;
-            check_condition(config, conditions, &identity, &request)?;
+            check(conditions, &identity).map_err(by_rule)?;
+            check_condition(config, conditions, &identity, &request).map_err(by_rule)?;
             Some(identity)
         }
     };
     Ok(changes(config, &request, identity.as_ref()))
 }
 
-/// Who may pass, and whether a rule said so. Without rules the path is not read.
+/// Who may pass, and which rule said so, if one did. Without rules the path is not read.
 fn select<'a, R: Request>(
     config: &'a Config,
     request: &Cached<R>,
-) -> Result<(&'a Who, bool), Reason> {
+) -> Result<(&'a Who, Option<usize>), Refusal> {
     if config.rules.is_empty() {
-        return Ok((&config.default, false));
+        return Ok((&config.default, None));
     }
     let target = request.header(":path").ok_or(Reason::PathInvalid)?;
     let path = normalise(&target, config.allow_path_parameters).ok_or(Reason::PathInvalid)?;
     let needs_method = config.rules.iter().any(|r| !r.methods.is_empty());
     let method = needs_method.then(|| request.header(":method")).flatten();
     let method: &[u8] = method.as_deref().unwrap_or_default();
-    for rule in &config.rules {
-        if rule.matches(&path, method) && is_for(config, rule, request)? {
-            return Ok((&rule.who, true));
+    for (place, rule) in config.rules.iter().enumerate() {
+        let rule_of = |reason| Refusal {
+            reason,
+            rule: Some(place),
+        };
+        if rule.matches(&path, method) && is_for(config, rule, request).map_err(rule_of)? {
+            return Ok((&rule.who, Some(place)));
         }
     }
-    Ok((&config.default, false))
+    Ok((&config.default, None))
 }
 
 /// Whether the rest of what a rule asks for is met. What cannot be told refuses the request: the

@@ -3,6 +3,7 @@
 //! The SDK tells an answer to the context that asked, and to nobody where that one is gone. An
 //! answer here is for all who wait for it, so it is always the root that asks.
 
+use crate::basic::Basic;
 use crate::config::Config;
 use crate::context::Plugin;
 use crate::decide::decide;
@@ -20,7 +21,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What one callback decides at most: a decision may check signatures for milliseconds, and a host
-/// bounds the time of a callback. The others have their turn in the next one.
+/// bounds the time of a callback. The others have their turn in the next one, and so have those
+/// after one whose password was hashed.
 const MAX_TURNS: usize = 16;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -59,11 +61,6 @@ impl Remote {
         self.waiting.borrow().contains(context)
     }
 
-    /// A request is gone.
-    pub fn forget(&self, context: u32) {
-        self.waiting.borrow_mut().remove(context);
-    }
-
     fn set_tick(&self) {
         let period = match (self.waiting.borrow().is_ready(), self.has_key_sets) {
             (true, _) => AT_ONCE,
@@ -77,22 +74,27 @@ impl Remote {
 }
 
 impl Plugin {
-    /// Has a request wait, which is to pause then. False where what it wants was not sent.
+    /// Has a request wait, which is to pause then. False where what it wants was not sent; who asks
+    /// is to say so by `leave` once it has looked at what came of that.
     pub fn wait(&self, context: u32, wanted: Wanted) -> bool {
         if !self.remote.waiting.borrow_mut().add(context, wanted, 0) {
             return false;
         }
         // SAFETY: no memory is handed over, and the dispatcher keeps roots apart from streams.
         unsafe { proxy_on_queue_ready(self.remote.root, 0) };
-        self.still_waits(context, wanted)
+        self.is_under_way(wanted)
     }
 
-    fn still_waits(&self, context: u32, wanted: Wanted) -> bool {
-        let under_way = self.remote.calls.borrow().values().any(|w| *w == wanted);
-        if !under_way {
-            self.remote.forget(context);
+    /// A request is gone, or waits no longer; an answer that nobody else waits for goes with it.
+    pub fn leave(&self, context: u32) {
+        let left = self.remote.waiting.borrow_mut().remove(context);
+        if let Some(wanted) = left {
+            self.forget_answer(wanted);
         }
-        under_way
+    }
+
+    fn is_under_way(&self, wanted: Wanted) -> bool {
+        self.remote.calls.borrow().values().any(|w| *w == wanted)
     }
 
     pub fn on_tick(&self) {
@@ -161,7 +163,9 @@ impl Plugin {
             }
         };
         if let (Some(Err(error)), Some(uri)) = (ended, self.uri(wanted)) {
-            let (cluster, path) = (&uri.cluster, &uri.path);
+            // A query may hold a secret.
+            let path = uri.path.split('?').next().unwrap_or_default();
+            let cluster = &uri.cluster;
             root::log_warning(&format!("auth: {path} of the cluster {cluster}: {error}"));
         }
         self.remote.waiting.borrow_mut().complete(wanted);
@@ -190,6 +194,9 @@ impl Plugin {
                 self.go_on(context, waited);
             }
             self.forget_answer(wanted);
+            if self.config.basic.as_ref().is_some_and(Basic::take_hashed) {
+                break;
+            }
         }
         self.remote.set_tick();
     }
@@ -205,23 +212,24 @@ impl Plugin {
                 .add(context, wanted, waited)
             {
                 self.send();
-                if self.still_waits(context, wanted) {
+                if self.is_under_way(wanted) {
                     return;
                 }
             }
             outcome = decide(&self.config, &request);
+            self.leave(context);
         }
         if request.expected.take().is_some() {
             // A signature that holds only by now: its body may have gone by unseen.
-            outcome = Err(Reason::SignatureDigest);
+            outcome = Err(Reason::SignatureDigest.into());
         }
         match outcome {
             Ok(changes) => {
                 host::apply(&changes);
                 let _ = hostcalls::resume_http_request();
             }
-            Err(reason) => {
-                self.refuse(reason);
+            Err(refusal) => {
+                self.refuse(refusal);
             }
         }
     }

@@ -20,7 +20,9 @@ pub fn uri(header: &[u8], from_end: usize) -> Option<String> {
     uris.next().is_none().then(|| unquoted(found))?
 }
 
-/// The parts between separators that are not in quotes; None where a quote is left open.
+/// The parts between separators that are not in quotes. None where a quote is left open, or an
+/// escape is outside of quotes: who is before the trusted proxies may have left one open, and what
+/// they quote would not be in quotes.
 fn split(text: &str, separator: char) -> Option<Vec<&str>> {
     let (mut parts, mut start) = (Vec::new(), 0);
     let (mut quoted, mut escaped) = (false, false);
@@ -28,6 +30,7 @@ fn split(text: &str, separator: char) -> Option<Vec<&str>> {
         match one {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
+            '\\' => return None,
             '"' => quoted = !quoted,
             _ if one == separator && !quoted => {
                 parts.push(text.get(start..at)?);
@@ -72,6 +75,7 @@ mod tests {
             "By=a;uri=b,",
             "XURI=a",
             "URI=a;Subject=\"",
+            "X=\"a,By=b;Subject=\"CN=x,URI=a,DNS=\\\"c\";URI=b;DNS=\"\"",
         ] {
             assert_eq!(uri(bad.as_bytes(), 0), None, "{bad}");
         }

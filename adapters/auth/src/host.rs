@@ -129,7 +129,7 @@ pub fn apply(changes: &[Change]) {
 pub fn deny(denial: &Denial) {
     send(&LocalResponse {
         status: denial.status,
-        details: denial.code,
+        details: &denial.details,
         headers: &denial.headers,
         body: &denial.body,
     });

@@ -184,10 +184,11 @@ impl Introspection {
         }
     }
 
-    /// Those who waited for it have been told, or there is nobody left to tell.
+    /// Those who waited for it have been told, or there is nobody left to tell. What was sent is
+    /// kept until its answer comes.
     pub fn forget(&self, name: &Fingerprint) {
         let pending = &mut self.state.borrow_mut().pending;
-        if matches!(pending.get(name), Some(Pending::Told(_))) {
+        if !matches!(pending.get(name), Some(Pending::Sent)) {
             pending.remove(name);
         }
     }

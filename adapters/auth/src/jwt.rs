@@ -127,10 +127,12 @@ impl Jwt {
     /// Everything but the times.
     fn prove<R: Request>(&self, token: &[u8], request: &Cached<R>) -> Result<Proven, Reason> {
         let parts = Parts::split(token)?;
-        let header = Header::parse(parts.header)?;
+        let header = parse_part(parts.header)?;
         let claims = parse_part(parts.payload)?;
-        let signature = decode(parts.signature)?;
+        // Before anything else is refused: one of another issuer is not for these providers to judge.
         let (index, provider) = self.provider(&claims)?;
+        let header = Header::read(&header)?;
+        let signature = decode(parts.signature).map_err(|_| Reason::TokenUnsound)?;
         let keys = provider.keys(index, request)?;
         provider.note_missing(index, &header, &keys, request);
         check_signature(keys.as_slice(), &header, parts.signed, &signature)?;
@@ -213,8 +215,7 @@ struct Header {
 }
 
 impl Header {
-    fn parse(part: &[u8]) -> Result<Self, Reason> {
-        let header = parse_part(part)?;
+    fn read(header: &Value) -> Result<Self, Reason> {
         // RFC 7515, section 4.1.11: what is critical and not understood is refused.
         if header.get("crit").is_some() {
             return Err(Reason::TokenCritical);
@@ -226,7 +227,7 @@ impl Header {
         let kid = match header.get("kid") {
             None => None,
             Some(Value::String(kid)) => Some(kid.clone()),
-            Some(_) => return Err(Reason::TokenMalformed),
+            Some(_) => return Err(Reason::TokenUnsound),
         };
         Ok(Self { algorithm, kid })
     }
@@ -339,6 +340,6 @@ impl Provider {
 fn time(claims: &Value, name: &str) -> Result<Option<f64>, Reason> {
     match claims.get(name) {
         None => Ok(None),
-        Some(value) => value.as_f64().map(Some).ok_or(Reason::TokenMalformed),
+        Some(value) => value.as_f64().map(Some).ok_or(Reason::TokenUnsound),
     }
 }

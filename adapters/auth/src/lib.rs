@@ -32,7 +32,7 @@ mod token_cache;
 mod waiting;
 
 pub use config::{Config, ConfigError};
-pub use decide::{decide, Outcome};
+pub use decide::{decide, Outcome, Refusal};
 pub use reason::Reason;
 pub use remote::{Answer, Wanted};
 pub use replay::Shared;

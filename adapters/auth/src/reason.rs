@@ -9,7 +9,10 @@ pub enum Reason {
     ApiKeyUnknown,
     TokenMissing,
     TokenTooLarge,
+    /// It cannot be read, so that its issuer is not known either.
     TokenMalformed,
+    /// Its issuer is a provider, and a part of it is not what it has to be.
+    TokenUnsound,
     TokenAlgorithm,
     TokenCritical,
     TokenIssuer,
@@ -101,7 +104,9 @@ impl Reason {
             ),
             Self::TokenMissing => missing("token_missing", Subject::Token),
             Self::TokenTooLarge => token("token_too_large", "The token is too large."),
-            Self::TokenMalformed => token("token_malformed", "The token is malformed."),
+            Self::TokenMalformed | Self::TokenUnsound => {
+                token("token_malformed", "The token is malformed.")
+            }
             Self::TokenAlgorithm => {
                 token("token_algorithm", "The token's algorithm is not accepted.")
             }

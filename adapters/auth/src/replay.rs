@@ -40,8 +40,8 @@ pub struct Use<'a> {
     pub max_age: u64,
 }
 
-/// Notes that a nonce is used now, or refuses it.
-pub fn take<S: Shared>(store: &S, used: &Use, now: u64) -> Result<(), Reason> {
+/// Notes that a nonce is used now unless it is not to be spent, or refuses it.
+pub fn take<S: Shared>(store: &S, used: &Use, now: u64, spends: bool) -> Result<(), Reason> {
     let digest = Sha256::new_with_prefix(used.key_id)
         .chain_update([0])
         .chain_update(used.nonce)
@@ -56,6 +56,9 @@ pub fn take<S: Shared>(store: &S, used: &Use, now: u64) -> Result<(), Reason> {
             Err(Unavailable) => return Err(Reason::NonceStore),
         };
         list.add(nonce, used, now)?;
+        if !spends {
+            return Ok(());
+        }
         match store.set_shared(key.as_bytes(), &list.encode(), cas) {
             Set::Done => return Ok(()),
             Set::Raced => {}
@@ -168,7 +171,7 @@ mod tests {
     }
 
     fn taken(store: &Memory, nonce: &str, created: u64, now: u64) -> Result<(), Reason> {
-        take(store, &used(nonce, created, 10), now)
+        take(store, &used(nonce, created, 10), now, true)
     }
 
     #[test]
@@ -182,7 +185,17 @@ mod tests {
             key_id: "j",
             ..used("a", 10, 10)
         };
-        assert_eq!(take(&store, &other, 10), Ok(()));
+        assert_eq!(take(&store, &other, 10, true), Ok(()));
+    }
+
+    #[test]
+    fn what_is_not_spent_is_only_looked_at() {
+        let store = Memory::default();
+        let looked = || take(&store, &used("a", 10, 10), 10, false);
+        assert_eq!(looked(), Ok(()));
+        assert!(store.values.borrow().is_empty());
+        assert_eq!(taken(&store, "a", 10, 10), Ok(()));
+        assert_eq!(looked(), Err(Reason::SignatureReplayed));
     }
 
     #[test]

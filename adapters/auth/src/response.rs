@@ -1,10 +1,12 @@
 //! The local response of a refusal.
 
-use crate::reason::{Description, Reason, Subject};
+use crate::decide::Refusal;
+use crate::reason::{Description, Subject};
 
 pub struct Denial {
     pub status: u32,
-    pub code: &'static str,
+    /// For operators: the code of the reason, and the rule.
+    pub details: String,
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
 }
@@ -18,8 +20,8 @@ pub struct Accepts {
     pub signatures: bool,
 }
 
-pub fn denial(reason: Reason, realm: &str, accepts: Accepts) -> Denial {
-    let description = reason.describe();
+pub fn denial(refusal: Refusal, realm: &str, accepts: Accepts) -> Denial {
+    let description = refusal.reason.describe();
     let mut headers = vec![("content-type", "application/json".to_owned())];
     for challenge in challenges(&description, realm, accepts) {
         headers.push(("www-authenticate", challenge));
@@ -31,7 +33,10 @@ pub fn denial(reason: Reason, realm: &str, accepts: Accepts) -> Denial {
     );
     Denial {
         status: description.status,
-        code: description.code,
+        details: match refusal.rule {
+            Some(place) => format!("{}:rules[{place}]", description.code),
+            None => description.code.to_owned(),
+        },
         headers,
         body,
     }
@@ -76,6 +81,7 @@ fn bearer(description: &Description, realm: &str, about_token: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::Reason;
 
     const BOTH: Accepts = Accepts {
         api_keys: true,
@@ -85,7 +91,7 @@ mod tests {
     };
 
     fn challenges_of(reason: Reason, accepts: Accepts) -> Vec<String> {
-        let denial = denial(reason, "r", accepts);
+        let denial = denial(reason.into(), "r", accepts);
         let named = |(name, _): &&(&str, String)| *name == "www-authenticate";
         denial
             .headers
@@ -124,10 +130,22 @@ mod tests {
 
     #[test]
     fn body_is_json() {
-        let denial = denial(Reason::TokenExpired, "r", BOTH);
+        let denial = denial(Reason::TokenExpired.into(), "r", BOTH);
         let body: serde_json::Value = serde_json::from_str(&denial.body).unwrap();
         assert_eq!(body["error"], "invalid_token");
         assert_eq!(denial.status, 401);
-        assert_eq!(denial.code, "token_expired");
+        assert_eq!(denial.details, "token_expired");
+    }
+
+    #[test]
+    fn operators_are_told_the_rule() {
+        let reason = Reason::ClaimForbidden;
+        let refusal = Refusal {
+            reason,
+            rule: Some(3),
+        };
+        let told = denial(refusal, "r", BOTH);
+        assert_eq!(told.details, "claim_forbidden:rules[3]");
+        assert_eq!(told.body, denial(reason.into(), "r", BOTH).body);
     }
 }

@@ -15,6 +15,7 @@ pub struct Waiting {
 struct Waiter {
     wanted: Wanted,
     waits: u8,
+    is_ready: bool,
 }
 
 impl Waiting {
@@ -23,8 +24,12 @@ impl Waiting {
         if waited >= MAX_WAITS {
             return false;
         }
-        let waits = waited + 1;
-        self.waiters.insert(context, Waiter { wanted, waits });
+        let waiter = Waiter {
+            wanted,
+            waits: waited + 1,
+            is_ready: false,
+        };
+        self.waiters.insert(context, waiter);
         true
     }
 
@@ -32,20 +37,21 @@ impl Waiting {
         self.waiters.contains_key(&context)
     }
 
-    /// The request is gone.
-    pub fn remove(&mut self, context: u32) {
-        if self.waiters.remove(&context).is_some() {
+    /// The request is gone, or waits no longer. What it waited for.
+    pub fn remove(&mut self, context: u32) -> Option<Wanted> {
+        let waiter = self.waiters.remove(&context)?;
+        if waiter.is_ready {
             self.ready.retain(|ready| *ready != context);
         }
+        Some(waiter.wanted)
     }
 
     /// What was wanted is there, or will not be.
     pub fn complete(&mut self, wanted: Wanted) {
-        let met = self.waiters.iter().filter(|(_, w)| w.wanted == wanted);
-        for (context, _) in met {
-            if !self.ready.contains(context) {
-                self.ready.push_back(*context);
-            }
+        let waits = |w: &Waiter| w.wanted == wanted && !w.is_ready;
+        for (context, waiter) in self.waiters.iter_mut().filter(|(_, w)| waits(w)) {
+            waiter.is_ready = true;
+            self.ready.push_back(*context);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
-use mixer_auth::{decide, Change, Config, Expected, Outcome, Reason, Request, Shared};
+use mixer_auth::{Change, Config, Expected, Reason, Request, Shared};
 use mixer_host::shared_data::{Set, Unavailable};
 use mixer_host::value::Truth;
 use serde_json::{json, Value};
@@ -11,6 +11,11 @@ use std::cell::{Cell, RefCell};
 
 const NOW: u64 = 1_800_000_000;
 const SECRET: [u8; 32] = [7; 32];
+
+/// The outcome, without which rule it was.
+fn decide<R: Request>(config: &Config, request: &R) -> Result<Vec<Change>, Reason> {
+    mixer_auth::decide(config, request).map_err(|refusal| refusal.reason)
+}
 
 struct Fake {
     headers: Vec<(String, Vec<u8>)>,
@@ -146,7 +151,7 @@ fn token(extra: Value) -> String {
     )
 }
 
-fn bearer(config: &Config, token: &str) -> Outcome {
+fn bearer(config: &Config, token: &str) -> Result<Vec<Change>, Reason> {
     decide(
         config,
         &request("/", &[("authorization", &format!("Bearer {token}"))]),
@@ -338,7 +343,7 @@ fn token_claims() {
         (json!({"exp": NOW - 10}), Reason::TokenExpired),
         (json!({"exp": -1}), Reason::TokenExpired),
         (json!({"exp": null}), Reason::TokenExpiryMissing),
-        (json!({"exp": "9999999999"}), Reason::TokenMalformed),
+        (json!({"exp": "9999999999"}), Reason::TokenUnsound),
         (json!({"nbf": NOW + 11}), Reason::TokenNotYetValid),
         (json!({"iat": NOW + 11}), Reason::TokenIssuedInFuture),
         (json!({"aud": "x"}), Reason::TokenAudience),
@@ -414,16 +419,19 @@ fn token_headers() {
         (json!({}), Reason::TokenAlgorithm),
         (json!({"alg": "HS256", "crit": []}), Reason::TokenCritical),
         (json!({"alg": "HS256", "kid": "other"}), Reason::TokenKey),
-        (
-            json!({"alg": "HS256", "kid": ["h"]}),
-            Reason::TokenMalformed,
-        ),
+        (json!({"alg": "HS256", "kid": ["h"]}), Reason::TokenUnsound),
     ] {
         assert_eq!(
             bearer(&config, &token_with(&header, &payload)),
             Err(reason),
             "{header}"
         );
+    }
+    // One of another issuer is not for this provider to judge, whatever it is signed with.
+    let other = claims(json!({"iss": "other"})).to_string();
+    for header in [json!({"alg": "PS512"}), json!({"alg": "RS256", "crit": []})] {
+        let token = token_with(&header, &other);
+        assert_eq!(bearer(&config, &token), Err(Reason::TokenIssuer));
     }
     assert!(bearer(&config, &token_with(&json!({"alg": "HS256"}), &payload)).is_ok());
     let good = token(json!({}));
@@ -440,7 +448,8 @@ fn token_headers() {
             "{\"iss\":\"a\",\"iss\":\"https://issuer\"}",
         ),
     ] {
-        assert_eq!(bearer(&config, &bad), Err(Reason::TokenMalformed), "{bad}");
+        let refused = bearer(&config, &bad).unwrap_err();
+        assert_eq!(refused.describe().code, "token_malformed", "{bad}");
     }
     let large = token(json!({"x": "x".repeat(16 * 1024)}));
     assert_eq!(bearer(&config, &large), Err(Reason::TokenTooLarge));
@@ -617,6 +626,8 @@ fn rules_decide_in_order() {
     let mut post = request("/admin/x", &[(key, "k-alice")]);
     post.headers[0].1 = b"POST".to_vec();
     assert_eq!(decide(&config, &post), Err(Reason::PathForbidden));
+    let refusal = mixer_auth::decide(&config, &post).unwrap_err();
+    assert_eq!(refusal.rule, Some(1));
 }
 
 #[test]

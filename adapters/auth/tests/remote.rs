@@ -1,7 +1,7 @@
 //! Keys that are fetched and tokens that are asked about: when, how often, and what holds meanwhile.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use mixer_auth::{decide, Answer, Change, Config, Expected, Reason, Request, Shared, Wanted};
+use mixer_auth::{Answer, Change, Config, Expected, Reason, Request, Shared, Wanted};
 use mixer_host::shared_data::{Set, Unavailable};
 use mixer_host::value::Truth;
 use p256::ecdsa::signature::Signer;
@@ -10,6 +10,11 @@ use serde_json::{json, Value};
 use std::cell::Cell;
 
 const NOW: u64 = 1_800_000_000;
+
+/// The outcome, without which rule it was.
+fn decide<R: Request>(config: &Config, request: &R) -> Result<Vec<Change>, Reason> {
+    mixer_auth::decide(config, request).map_err(|refusal| refusal.reason)
+}
 
 struct Fake {
     authorization: String,

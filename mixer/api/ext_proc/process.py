@@ -167,6 +167,7 @@ class ProcessStream:
 
     def _begin_request(self, message: Message) -> None:
         request = self._first(message, header_map(message.content.headers))
+        request.has_body = self._modes.request is BodyMode.NONE and not self._may_override()
         exchange = self._enter(self._engine.open(request))
         self._ask(self._modes.request, exchange.request, REQUEST)
         exchange.request_headers(end_of_stream=message.ends)

@@ -16,6 +16,7 @@ from mixer.engine.exchange.ruling import Ruling
 from mixer.engine.exchange.side import RequestSide, ResponseSide
 from mixer.engine.exchange.way_back import WayBack
 from mixer.engine.failure import AdapterFailure, misled
+from mixer.engine.request import BODY_WITHHELD
 from mixer.engine.sees import Sees
 from mixer.proxywasm import HttpMessage, HttpStream, LifecycleError, StreamContext, local_reply
 
@@ -100,6 +101,8 @@ class HttpExchange:
         self._max_held = max_held_bytes
         self._witness = witness
         self._stream = HttpStream(message, attributes)
+        if request.has_body and request.body is None:
+            self._stream.filter_state.update(BODY_WITHHELD)
         self._open: dict[Adapter, StreamContext] = {}
         self._failed_open: list[str] = []
         self._guard = Guard(self._stream, self._open, self._failed_open, witness)

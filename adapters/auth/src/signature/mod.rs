@@ -79,7 +79,9 @@ impl Signatures {
             created: input.created,
             max_age: self.max_age,
         };
-        replay::take(request.inner(), &used, now)?;
+        // Who only explains a request must not use up what it is sent with.
+        let spends = request.property("mixer\0operation").as_deref() != Some(b"explain");
+        replay::take(request.inner(), &used, now, spends)?;
         self.check_body(&input.components, request)?;
         Ok(&key.consumer)
     }
@@ -119,6 +121,9 @@ impl Signatures {
             return Ok(());
         }
         let told = request.whole_header(CONTENT_DIGEST).unwrap_or_default();
+        if is_withheld(request) {
+            return Err(Reason::SignatureDigest);
+        }
         if request.inner().has_body() {
             request.inner().expects(Expected {
                 digest: told.to_vec(),
@@ -135,11 +140,20 @@ impl Signatures {
 /// Also of a body that this module is not shown, as by an ext_authz filter that sends none.
 fn may_have_body<R: Request>(request: &Cached<R>) -> bool {
     let method = request.header(":method").unwrap_or_default();
+    !WITHOUT_BODY.contains(&&*method) || request.inner().has_body() || announces_body(request)
+}
+
+fn announces_body<R: Request>(request: &Cached<R>) -> bool {
     let length = request.header("content-length");
-    !WITHOUT_BODY.contains(&&*method)
-        || request.inner().has_body()
-        || length.is_some_and(|length| &*length != b"0")
-        || request.header("transfer-encoding").is_some()
+    length.is_some_and(|length| &*length != b"0") || request.header("transfer-encoding").is_some()
+}
+
+/// Whether there is a body that goes to the upstream and not here.
+fn is_withheld<R: Request>(request: &Cached<R>) -> bool {
+    match request.inner().has_body() {
+        true => request.property("mixer.body_withheld").is_some(),
+        false => announces_body(request),
+    }
 }
 
 /// The signature base of RFC 9421, section 2.5.
