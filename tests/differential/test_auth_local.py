@@ -48,7 +48,7 @@ ASKED: dict[str, tuple[dict[str, Any], list[Sent]]] = {
         [Sent(basic(one)) for one in ("al:pw", "al:x", "bo:pw", "al")] + [Sent({})],
     ),
     "signatures": (
-        {"signatures": {"keys": SIGNERS, "hold_headers": True}},
+        {"signatures": {"keys": SIGNERS, "hold_headers": True, "max_age_seconds": 1800}},
         [
             Sent(signed(NOW, "a")),
             Sent(signed(NOW, "a")),
