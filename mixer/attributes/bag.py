@@ -31,6 +31,11 @@ class AttributeBag:
         resolver = self._resolvers.get(name)
         return resolver(self._source) if resolver else None
 
+    @property
+    def direct(self) -> tuple[Mapping[str, Resolver], Any] | None:
+        """The resolvers and their source; None where every read has to go through `get`."""
+        return self._resolvers, self._source
+
     def knows(self, name: str) -> bool:
         """Whether the front end can have this attribute, absent or not in this request."""
         return name in self._resolvers

@@ -39,7 +39,7 @@ def _time(nanoseconds: int) -> bytes:
     return _number(min(max(nanoseconds, _I64.start), _I64.stop - 1))
 
 
-_SCALARS: dict[type, Callable[[Any], bytes]] = {
+SCALARS: dict[type, Callable[[Any], bytes]] = {
     bytes: bytes,
     Message: bytes,
     str: _text,
@@ -63,7 +63,7 @@ def encode(value: Any) -> bytes:
     Raises:
         NotALeaf: It has no serialized form: null, a type, or a group of attributes.
     """
-    scalar = _SCALARS.get(type(value))
+    scalar = SCALARS.get(type(value))
     if scalar is not None:
         return scalar(value)
     if isinstance(value, Mapping) and type(value) not in _GROUPS:

@@ -1,12 +1,11 @@
 """Many properties that are read together: an attribute that several are of is found once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from mixer.attributes import Message, Value
+from mixer.attributes import Message, Resolver, Value
 from mixer.cel import GROUPS
-from mixer.proxywasm.property_codec import NotALeaf, encode, encode_known, split, walk
+from mixer.proxywasm.property_codec import SCALARS, NotALeaf, encode, split, walk
 
 UNREADABLE = object()
 """Of a property that has no serialized form."""
@@ -14,38 +13,47 @@ UNREADABLE = object()
 Found = Any
 """Bytes; None for what is absent; or `UNREADABLE`."""
 
+_MOST_TABLES = 16
 _Keys = tuple[str, ...]
 _Members = tuple[tuple[int, _Keys], ...]
+_Wanted = tuple[int | None, _Members]
+"""The place of an attribute itself, or those of what is in it, and their keys."""
+
+_Read = Callable[[Any], Value | None]
+_Steps = tuple[tuple[_Read, int | None, _Members], ...]
 
 
-@dataclass(frozen=True, slots=True)
 class PropertyPlan:
     """What is read.
 
+    Args:
+        paths: As a module has them: the parts are joined by NULs.
+
     Attributes:
-        paths: As a module has them.
-        attributes: Envoy's attributes by name, and what is read of each: the place of a path, and
-            the keys behind the attribute's name.
-        others: The places of all other paths.
+        paths: The same.
     """
 
-    paths: tuple[bytes, ...]
-    attributes: tuple[tuple[str, _Members], ...]
-    others: tuple[int, ...]
+    __slots__ = ("_attributes", "_others", "_tables", "paths")
 
-    @classmethod
-    def of(cls, paths: Sequence[bytes]) -> "PropertyPlan":
-        """A plan for paths whose parts are joined by NULs."""
-        attributes: dict[str, list[tuple[int, _Keys]]] = {}
+    def __init__(self, paths: Sequence[bytes]) -> None:
+        self.paths = tuple(paths)
+        members: dict[str, list[tuple[int, _Keys]]] = {}
+        wanted: list[tuple[str, _Wanted]] = []
         others = []
         for place, path in enumerate(paths):
             parts = split(path) if path else ()
-            if len(parts) > 1 and parts[0] in GROUPS:
-                attributes.setdefault(f"{parts[0]}.{parts[1]}", []).append((place, parts[2:]))
-            else:
+            if len(parts) < 2 or parts[0] not in GROUPS:
                 others.append(place)
-        known = tuple((name, tuple(members)) for name, members in attributes.items())
-        return cls(tuple(paths), known, tuple(others))
+                continue
+            name, keys = f"{parts[0]}.{parts[1]}", parts[2:]
+            if keys:
+                members.setdefault(name, []).append((place, keys))
+            else:
+                wanted.append((name, (place, ())))
+        wanted += [(name, (None, tuple(of))) for name, of in members.items()]
+        self._attributes = tuple(wanted)
+        self._others = tuple(others)
+        self._tables: dict[tuple[int, int], tuple[Any, _Steps, _Steps]] = {}
 
     def read(
         self, attribute: Callable[[str], Value | None], other: Callable[[bytes], bytes | None]
@@ -56,12 +64,68 @@ class PropertyPlan:
             attribute: Finds an attribute by its name.
             other: Finds a property by its path. Raises NotALeaf.
         """
-        found: list[Found] = [None] * len(self.paths)
-        for name, members in self.attributes:
+        found = self._read_others(other)
+        for name, (place, members) in self._attributes:
             value = attribute(name)
             if value is not None:
-                _take(value, members, found)
-        for place in self.others:
+                _take(value, place, members, found)
+        return found
+
+    def read_directly(
+        self,
+        context: Any,
+        direct: tuple[Mapping[str, Resolver], Any],
+        phased: Mapping[str, _Read],
+        other: Callable[[bytes], bytes | None],
+    ) -> list[Found]:
+        """Every value, without a look-up of each attribute by its name.
+
+        Args:
+            context: What those of `phased` are given.
+            direct: The resolvers of a front end, and what they are given.
+            phased: How to read those that are another thing to this context.
+            other: Finds a property by its path. Raises NotALeaf.
+        """
+        resolvers, source = direct
+        known = self._tables.get((id(resolvers), id(phased)))
+        if known is None:
+            known = self._bind(resolvers, phased)
+        found = self._read_others(other)
+        for steps, given in ((known[1], source), (known[2], context)):
+            for read, place, members in steps:
+                value = read(given)
+                if value is None:
+                    continue
+                if place is None:
+                    _take_members(value, members, found)
+                    continue
+                scalar = SCALARS.get(type(value))
+                found[place] = _leaf(value) if scalar is None else scalar(value)
+        return found
+
+    def _bind(
+        self, resolvers: Mapping[str, Resolver], phased: Mapping[str, _Read]
+    ) -> tuple[Any, _Steps, _Steps]:
+        """What is to be done for a front end: there are few, and their tables do not change."""
+        if len(self._tables) >= _MOST_TABLES:
+            self._tables.clear()
+
+        def steps(table: Mapping[str, _Read], but: Mapping[str, _Read]) -> _Steps:
+            return tuple(
+                (table[name], *wanted)
+                for name, wanted in self._attributes
+                if name in table and name not in but
+            )
+
+        # The tables are kept: nothing else has their ids as long as they live.
+        tables = resolvers, phased
+        bound = tables, steps(resolvers, phased), steps(phased, {})
+        self._tables[id(resolvers), id(phased)] = bound
+        return bound
+
+    def _read_others(self, other: Callable[[bytes], bytes | None]) -> list[Found]:
+        found: list[Found] = [None] * len(self.paths)
+        for place in self._others:
             try:
                 found[place] = other(self.paths[place])
             except NotALeaf:
@@ -69,30 +133,52 @@ class PropertyPlan:
         return found
 
 
-def _take(value: Value, members: _Members, found: list[Found]) -> None:
-    inner = value.fields if isinstance(value, Message) else value
+def _take(value: Value, place: int | None, members: _Members, found: list[Found]) -> None:
+    if place is None:
+        _take_members(value, members, found)
+    else:
+        found[place] = _leaf(value)
+
+
+def _take_members(value: Value, members: _Members, found: list[Found]) -> None:
+    inner: Any = value.fields if isinstance(value, Message) else value
+    if type(inner) is dict:
+        _take_items(inner, members, found)
+        return
     is_map = isinstance(inner, Mapping)
     for place, keys in members:
         if is_map and len(keys) == 1:
             try:
-                found[place] = _encoded(inner[keys[0]])  # type: ignore[call-overload,index]
+                found[place] = _leaf(inner[keys[0]])
             except KeyError:
                 continue
         else:
-            found[place] = _leaf(value, keys)
+            found[place] = _within(value, keys)
 
 
-def _leaf(value: Value, keys: _Keys) -> Found:
+def _take_items(inner: dict[Any, Any], members: _Members, found: list[Found]) -> None:
+    for place, keys in members:
+        item = inner.get(keys[0], UNREADABLE)
+        if item is UNREADABLE:
+            continue
+        if len(keys) > 1:
+            found[place] = _within(item, keys[1:])
+        elif type(item) is str:
+            found[place] = item.encode("utf-8", "surrogateescape")
+        else:
+            found[place] = _leaf(item)
+
+
+def _within(value: Any, keys: _Keys) -> Found:
     try:
-        return encode_known(walk(value, keys) if keys else value)
+        item = walk(value, keys)
     except NotALeaf:
         return UNREADABLE
+    return None if item is None else _leaf(item)
 
 
-def _encoded(value: Any) -> Found:
-    """What a map has; null cannot be told."""
-    if type(value) is str:
-        return value.encode(errors="surrogateescape")
+def _leaf(value: Any) -> Found:
+    """A value that is there; null cannot be told."""
     try:
         return encode(value)
     except NotALeaf:

@@ -39,6 +39,7 @@ class StreamAccess(StreamProperties):
     )
 
     stream: HttpStream
+    phased = PHASED
 
     def __init__(self, root: RootContext, stream: HttpStream, reads: Reads | None = None) -> None:
         super().__init__(root, stream, reads)

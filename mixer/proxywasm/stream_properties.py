@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mixer.cel import GROUPS
 from mixer.proxywasm.abi import Status
@@ -19,6 +20,8 @@ from mixer.proxywasm.property_codec import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from mixer.attributes import Value
     from mixer.cel import Activation
     from mixer.proxywasm.http_stream import HttpStream
@@ -47,6 +50,8 @@ class StreamProperties(Context):
     __slots__ = ("root", "said", "stream")
 
     stream: HttpStream | TcpStream
+    phased: ClassVar[Mapping[str, Callable[[Any], Value | None]]] = MappingProxyType({})
+    """How to read the attributes that are not in every phase what the front end says."""
 
     def __init__(
         self, root: RootContext, stream: HttpStream | TcpStream, reads: Reads | None = None
@@ -82,7 +87,10 @@ class StreamProperties(Context):
 
     def get_properties(self, plan: PropertyPlan) -> list[Found]:
         """See `Context.get_properties`."""
-        return plan.read(self.attribute, self.get_property)
+        direct = self.stream.attributes.direct
+        if direct is None:
+            return plan.read(self.attribute, self.get_property)
+        return plan.read_directly(self, direct, self.phased, self.get_property)
 
     def _own_property(self, parts: tuple[str, ...]) -> Value | None:
         """What the plugin has, what modules set, and what older proxies had."""

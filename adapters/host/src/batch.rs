@@ -10,9 +10,17 @@ pub struct Batch {
     request: Vec<u8>,
     /// The host has no such call.
     alone: bool,
-    values: Vec<u8>,
-    /// Where each value is; None where there is none.
-    places: Vec<Option<(usize, usize)>>,
+    /// The size of each value, and then all values.
+    answer: Vec<u8>,
+    places: Vec<Place>,
+}
+
+/// Where a value is, or would be.
+#[derive(Clone, Copy)]
+struct Place {
+    start: usize,
+    end: usize,
+    is_there: bool,
 }
 
 const NAME: &str = "mixer_get_properties";
@@ -46,44 +54,60 @@ impl Batch {
             return;
         }
         if !self.alone {
-            if foreign::call(NAME, &self.request).is_ok_and(|values| self.take(values)) {
+            if foreign::call(NAME, &self.request).is_ok_and(|answer| self.take(answer)) {
                 return;
             }
             self.alone = true;
         }
-        self.read_alone();
+        let answer = self.read_alone();
+        self.take(answer);
     }
 
-    fn take(&mut self, values: Vec<u8>) -> bool {
-        let mut at = 4 * self.paths.len();
-        for size in values.chunks_exact(4).take(self.paths.len()) {
-            let size = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
-            let place = (size != ABSENT).then(|| (at, at + size as usize));
-            at = place.map_or(at, |(_, end)| end);
-            self.places.push(place);
-        }
-        self.values = values;
-        self.places.len() == self.paths.len() && at == self.values.len()
-    }
-
-    fn read_alone(&mut self) {
-        let most = u32::from_le_bytes([0, 1, 2, 3].map(|at| self.request[at])) as usize;
-        self.values.clear();
+    fn take(&mut self, answer: Vec<u8>) -> bool {
+        let mut start = 4 * self.paths.len();
         self.places.clear();
-        for path in &self.paths {
-            let start = self.values.len();
-            let value = properties::get_joined(path).ok();
-            let place = value.map(|value| {
-                self.values.extend(&value[..value.len().min(most)]);
-                (start, self.values.len())
+        for size in answer.chunks_exact(4).take(self.paths.len()) {
+            let size = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
+            let is_there = size != ABSENT;
+            let end = start + if is_there { size as usize } else { 0 };
+            self.places.push(Place {
+                start,
+                end,
+                is_there,
             });
-            self.places.push(place);
+            start = end;
         }
+        self.answer = answer;
+        self.places.len() == self.paths.len() && start == self.answer.len()
+    }
+
+    /// The same as the host would answer.
+    fn read_alone(&self) -> Vec<u8> {
+        let most = u32::from_le_bytes([0, 1, 2, 3].map(|at| self.request[at])) as usize;
+        let (mut sizes, mut values) = (Vec::new(), Vec::<u8>::new());
+        for path in &self.paths {
+            let size = properties::get_joined(path).map_or(ABSENT, |value| {
+                let kept = &value[..value.len().min(most)];
+                values.extend(kept);
+                u32::try_from(kept.len()).unwrap_or(ABSENT)
+            });
+            sizes.extend(size.to_le_bytes());
+        }
+        sizes.extend(values);
+        sizes
     }
 
     /// What was read last; None where there is no such thing.
     pub fn get(&self, at: usize) -> Option<&[u8]> {
-        let (start, end) = (*self.places.get(at)?)?;
-        self.values.get(start..end)
+        let place = self.places.get(at).filter(|place| place.is_there)?;
+        self.answer.get(place.start..place.end)
+    }
+
+    /// The first so many of what was read last as bytes that tell them from all others.
+    pub fn first(&self, count: usize, bytes: &mut Vec<u8>) {
+        if let Some(last) = self.places[..count].last() {
+            bytes.extend(&self.answer[..4 * count]);
+            bytes.extend(&self.answer[4 * self.places.len()..last.end]);
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::tracing::{Open, Tracing};
 use mixer_host::batch::Batch;
 use mixer_host::config::ConfigError;
 use mixer_host::expression::Expression;
+use mixer_host::metrics::Counts;
 use mixer_host::request::now;
 use mixer_host::{properties, root};
 use proxy_wasm::hostcalls;
@@ -50,6 +51,7 @@ struct Telemetry {
     metrics: Metrics,
     series: Series,
     key: Key,
+    counts: Counts,
     logs: Logs,
     tracing: Option<Tracing>,
     exporter: Option<Exporter>,
@@ -63,12 +65,14 @@ impl Telemetry {
     fn new(text: &[u8]) -> Result<Self, ConfigError> {
         let config = Config::parse(text)?;
         let mut batch = Batch::new(VALUE_BYTES);
+        let seed = now().unwrap_or(1);
         Ok(Self {
-            standard: Standard::of(&config, &mut batch)?,
+            standard: Standard::of(&config, &mut batch, seed)?,
             metrics: Metrics::new(&config, &mut batch)?,
             batch,
-            series: Series::new(config.max_series, now().unwrap_or(1)),
+            series: Series::new(config.max_series, seed),
             key: Key::default(),
+            counts: Counts::default(),
             logs: Logs::new(&config)?,
             tracing: Tracing::of(&config)?,
             exporter: Exporter::of(&config),
@@ -79,11 +83,12 @@ impl Telemetry {
     /// Tells of the current request, which is over.
     fn tell(&mut self, open: Option<&Open>) {
         self.batch.read();
+        let (series, key, counts) = (&mut self.series, &mut self.key, &mut self.counts);
         if let Some(standard) = &mut self.standard {
-            standard.count(&self.batch, &mut self.series, &mut self.key);
+            standard.count(&self.batch, series, key, counts);
         }
-        self.metrics
-            .count(&self.batch, &mut self.series, &mut self.key);
+        self.metrics.count(&self.batch, series, key, counts);
+        counts.tell();
         self.logs.write(open, &mut self.ids, &mut self.exporter);
         let (tracing, exporter) = (self.tracing.as_mut(), self.exporter.as_mut());
         if let (Some(open), Some(tracing), Some(exporter)) = (open, tracing, exporter) {

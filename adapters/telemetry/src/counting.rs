@@ -8,7 +8,7 @@ use crate::source::Source;
 use mixer_host::batch::Batch;
 use mixer_host::condition::Condition;
 use mixer_host::config::ConfigError;
-use mixer_host::metrics::{define, increment, record, Type};
+use mixer_host::metrics::{define, Counts, Type};
 use mixer_host::value::Truth;
 
 /// The value of a label whose attribute is absent.
@@ -20,13 +20,13 @@ pub struct Counted {
     name: String,
     kind: Kind,
     condition: Option<Condition>,
-    amount: Counts,
+    amount: Adds,
     dimensions: Vec<(String, Source)>,
     overflow: Option<u32>,
     broken: Once,
 }
 
-enum Counts {
+enum Adds {
     Constant(i64),
     Source(Source),
 }
@@ -46,11 +46,18 @@ impl Metrics {
     }
 
     /// Counts the current request, of which the batch was read.
-    pub fn count(&mut self, batch: &Batch, series: &mut Series, key: &mut Key) {
+    pub fn count(
+        &mut self,
+        batch: &Batch,
+        series: &mut Series,
+        key: &mut Key,
+        counts: &mut Counts,
+    ) {
         for (number, metric) in (0..).zip(&mut self.all) {
             if let Some(amount) = metric.amount(batch) {
-                let id = metric.series(number, batch, series, key);
-                tell(metric.kind, id, amount);
+                if let Some(id) = metric.series(number, batch, series, key) {
+                    counts.add(metric.kind.host(), id, amount);
+                }
             }
         }
     }
@@ -62,8 +69,8 @@ fn counted(metric: &Metric, batch: &mut Batch) -> Result<Counted, ConfigError> {
         None => None,
     };
     let amount = match &metric.amount {
-        Amount::Constant(number) => Counts::Constant(*number),
-        Amount::Expression(text) => Counts::Source(compiled(
+        Amount::Constant(number) => Adds::Constant(*number),
+        Amount::Expression(text) => Adds::Source(compiled(
             Source::create(text, batch),
             &metric.path,
             "value",
@@ -101,8 +108,8 @@ impl Counted {
             }
         }
         match &self.amount {
-            Counts::Constant(number) => Some(*number),
-            Counts::Source(source) => {
+            Adds::Constant(number) => Some(*number),
+            Adds::Source(source) => {
                 let value = source.read(batch).and_then(|value| value.number());
                 if value.is_none() {
                     told_once(&mut self.broken, &self.path, "value");
@@ -163,15 +170,6 @@ impl Counted {
             self.overflow = define(self.kind.host(), &metric_name(labels, &self.name)?);
         }
         self.overflow
-    }
-}
-
-pub fn tell(kind: Kind, id: Option<u32>, amount: i64) {
-    match (id, kind) {
-        (None, _) => {}
-        // A counter only goes up: the hosts refuse everything else.
-        (Some(id), Kind::Counter) => increment(id, amount),
-        (Some(id), Kind::Gauge | Kind::Histogram) => record(id, amount.max(0).unsigned_abs()),
     }
 }
 

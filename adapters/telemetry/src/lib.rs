@@ -6,6 +6,7 @@ mod hashing;
 pub mod istio;
 mod labels;
 pub mod otlp;
+mod recent;
 pub mod sampling;
 mod series;
 pub mod trace;
@@ -16,6 +17,7 @@ pub use config::{
 };
 pub use entry::{json_entry, text_entry, Field};
 pub use labels::metric_name;
+pub use recent::Recent;
 pub use series::{Key, Series};
 
 #[cfg(target_arch = "wasm32")]

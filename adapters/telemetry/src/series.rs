@@ -66,6 +66,15 @@ impl Key {
         }
     }
 
+    /// More of what tells it from others.
+    pub fn extend(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.0);
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The values again, cut to what is kept of them.
     pub fn values(&self) -> Vec<Option<Vec<u8>>> {
         let mut rest = self.0.get(4..).unwrap_or_default();

@@ -2,14 +2,18 @@
 
 use crate::config::{Config, Istio, Kind, Origin};
 use crate::context::compiled;
-use crate::counting::{label, tell, UNKNOWN};
-use crate::istio::{self, Record, Reporter, Slot, LABELS, OF_EACH, PATHS, STANDARD};
+use crate::counting::{label, UNKNOWN};
+use crate::istio::{
+    self, Late, Record, Reporter, Slot, FIRST_AMOUNT, FIRST_LATE, LABELS, OF_EACH, PATHS, STANDARD,
+};
 use crate::labels::metric_name;
+use crate::recent::Recent;
 use crate::series::{Key, Series};
 use crate::source::Source;
 use mixer_host::batch::Batch;
 use mixer_host::config::ConfigError;
-use mixer_host::metrics::define;
+use mixer_host::metrics::{define, Counts};
+use mixer_host::properties;
 
 /// Combinations of the metrics of a configuration have smaller numbers.
 const FIRST_KEY: u32 = 1 << 16;
@@ -17,12 +21,15 @@ const FIRST_KEY: u32 = 1 << 16;
 /// The metrics of a configuration, on each of the two sides.
 pub struct Standard {
     reporter: Option<Reporter>,
-    slots: Vec<usize>,
+    late: Vec<Vec<u8>>,
     tags: Vec<Option<Source>>,
     /// Of requests and of connections, on each of the two sides.
     groups: [[Group; 2]; 2],
     /// What each combination counts into, by what `Series` remembers.
     ids: Vec<[Option<u32>; OF_EACH]>,
+    /// The same by what was read, of which no labels need to be made then.
+    recent: Recent<usize>,
+    read: Key,
 }
 
 /// Metrics that count together.
@@ -40,33 +47,54 @@ struct Measure {
 }
 
 impl Standard {
-    pub fn new(config: &Istio, batch: &mut Batch) -> Result<Self, ConfigError> {
-        let path = |text: &str| text.replace('|', "\0").into_bytes();
-        let slots = PATHS.iter().map(|text| batch.add(&path(text))).collect();
+    /// To be called before anything else is added to the batch: slots are places there.
+    pub fn new(config: &Istio, batch: &mut Batch, seed: u64) -> Result<Self, ConfigError> {
+        let path = |text: &&str| text.replace('|', "\0").into_bytes();
+        let (early, late) = PATHS.split_at(FIRST_LATE);
+        for text in early {
+            batch.add(&path(text));
+        }
         let tags = tags(config, batch)?;
         let groups =
             [0, 1].map(|side| [0, OF_EACH].map(|first| group(config, first, side, tags.len())));
         Ok(Self {
             reporter: config.reporter,
-            slots,
+            late: late.iter().map(path).collect(),
             tags,
             groups,
             ids: Vec::new(),
+            recent: Recent::new(seed),
+            read: Key::default(),
         })
     }
 
-    pub fn of(config: &Config, batch: &mut Batch) -> Result<Option<Self>, ConfigError> {
+    pub fn of(config: &Config, batch: &mut Batch, seed: u64) -> Result<Option<Self>, ConfigError> {
         config
             .istio
             .as_ref()
-            .map(|istio| Self::new(istio, batch))
+            .map(|istio| Self::new(istio, batch, seed))
             .transpose()
     }
 
     /// Counts the current request, of which the batch was read.
-    pub fn count(&mut self, batch: &Batch, series: &mut Series, key: &mut Key) {
-        let slots = &self.slots;
-        let find = |slot: Slot| batch.get(slots[slot as usize]);
+    pub fn count(
+        &mut self,
+        batch: &Batch,
+        series: &mut Series,
+        key: &mut Key,
+        counts: &mut Counts,
+    ) {
+        let early = |slot: Slot| batch.get(slot as usize).filter(|_| is_early(slot));
+        let late = Late::read(&early, |slot| {
+            properties::get_joined(&self.late[slot as usize - FIRST_LATE]).ok()
+        });
+        let find = |slot: Slot| {
+            if is_early(slot) {
+                early(slot)
+            } else {
+                late.get(slot)
+            }
+        };
         let record = Record::new(&find, self.reporter);
         let side = usize::from(record.reporter != Reporter::Source);
         let kind = usize::from(record.kind == istio::Kind::Tcp);
@@ -74,33 +102,59 @@ impl Standard {
         if group.measures.iter().all(Option::is_none) {
             return;
         }
-        key.begin(FIRST_KEY + 2 * u32::from(side > 0) + u32::from(kind > 0));
-        group.write(key, &record, &self.tags, batch);
-        let at = match series.get(key) {
-            Some(at) => Some(at as usize),
-            None => remember(key, &group.measures, &self.tags, series, &mut self.ids),
-        };
+        let number = FIRST_KEY + 2 * u32::from(side > 0) + u32::from(kind > 0);
+        self.read.begin(number);
+        group.read(&mut self.read, batch, &late, &self.tags);
+        let mut at = self.recent.get(self.read.bytes());
+        if at.is_none() {
+            key.begin(number);
+            group.write(key, &record, &self.tags, batch);
+            at = match series.get(key) {
+                Some(at) => Some(at as usize),
+                None => remember(key, &group.measures, &self.tags, series, &mut self.ids),
+            };
+            // What is beyond the bound is not to push out the others.
+            if let Some(at) = at {
+                self.recent.put(self.read.bytes(), at);
+            }
+        }
         let known = at.and_then(|at| self.ids.get(at));
         for (number, amount) in record.amounts().into_iter().enumerate() {
             let (Some(measure), Some(amount)) = (&group.measures[number], amount) else {
                 continue;
             };
-            let own = known.and_then(|ids| ids[number]).or(measure.overflow);
-            tell(measure.kind, own, i64::try_from(amount).unwrap_or(i64::MAX));
+            if let Some(id) = known.and_then(|ids| ids[number]).or(measure.overflow) {
+                let amount = i64::try_from(amount).unwrap_or(i64::MAX);
+                counts.add(measure.kind.host(), id, amount);
+            }
         }
     }
 }
 
+fn is_early(slot: Slot) -> bool {
+    (slot as usize) < FIRST_LATE
+}
+
 impl Group {
+    /// What labels are made of, as it was read.
+    fn read(&self, key: &mut Key, batch: &Batch, late: &Late, tags: &[Option<Source>]) {
+        key.extend(|bytes| batch.first(FIRST_AMOUNT, bytes));
+        late.values().for_each(|value| key.push(value));
+        self.write_tags(key, tags, batch);
+    }
+
     fn write(&self, key: &mut Key, record: &Record, tags: &[Option<Source>], batch: &Batch) {
         let mut wanted = self.wanted.iter();
         record.labels(|value| {
             let wanted = wanted.next() == Some(&true);
             key.push(value.as_deref().filter(|_| wanted));
         });
-        for source in tags {
-            let wanted = wanted.next() == Some(&true);
-            let value = source.as_ref().filter(|_| wanted);
+        self.write_tags(key, tags, batch);
+    }
+
+    fn write_tags(&self, key: &mut Key, tags: &[Option<Source>], batch: &Batch) {
+        for (source, wanted) in tags.iter().zip(&self.wanted[LABELS.len()..]) {
+            let value = source.as_ref().filter(|_| *wanted);
             key.push(value.and_then(|source| source.raw(batch)).as_deref());
         }
     }

@@ -79,7 +79,7 @@ class MixerSource:
     @property
     def all(self) -> Mapping[str, Value]:
         """Every attribute by Istio's name."""
-        return _Attributes(self, self._values)
+        return self._values if self._references is None else _Attributes(self, self._values)
 
     @property
     def operation(self) -> str:

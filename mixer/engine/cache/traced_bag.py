@@ -28,6 +28,11 @@ class TracedBag(AttributeBag):
         value: Value | None = _handed_out(self._bag.get(name), self._note, name, ())
         return value
 
+    @property
+    def direct(self) -> None:
+        """See `AttributeBag.direct`."""
+        return
+
     def knows(self, name: str) -> bool:
         """See `AttributeBag.knows`."""
         return self._bag.knows(name)

@@ -12,6 +12,7 @@ from mixer.proxywasm.foreign import (
     envoy_state,
     expressions,
     higress,
+    metrics,
     properties,
     quota,
     routing,
@@ -23,8 +24,8 @@ FOREIGN_FUNCTIONS: Mapping[str, ForeignFunction] = MappingProxyType(
     {
         name: function
         for topic in (
-            compression, declared, envoy_state, expressions, higress, properties, quota, routing,
-            signing,
+            compression, declared, envoy_state, expressions, higress, metrics, properties, quota,
+            routing, signing,
         )
         for name, function in topic.FUNCTIONS.items()
     }

@@ -9,7 +9,8 @@ from mixer.proxywasm.hostcalls.signature import HostCall
 MAX_ARGUMENT_BYTES = 1 << 20
 """Of what a module hands to a foreign function: a call takes some tens of milliseconds at most."""
 
-_MAX_NAME_BYTES = max(map(len, FOREIGN_FUNCTIONS))
+_FUNCTIONS = {name.encode(): function for name, function in FOREIGN_FUNCTIONS.items()}
+_MAX_NAME_BYTES = max(map(len, _FUNCTIONS))
 _CALL = "proxy_call_foreign_function"
 
 
@@ -19,14 +20,13 @@ def call_foreign_function(
     """``proxy_call_foreign_function``; a null pointer is for what is not wanted of the result."""
     context.require_started()
     memory = context.vm.instance.memory
-    memory.check(name, name_size)
-    memory.check(args, args_size)
-    if name_size > _MAX_NAME_BYTES:
-        return Status.NOT_FOUND
-    function = FOREIGN_FUNCTIONS.get(memory.read(name, name_size).decode("utf-8", "replace"))
-    if function is None:
-        return Status.NOT_FOUND
-    if args_size > MAX_ARGUMENT_BYTES:
+    is_known = name_size <= _MAX_NAME_BYTES
+    function = _FUNCTIONS.get(memory.read(name, name_size)) if is_known else None
+    if function is None or args_size > MAX_ARGUMENT_BYTES:
+        memory.check(name, name_size)
+        memory.check(args, args_size)
+        if function is None:
+            return Status.NOT_FOUND
         return refuse(context, _CALL, f"an argument has over {MAX_ARGUMENT_BYTES} bytes")
     answer = function(context, memory.read(args, args_size))
     status, result = (Status.OK, answer) if isinstance(answer, bytes) else (answer, b"")

@@ -1,12 +1,14 @@
 //! Istio's standard metrics: which there are, and what their labels are made of.
 
 mod flags;
+mod late;
 mod protocol;
 mod record;
 mod slots;
 
+pub use late::Late;
 pub use record::{Record, Reporter};
-pub use slots::{Slot, PATHS};
+pub use slots::{Slot, FIRST_AMOUNT, FIRST_LATE, PATHS};
 
 /// A request or a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -9,13 +9,12 @@ pub fn protocol<'a>(record: &Record<'a>) -> &'a [u8] {
     if record.kind == Kind::Tcp {
         return b"tcp";
     }
-    let told = record.first(&[Slot::ApiProtocol, Slot::ContextProtocol]);
     let grpc = || {
         record
             .get(Slot::ContentType)
             .is_some_and(|one| one.starts_with(GRPC))
     };
-    match told {
+    match record.told_protocol() {
         Some(told) => told,
         None if grpc() => b"grpc",
         None => b"http",

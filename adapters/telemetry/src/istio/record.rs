@@ -52,12 +52,20 @@ impl<'a> Record<'a> {
     }
 
     fn is_connection(&self) -> bool {
-        match self.get(Slot::ContextProtocol) {
-            // The host tells it of everything that is no gRPC.
-            Some(b"tcp") => true,
-            Some(b"grpc") => false,
-            _ => self.get(Slot::Code).is_none() && self.get(Slot::Method).is_none(),
-        }
+        self.get(Slot::ContextProtocol) == Some(b"tcp")
+            || self.may_be_connection() && self.get(Slot::Method).is_none()
+    }
+
+    /// Whether only the method tells.
+    pub fn may_be_connection(&self) -> bool {
+        // The host says that everything is HTTP that is no gRPC.
+        let told = matches!(self.get(Slot::ContextProtocol), Some(b"tcp" | b"grpc"));
+        !told && self.get(Slot::Code).is_none()
+    }
+
+    /// What the caller says that a request speaks.
+    pub fn told_protocol(&self) -> Option<&'a [u8]> {
+        self.first(&[Slot::ApiProtocol, Slot::ContextProtocol])
     }
 
     fn told_reporter(&self) -> Reporter {

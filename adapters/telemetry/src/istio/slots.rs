@@ -41,8 +41,6 @@ slots! {
     Cluster "xds|cluster_name"
     ApiProtocol "mixer|attribute|api.protocol"
     ContextProtocol "mixer|attribute|context.protocol"
-    ContentType "request|headers|content-type"
-    Method "request|method"
     Mtls "connection|mtls"
     PeerUri "connection|uri_san_peer_certificate"
     LocalUri "connection|uri_san_local_certificate"
@@ -51,11 +49,19 @@ slots! {
     ProxyError "mixer|attribute|context.proxy_error_code"
     Flags "response|flags"
     Code "response|code"
-    GrpcStatus "response|grpc_status"
     Duration "request|duration"
     RequestBytes "request|total_size"
     ResponseBytes "response|total_size"
     Event "mixer|attribute|connection.event"
     Sent "mixer|attribute|connection.sent.bytes"
     Received "mixer|attribute|connection.received.bytes"
+    ContentType "request|headers|content-type"
+    Method "request|method"
+    GrpcStatus "response|grpc_status"
 }
+
+/// Labels are made of those before it, and of the late ones; it and those after it are amounts.
+pub const FIRST_AMOUNT: usize = Slot::Duration as usize;
+
+/// It and those after it are seldom needed, and cost more than others.
+pub const FIRST_LATE: usize = Slot::ContentType as usize;
