@@ -45,6 +45,9 @@ class MetricType(IntEnum):
     HISTOGRAM = 2
 
 
+_COUNTER, _HISTOGRAM = MetricType.COUNTER, MetricType.HISTOGRAM
+
+
 def type_of(metric_id: int) -> MetricType | None:
     """The type that an id tells, or None."""
     number = metric_id & _TYPE_MASK
@@ -76,15 +79,16 @@ class Metric:
 
     def record(self, value: int) -> None:
         """Add to a counter, set a gauge, or put into a histogram."""
-        if self.type is MetricType.GAUGE:
-            self.value = value
-        elif self.type is MetricType.COUNTER:
-            self.add(value)
-        else:
+        kind = self.type
+        if kind is _HISTOGRAM:
             signed = value - 2 * _SIGN if value & _SIGN else value
             self.value += 1
             self.total += signed
             self.buckets[bisect_right(_EDGES, signed)] += 1
+        elif kind is _COUNTER:
+            self.value = self.value + value & _U64
+        else:
+            self.value = value
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +159,16 @@ class VmMetrics:
     Args:
         store: Where the values are.
         module: What runs in the VM, such as the digest of its code.
+
+    Attributes:
+        find: The metric of an id, or None.
     """
 
     def __init__(self, store: MetricStore, module: str) -> None:
         self._store = store
         self._module = module
         self._ids: dict[int, Metric] = {}
+        self.find = self._ids.get
         self._given = [0] * len(MetricType)
 
     def define(self, kind: MetricType, name: str) -> int | None:
@@ -175,7 +183,3 @@ class VmMetrics:
         metric_id = self._given[kind] << _TYPE_BITS | kind
         self._ids[metric_id] = metric
         return metric_id
-
-    def find(self, metric_id: int) -> Metric | None:
-        """The metric of an id."""
-        return self._ids.get(metric_id)

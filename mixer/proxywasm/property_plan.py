@@ -15,7 +15,9 @@ Found = Any
 
 _MOST_TABLES = 16
 _Keys = tuple[str, ...]
-_Members = tuple[tuple[int, _Keys], ...]
+_Members = tuple[tuple[int, str, _Keys], ...]
+"""Place, key, and the keys after it."""
+
 _Wanted = tuple[int | None, _Members]
 """The place of an attribute itself, or those of what is in it, and their keys."""
 
@@ -37,7 +39,7 @@ class PropertyPlan:
 
     def __init__(self, paths: Sequence[bytes]) -> None:
         self.paths = tuple(paths)
-        members: dict[str, list[tuple[int, _Keys]]] = {}
+        members: dict[str, list[tuple[int, str, _Keys]]] = {}
         wanted: list[tuple[str, _Wanted]] = []
         others = []
         for place, path in enumerate(paths):
@@ -47,7 +49,7 @@ class PropertyPlan:
                 continue
             name, keys = f"{parts[0]}.{parts[1]}", parts[2:]
             if keys:
-                members.setdefault(name, []).append((place, keys))
+                members.setdefault(name, []).append((place, keys[0], keys[1:]))
             else:
                 wanted.append((name, (place, ())))
         wanted += [(name, (None, tuple(of))) for name, of in members.items()]
@@ -146,27 +148,24 @@ def _take_members(value: Value, members: _Members, found: list[Found]) -> None:
         _take_items(inner, members, found)
         return
     is_map = isinstance(inner, Mapping)
-    for place, keys in members:
-        if is_map and len(keys) == 1:
+    for place, key, more in members:
+        if is_map and not more:
             try:
-                found[place] = _leaf(inner[keys[0]])
+                found[place] = _leaf(inner[key])
             except KeyError:
                 continue
         else:
-            found[place] = _within(value, keys)
+            found[place] = _within(value, (key, *more))
 
 
 def _take_items(inner: dict[Any, Any], members: _Members, found: list[Found]) -> None:
-    for place, keys in members:
-        item = inner.get(keys[0], UNREADABLE)
-        if item is UNREADABLE:
-            continue
-        if len(keys) > 1:
-            found[place] = _within(item, keys[1:])
-        elif type(item) is str:
+    get = inner.get
+    for place, key, more in members:
+        item = get(key)
+        if type(item) is str and not more:  # by far the most
             found[place] = item.encode("utf-8", "surrogateescape")
-        else:
-            found[place] = _leaf(item)
+        elif item is not None or key in inner:
+            found[place] = _within(item, more) if more else _leaf(item)
 
 
 def _within(value: Any, keys: _Keys) -> Found:

@@ -193,6 +193,7 @@ def _in_turns(compared: list[Case], checks: int) -> dict[str, list[float]]:
             if number:
                 figures[case.name].append((time.process_time() - began) / checks * 1e6)
     for engine in engines:
+        assert not any(adapter.stats.failures for adapter in engine.adapters)
         engine.close()
     return figures
 

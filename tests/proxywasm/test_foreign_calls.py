@@ -6,6 +6,7 @@ What they answer is held to Envoy in ``tests/differential/test_foreign.py``.
 import time
 import tracemalloc
 import zlib
+from struct import pack
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixer.cel.parsing import MAX_EXPRESSION_BYTES
-from mixer.proxywasm import LogLevel
+from mixer.proxywasm import LogLevel, MetricStore
 from mixer.proxywasm.foreign import FOREIGN_FUNCTIONS
 from mixer.proxywasm.foreign.compression import MAX_UNCOMPRESSED_BYTES
 from mixer.proxywasm.foreign.declared import MAX_DECLARED_BYTES, MAX_PROPERTIES
@@ -33,7 +34,7 @@ from mixer.proxywasm.foreign.messages import (
 )
 from mixer.proxywasm.hostcalls.foreign import MAX_ARGUMENT_BYTES
 from tests.support import probe
-from tests.support.guest import BYTES, OK, Answer, Guest, Phase, at_configure, call
+from tests.support.guest import BYTES, OK, WORD, Answer, Guest, Phase, at_configure, call
 
 NOT_FOUND, BAD_ARGUMENT, SERIALIZATION, INTERNAL, UNIMPLEMENTED = 1, 2, 3, 10, 12
 STATUSES = {OK, NOT_FOUND, BAD_ARGUMENT, SERIALIZATION, INTERNAL, UNIMPLEMENTED}
@@ -319,6 +320,41 @@ def test_properties_that_are_asked_for_badly(arguments: bytes) -> None:
     with Guest() as guest:
         (answer,) = guest.in_headers(foreign("mixer_get_properties", arguments))
     assert answer.status == BAD_ARGUMENT
+
+
+def told(*values: tuple[int, int]) -> bytes:
+    """Arguments of `mixer_record_metrics`."""
+    return b"".join(pack("<IQ", *one) for one in values)
+
+
+def test_many_metrics_at_once() -> None:
+    """A counter is added to, a gauge is set, and a histogram takes a value."""
+    store = MetricStore()
+    with Guest(services={"metrics": store}) as guest:
+        defined = [call("proxy_define_metric", kind, b"m", WORD) for kind in (0, 1, 2)]
+        ids = [int(answer.data) for answer in guest.in_headers(*defined)]
+        values = told(*zip(ids, (2, 3, 4), strict=True))
+        answers = guest.in_headers(
+            foreign("mixer_record_metrics", values),
+            foreign("mixer_record_metrics", values),
+            foreign("mixer_record_metrics", b""),
+        )
+    assert answers == [Answer(OK, b"")] * 3
+    counter, gauge, histogram = store.snapshot()
+    assert [counter.value, gauge.value, histogram.value, histogram.total] == [4, 3, 2, 8]
+
+
+@pytest.mark.parametrize(
+    "arguments", [told((4, 1), (8, 1)), told((4, 1))[:-1], told((4, 1)) + b"x", told((4, 1)) * 1025]
+)
+def test_metrics_that_are_told_badly(arguments: bytes) -> None:
+    """Where one is unknown, or the arguments are malformed or too much, none is changed."""
+    store = MetricStore()
+    with Guest(services={"metrics": store}) as guest:
+        guest.in_headers(call("proxy_define_metric", 0, b"m", WORD))
+        (answer,) = guest.in_headers(foreign("mixer_record_metrics", arguments))
+    assert answer.status == BAD_ARGUMENT
+    assert [metric.value for metric in store.snapshot()] == [0]
 
 
 NAMES = st.sampled_from(sorted(FOREIGN_FUNCTIONS)) | st.text(max_size=20)

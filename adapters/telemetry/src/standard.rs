@@ -139,7 +139,7 @@ impl Group {
     /// What labels are made of, as it was read.
     fn read(&self, key: &mut Key, batch: &Batch, late: &Late, tags: &[Option<Source>]) {
         key.extend(|bytes| batch.first(FIRST_AMOUNT, bytes));
-        late.values().for_each(|value| key.push(value));
+        late.of_labels().for_each(|value| key.push(value));
         self.write_tags(key, tags, batch);
     }
 

@@ -21,7 +21,11 @@ def _same(name: str) -> Read:
 
 def _first_of(*reads: Resolver) -> Read:
     def read(source: MixerSource) -> Value | None:
-        return next((value for one in reads if (value := one(source)) is not None), None)
+        for one in reads:  # a generator costs more than most reads
+            value = one(source)
+            if value is not None:
+                return value
+        return None
 
     return read
 

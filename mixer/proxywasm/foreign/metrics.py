@@ -21,14 +21,12 @@ def record_metrics(context: Context, arguments: bytes) -> bytes | Status:
     count, rest = divmod(len(arguments), _ENTRY.size)
     if rest or count > MAX_METRICS:
         return Status.BAD_ARGUMENT
-    find = context.vm.metrics.find
+    find, reads = context.vm.metrics.find, context.reads
     told = [(find(metric_id), value) for metric_id, value in _ENTRY.iter_unpack(arguments)]
-    for metric, _ in told:
-        if metric is None:
-            return Status.BAD_ARGUMENT
-    reads = context.reads
-    for metric, value in told:
-        assert metric is not None
+    known = [(metric, value) for metric, value in told if metric is not None]
+    if len(known) < len(told):
+        return Status.BAD_ARGUMENT
+    for metric, value in known:
         if reads is not None:
             reads.changed_metric(metric.record, value)
         metric.record(value)

@@ -34,9 +34,11 @@ def get_properties(context: Context, arguments: bytes) -> bytes | Status:
         for path, value in zip(plan.paths, found, strict=True):
             if value is not UNREADABLE:
                 context.reads.saw_property(path, value)
-    if UNREADABLE in found:
+    try:
+        values = b"".join(filter(None, found))
+    except TypeError:  # for one that is unreadable
         found = [None if value is UNREADABLE else value for value in found]
-    values = b"".join(filter(None, found))
+        values = b"".join(filter(None, found))
     if len(values) > most:
         found = [None if value is None else value[:most] for value in found]
         values = b"".join(filter(None, found))

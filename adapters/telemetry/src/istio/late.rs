@@ -1,6 +1,6 @@
 //! What is read only of those requests whose labels need it.
 
-use super::slots::FIRST_LATE;
+use super::slots::{FIRST_LATE, FIRST_LATE_AMOUNT};
 use super::{protocol::protocol, Record, Slot, PATHS};
 
 /// The values of the late slots.
@@ -21,15 +21,19 @@ impl Late {
         if record.told_protocol().is_none() {
             late.put(Slot::ContentType, read(Slot::ContentType));
         }
-        let is_grpc = {
-            let find = |slot| late.get(slot).or_else(|| early(slot));
-            protocol(&Record::new(&find, None)) == b"grpc"
-        };
-        if is_grpc {
-            let status = read(Slot::GrpcStatus);
-            late.put(Slot::GrpcStatus, status);
+        for slot in late.of_protocol(early) {
+            late.put(*slot, read(*slot));
         }
         late
+    }
+
+    fn of_protocol<'a>(&self, early: &'a dyn Fn(Slot) -> Option<&'a [u8]>) -> &'static [Slot] {
+        let find = |slot| self.get(slot).or_else(|| early(slot));
+        match protocol(&Record::new(&find, None)) {
+            b"tcp" => &[Slot::Event, Slot::Sent, Slot::Received],
+            b"grpc" => &[Slot::GrpcStatus],
+            _ => &[],
+        }
     }
 
     fn put(&mut self, slot: Slot, value: Option<Vec<u8>>) {
@@ -42,9 +46,10 @@ impl Late {
         self.0.get(at)?.as_deref()
     }
 
-    /// All of them.
-    pub fn values(&self) -> impl Iterator<Item = Option<&[u8]>> {
-        self.0.iter().map(Option::as_deref)
+    /// Those that labels are made of.
+    pub fn of_labels(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        let count = FIRST_LATE_AMOUNT - FIRST_LATE;
+        self.0[..count].iter().map(Option::as_deref)
     }
 }
 
@@ -69,9 +74,13 @@ mod tests {
         let code = (Slot::Code, &[200, 0, 0, 0, 0, 0, 0, 0][..]);
         let protocol = |name: &'static [u8]| (Slot::ContextProtocol, name);
         assert_eq!(asked(&[code, protocol(b"http")]), []);
-        assert_eq!(asked(&[protocol(b"tcp")]), []);
+        let amounts = [Slot::Event, Slot::Sent, Slot::Received];
+        assert_eq!(asked(&[protocol(b"tcp")]), amounts);
         assert_eq!(asked(&[protocol(b"grpc")]), [Slot::GrpcStatus]);
-        assert_eq!(asked(&[protocol(b"http")]), [Slot::Method]);
+        assert_eq!(
+            asked(&[protocol(b"http")]),
+            [&[Slot::Method][..], &amounts].concat()
+        );
         assert_eq!(asked(&[code, (Slot::ApiProtocol, b"https")]), []);
         assert_eq!(asked(&[code]), [Slot::ContentType, Slot::GrpcStatus]);
     }

@@ -52,12 +52,12 @@ slots! {
     Duration "request|duration"
     RequestBytes "request|total_size"
     ResponseBytes "response|total_size"
-    Event "mixer|attribute|connection.event"
-    Sent "mixer|attribute|connection.sent.bytes"
-    Received "mixer|attribute|connection.received.bytes"
     ContentType "request|headers|content-type"
     Method "request|method"
     GrpcStatus "response|grpc_status"
+    Event "mixer|attribute|connection.event"
+    Sent "mixer|attribute|connection.sent.bytes"
+    Received "mixer|attribute|connection.received.bytes"
 }
 
 /// Labels are made of those before it, and of the late ones; it and those after it are amounts.
@@ -65,3 +65,6 @@ pub const FIRST_AMOUNT: usize = Slot::Duration as usize;
 
 /// It and those after it are seldom needed, and cost more than others.
 pub const FIRST_LATE: usize = Slot::ContentType as usize;
+
+/// It and those after it are amounts too, of connections.
+pub const FIRST_LATE_AMOUNT: usize = Slot::Event as usize;
