@@ -45,17 +45,19 @@ class PostgresqlServer:
         self._programs = programs()
         self._folder = Path(tempfile.mkdtemp(prefix="mixer-pg-"))
         self._data = self._folder / "data"
-        self._user: int | None = None
+        self._as_user: tuple[str, ...] = ()
         if os.geteuid() == 0:
-            self._user = pwd.getpwnam("postgres").pw_uid
-            os.chown(self._folder, self._user, -1)
+            user = pwd.getpwnam("postgres").pw_uid
+            os.chown(self._folder, user, -1)
+            # Popen(user=...) would fork, and gRPC's threads do not always outlive that in the child.
+            self._as_user = ("setpriv", f"--reuid={user}", "--clear-groups", "--")
         self.dsn = f"host={self._folder} user=mixer dbname=postgres"
         self._process: subprocess.Popen[bytes] | None = None
 
     def _popen(self, *command: str | Path) -> subprocess.Popen[bytes]:
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [*map(str, command)], stdout=log, stderr=log, cwd="/", user=self._user
+                [*self._as_user, *map(str, command)], stdout=log, stderr=log, cwd="/"
             )
 
     def start(self) -> None:
