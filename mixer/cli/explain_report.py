@@ -6,6 +6,7 @@ from typing import Any
 
 from envoy.service.auth.v3 import external_auth_pb2
 
+from mixer.telemetry.decision_log import one_line
 from mixer.wire import admin_pb2 as pb
 
 _LONGEST_BODY = 200
@@ -83,10 +84,10 @@ def _answer(data: bytes) -> Iterator[str]:
     for option in changed.headers:
         header = option.header
         value = header.raw_value.decode(errors="backslashreplace") or header.value
-        yield f"{'add' if option.append.value else 'set'} {header.key}: {value}"
+        yield f"{'add' if option.append.value else 'set'} {header.key}: {one_line(value)}"
     if denied:
         if response.denied_response.body:
-            yield f"body: {response.denied_response.body[:_LONGEST_BODY]}"
+            yield f"body: {one_line(response.denied_response.body, _LONGEST_BODY)}"
         return
     yield from (f"remove {name}" for name in response.ok_response.headers_to_remove)
     if not (changed.headers or response.ok_response.headers_to_remove):

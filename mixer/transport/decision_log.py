@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from mixer.attributes import AttributeBag
 from mixer.engine import Decision, Engine, Request
-from mixer.telemetry.decision_log import quoted, subject
+from mixer.telemetry.decision_log import one_line, quoted, subject
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def log_connection(attributes: AttributeBag, decision: Decision) -> None:
 
 def _outcome(told: str, decision: Decision, outcome: str) -> str:
     by, rule = decision.adapter or "no adapter", decision.rule and f" (rule {decision.rule})"
-    reason = decision.reason and f": {decision.reason}"
+    reason = decision.reason and f": {one_line(decision.reason)}"
     return f"{told}: {outcome} by {by}{rule}{reason}"
 
 

@@ -38,7 +38,9 @@ NONE = dict.fromkeys(Verdict, 0.0)
 
 def asked(*headers: tuple[str, str], **attributes: Any) -> Request:
     pseudo = ((":method", "GET"), (":path", "/orders?key=hush"), (":authority", "shop.example"))
-    known = {name.replace("_", "."): value for name, value in attributes.items()}
+    known = {
+        name.replace("_", ".").replace("..", "_"): value for name, value in attributes.items()
+    }
     bag = AttributeBag({name: lambda s, n=name: s[n] for name in known}, known)
     return Request(HeaderMap.of(*pseudo, *headers), bag)
 
@@ -103,7 +105,7 @@ def test_without_a_story() -> None:
 
 SECRET_HEADERS = (
     "authorization", "Proxy-Authorization", "cookie", "x-api-key", "x_apikey", "x-auth",
-    "x-session-id", "x-csrf-token", "x-amz-signature", "mine",
+    "x-session-id", "x-csrf-token", "x-amz-signature", "dpop", "x-bearer", "mine",
 )  # fmt: skip
 
 
@@ -126,6 +128,11 @@ def test_secrets_are_masked(name: str) -> None:
         (HeaderRead(b":path"), "/orders?***"),
         (AttributeRead("request.path"), "/p?***"),
         (AttributeRead("request.query"), "***"),
+        (AttributeRead("request.query_params", ("code",)), "***"),
+        (AttributeRead("mixer.attribute", ("request.query_params", "code")), "***"),
+        (AttributeRead("request.auth.raw_claims"), "***"),
+        (HeaderRead(b"x-original-url"), "/o?***"),
+        (AttributeRead("mixer.attribute", ("request.referer",)), "http://a/?***"),
         (AttributeRead("source.port"), "7"),
         (HeadersRead(), "***"),
         (BodyRead(), "***"),
@@ -139,7 +146,11 @@ def test_values(read: Read, value: str) -> None:
     """What is no secret is told on one line, bounded, without the query."""
     request = asked(
         ("x-user", "ann"), ("accept", "text/html"), ("x-odd", "a\nb"), ("x-long", "x" * 9000),
+        ("x-original-url", "/o?q=hush"),
         request_path="/p?q=hush", request_query="q=hush", source_port=7, request_headers={"a": "b"},
+        request_query__params={"code": "hush"}, request_auth_raw__claims="hush",
+        mixer_attribute={"request.query_params": {"code": "hush"},
+                         "request.referer": "http://a/?hush"},
     )  # fmt: skip
     pairs = [*request.headers.pairs(), (b"x-binary", b"\xff")]
     request = Request(HeaderMap(PairSource(pairs)), request.attributes)

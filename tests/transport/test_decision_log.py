@@ -157,3 +157,12 @@ async def test_the_log_is_no_part_of_the_answer(log: pytest.LogCaptureFixture) -
         verbose = await _by_mixer(engine, other=(1, False))
         log.set_level(logging.INFO, logger="mixer.transport.decision_log")
         assert await _by_mixer(engine, other=(1, False)) == verbose
+
+
+def test_a_reason_of_many_lines() -> None:
+    """What a module gives for its reason begins no line of its own in the log."""
+    decision = Decision(Verdict.DENY, ("a",), "a", "no\n2026-01-01 INFO all is well" + "!" * 9000)
+    named = {"type": "user", "name": "read", "id": "1"}
+    line = described(request_of(Evaluation(named, named, named), lambda: NOBODY), decision)
+    assert "\n" not in line
+    assert len(line) < 2000

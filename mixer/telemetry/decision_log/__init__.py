@@ -4,7 +4,7 @@ from mixer.telemetry.decision_log.entry import Entry, entry_of
 from mixer.telemetry.decision_log.log import DecisionLogger, Recent, Take
 from mixer.telemetry.decision_log.masking import Masking
 from mixer.telemetry.decision_log.sampling import Sampling
-from mixer.telemetry.decision_log.subject import quoted, subject
+from mixer.telemetry.decision_log.subject import one_line, quoted, subject
 from mixer.telemetry.decision_log.writing import Write, Writer, to_file, to_stream
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Write",
     "Writer",
     "entry_of",
+    "one_line",
     "quoted",
     "subject",
     "to_file",

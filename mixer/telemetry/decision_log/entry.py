@@ -8,7 +8,7 @@ from mixer.engine import Decision, Request
 from mixer.engine.story import Story
 from mixer.telemetry.decision_log.looks import looks
 from mixer.telemetry.decision_log.masking import Masking
-from mixer.telemetry.decision_log.subject import asked, subject
+from mixer.telemetry.decision_log.subject import asked, one_line, subject
 
 Entry = dict[str, Any]
 
@@ -52,7 +52,7 @@ def entry_of(
         "outcome": outcome,
         "adapter": decision.adapter,
         "rule": decision.rule,
-        "reason": decision.reason[:_LONGEST],
+        "reason": one_line(decision.reason, _LONGEST),
         "status": None if decision.response is None else decision.response.status,
         "grpc_code": decision.code,
         "failed_open": list(decision.failed_open),
@@ -101,10 +101,7 @@ def asked_or_none(request: Request, name: bytes) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    if value is None:
-        return None
-    text = str(value)[:_LONGEST]
-    return text if text.isprintable() else repr(text)[1:-1]
+    return None if value is None else one_line(str(value), _LONGEST)
 
 
 def _trace_id(request: Request) -> str | None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from mixer.attributes import Duration, Timestamp
+from mixer.telemetry.decision_log.subject import one_line
 
 MASKED = "***"
 
@@ -11,14 +12,11 @@ LONGEST_VALUE = 256
 
 _SECRET = re.compile(
     r"authori[sz]ation|cookie|token|secret|passw|credential|session|signature|private"
-    r"|api[-_]?key|(^|[-_])(auth|key|pin|otp|jwt|sid)($|[-_])",
+    r"|api[-_.]?key|(^|[-_.])(auth|key|pin|otp|jwt|sid|bearer|dpop)($|[-_.])",
     re.IGNORECASE,
 )
-_WITH_QUERY = frozenset(
-    {":path", "request.path", "referer", "request.referer", "x-original-uri", "x-forwarded-uri"}
-)
 _PLAIN = (str, bytes, bool, int, float, Timestamp, Duration)
-_QUERY = frozenset({"request.query"})
+_QUERY = frozenset({"request.query", "request.query_params"})
 
 
 class Masking:
@@ -47,14 +45,15 @@ class Masking:
         secret = any(map(self.is_secret, names)) or not _QUERY.isdisjoint(names)
         if secret or not isinstance(value, _PLAIN):  # a map may have a secret anywhere
             return MASKED
-        text = _text(value)
-        if not _WITH_QUERY.isdisjoint(names):
-            text = without_query(text)
+        text = without_query(_text(value))
         return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 def without_query(target: str) -> str:
-    """A target without what is behind the question mark, which may hold secrets."""
+    """A target without what is behind the question mark, which may hold secrets.
+
+    Any text may be one: proxies tell targets in headers of many names.
+    """
     path, mark, _ = target.partition("?")
     return f"{path}?{MASKED}" if mark else path
 
@@ -62,5 +61,4 @@ def without_query(target: str) -> str:
 def _text(value: object) -> str:
     if isinstance(value, bytes):
         value = value[: 4 * LONGEST_VALUE].decode(errors="backslashreplace")
-    text = str(value)[: 4 * LONGEST_VALUE]
-    return text if text.isprintable() else repr(text)[1:-1]
+    return one_line(str(value), 4 * LONGEST_VALUE)

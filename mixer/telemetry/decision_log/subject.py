@@ -46,6 +46,12 @@ def asked(request: Request, name: bytes) -> str:
     return value.decode(errors="backslashreplace")
 
 
+def one_line(text: str, longest: int = _LONGEST) -> str:
+    """What a caller or a module said, bounded, and as it is where all of it can be printed."""
+    text = text[:longest]
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
 def quoted(text: str) -> str:
     """What a caller sent, on one line and bounded."""
     return repr(text[:_LONGEST])
