@@ -4,8 +4,16 @@ Source: W3C "Trace Context", 3.2 and 3.3; github.com/openzipkin/b3-propagation.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+HEADERS = frozenset(
+    {
+        "traceparent", "tracestate", "b3",
+        "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags",
+    }
+)  # fmt: skip
+"""All that is looked for."""
 
 MAX_STATE_BYTES = 512
 """Of ``tracestate``: the length up to which everybody has to pass it on."""
@@ -35,7 +43,21 @@ class Parent:
 
 
 Find = Callable[[str], str | None]
-"""The value of a header by its lower-case name; None where there is none."""
+"""The value of a header by its lower-case name, all of them joined by commas where it came several
+times; None where there is none."""
+
+
+def finder(headers: Iterable[tuple[str, str]]) -> Find:
+    """Look among headers, whose names are in lower case.
+
+    A header that came several times is one list, as in HTTP: several ``tracestate`` belong
+    together, and of several ``traceparent`` none counts.
+    """
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name in HEADERS:
+            found[name] = f"{found[name]},{value}" if name in found else value
+    return found.get
 
 
 def parent_of(find: Find) -> Parent | None:
@@ -46,6 +68,20 @@ def parent_of(find: Find) -> Parent | None:
             ``x-b3-traceid``.
     """
     return _w3c(find) or _b3(find) or _b3_multiple(find)
+
+
+def decided_alone(find: Find) -> bool | None:
+    """Whether a caller that names no span says that the request is sampled, as B3 allows it to.
+
+    Returns:
+        None where nobody says so, and where a trace is named that cannot be read.
+    """
+    single = find("b3")
+    if single is not None:
+        return _decided(single)
+    if find("x-b3-traceid") is not None or find("x-b3-spanid") is not None:
+        return None
+    return _multiple_decided(find)
 
 
 def _w3c(find: Find) -> Parent | None:
@@ -71,8 +107,11 @@ def _b3_multiple(find: Find) -> Parent | None:
     )
     if not _ID.fullmatch(trace_id) or not _ID.fullmatch(span_id) or len(span_id) > 16:
         return None
-    debug = find("x-b3-flags") == "1"
-    return _parent(trace_id, span_id, sampled=debug or _decided(find("x-b3-sampled")))
+    return _parent(trace_id, span_id, sampled=_multiple_decided(find))
+
+
+def _multiple_decided(find: Find) -> bool | None:
+    return find("x-b3-flags") == "1" or _decided(find("x-b3-sampled"))
 
 
 def _decided(text: str | None) -> bool | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mixer.engine.story import Wanted
 from mixer.telemetry.span import CallSpan
-from mixer.telemetry.trace_context import parent_of
+from mixer.telemetry.trace_context import decided_alone, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ class Tracer:
             find: The headers of the call.
         """
         parent = parent_of(find)
-        sampled = None if parent is None else parent.sampled
+        sampled = decided_alone(find) if parent is None else parent.sampled
         if sampled is None:
             sampled = self._chance() < self._sampling
         return CallSpan(name, parent) if sampled else None

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mixer.telemetry import HttpKind
 from mixer.telemetry.calls import HTTP_METHODS, OTHER
 from mixer.telemetry.span import Attribute, CallSpan
-from mixer.telemetry.trace_context import Find
+from mixer.telemetry.trace_context import finder
 from mixer.telemetry.tracing import Tracer
 from mixer.transport.watch import Watch
 
@@ -62,7 +62,8 @@ def measured(inner: ASGIApp, watch: Watch) -> ASGIApp:
 
 
 def _begin(tracer: Tracer, method: str, scope: Scope) -> CallSpan | None:
-    span = tracer.begin(method, _finder(scope))
+    headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    span = tracer.begin(method, finder(headers))
     if span is not None:
         tracer.enter(span)
     return span
@@ -75,13 +76,3 @@ def _end(tracer: Tracer, span: CallSpan, kind: HttpKind, scope: Scope) -> None:
     if client:
         attributes["network.peer.address"] = client[0]
     tracer.end(span, attributes, error=kind.failed)
-
-
-def _finder(scope: Scope) -> Find:
-    """Looks names up in the headers; the first of several values counts."""
-    texts = dict(reversed(scope["headers"]))
-    return lambda name: _text(texts.get(name.encode()))
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")

@@ -4,7 +4,7 @@ An interceptor of grpc.aio would be asked for each call anew, and would not know
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from time import perf_counter_ns
 from typing import Any
 
@@ -14,7 +14,7 @@ import grpc.aio
 from mixer.telemetry import Calls, RpcCalls
 from mixer.telemetry.calls import OK, is_error
 from mixer.telemetry.span import Attribute, CallSpan
-from mixer.telemetry.trace_context import Find
+from mixer.telemetry.trace_context import finder
 from mixer.telemetry.tracing import Tracer
 from mixer.transport.caller import address_of
 from mixer.transport.guard import Method, remade
@@ -78,7 +78,8 @@ class Measured(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
 
 
 def _begin(tracer: Tracer, method: str, context: Context) -> CallSpan | None:
-    span = tracer.begin(method, _finder(context.invocation_metadata() or ()))
+    metadata = context.invocation_metadata() or ()
+    span = tracer.begin(method, finder((k, v) for k, v in metadata if isinstance(v, str)))
     if span is not None:
         tracer.enter(span)
     return span
@@ -119,9 +120,3 @@ def status_of(error: BaseException, context: Context) -> str:
 def _number(code: Any) -> int:
     number: int = code.value[0] if isinstance(code, grpc.StatusCode) else code
     return number
-
-
-def _finder(metadata: Iterable[tuple[str, str | bytes]]) -> Find:
-    """Looks names up in the metadata of a call; the first of several values counts."""
-    texts = {k: v for k, v in reversed(tuple(metadata)) if isinstance(v, str)}
-    return texts.get

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixer.telemetry.trace_context import Parent, parent_of
+from mixer.telemetry.trace_context import Parent, decided_alone, finder, parent_of
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 IDS = (int(TRACE, 16), int(SPAN, 16))
@@ -80,6 +80,35 @@ def test_state() -> None:
         found = parent_of({"traceparent": f"{W3C}-01", "tracestate": state}.get)
         assert found is not None
         assert found.state == kept
+
+
+@pytest.mark.parametrize(
+    ("headers", "sampled"),
+    [
+        ({}, None),
+        ({"b3": "0"}, False),
+        ({"b3": "1"}, True),
+        ({"b3": "d"}, True),
+        ({"b3": "x", "x-b3-sampled": "1"}, None),
+        ({"x-b3-sampled": "0"}, False),
+        ({"x-b3-sampled": "1"}, True),
+        ({"x-b3-sampled": "0", "x-b3-flags": "1"}, True),
+        ({"x-b3-sampled": "0", "x-b3-traceid": "nonsense"}, None),
+    ],
+)
+def test_a_decision_alone(headers: dict[str, str], sampled: bool | None) -> None:
+    """B3 lets a caller decide that names no span."""
+    assert decided_alone(headers.get) is sampled
+
+
+def test_headers_that_came_several_times() -> None:
+    """Several states are one, as W3C has it; two parents are none."""
+    once, other = ("traceparent", f"{W3C}-01"), ("traceparent", f"00-{'1' * 32}-{SPAN}-01")
+    states = [("tracestate", "a=1"), ("x-other", "x"), ("tracestate", "b=2")]
+    found = parent_of(finder([once, *states]))
+    assert found == Parent(*IDS, sampled=True, state="a=1,b=2")
+    assert parent_of(finder([once, other])) is None
+    assert parent_of(finder([("b3", f"{TRACE}-{SPAN}-1")] * 2)) is None
 
 
 NAMES = ("traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled")
