@@ -11,6 +11,7 @@ _SUFFIX = ".tmpl"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST_NAME = 63
 _RESERVED = frozenset({"std", "core", "alloc", "test", "proxy-wasm", "serde", "serde-json", "main"})
+_LOCKED = re.compile(r'^name = "([a-z0-9_-]+)"$', re.MULTILINE)
 _DOTFILES = {"gitignore": ".gitignore"}
 
 
@@ -48,7 +49,7 @@ def new_project(language: Language, name: str, folder: Path) -> list[Path]:
     Raises:
         ProjectError: The name cannot be used, or the folder is not empty or cannot be written.
     """
-    _check(name)
+    _check(name, language)
     spoken, needs = _TOLD[language]
     words = {"name": name, "crate": name.replace("-", "_"), "language": spoken, "needs": needs}
     try:
@@ -59,14 +60,20 @@ def new_project(language: Language, name: str, folder: Path) -> list[Path]:
         raise ProjectError(f"{folder}: {error.strerror}") from error
 
 
-def _check(name: str) -> None:
+def _check(name: str, language: Language) -> None:
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise ProjectError(
             f"{name!r} is no name: at most {_LONGEST_NAME} of a-z, 0-9 and single '-' in between, "
             "beginning with a letter"
         )
-    if name in _RESERVED:
+    if name in _RESERVED or (language is Language.RUST and name in _crates()):
         raise ProjectError(f"{name!r} is a name that the toolchains use themselves: take another")
+
+
+def _crates() -> frozenset[str]:
+    """What a project in Rust depends on: one of the same name could not be locked."""
+    lock = files(__package__) / Language.RUST.value / f"Cargo.lock{_SUFFIX}"
+    return frozenset(_LOCKED.findall(lock.read_text("utf-8")))
 
 
 def _write(folder: Path, language: Language, words: dict[str, str]) -> Iterator[Path]:

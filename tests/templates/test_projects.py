@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mixer.cli import app
+from mixer.config import load
 from mixer.templates import Language
 from tests.support.toolchains import needs
 
@@ -76,6 +77,23 @@ def test_a_name_that_is_refused(name: str, tmp_path: Path) -> None:
     assert status == 2
     assert "mixer adapter new" in output
     assert not (tmp_path / "a").exists()
+
+
+def test_the_name_of_a_dependency(tmp_path: Path) -> None:
+    """Cargo could not lock two crates of one name; other languages do not mind."""
+    status, output = new("rust", "log", tmp_path / "a")
+    assert status == 2
+    assert "'log' is a name that the toolchains use themselves" in output
+    assert new("go", "log", tmp_path / "b")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["true", "on", "null", "team"])
+def test_the_configuration_is_sound(name: str, tmp_path: Path) -> None:
+    """Also where the name means something else in YAML."""
+    assert new("go", name, tmp_path / "a")[0] == 0
+    (tmp_path / "a" / "plugin.wasm").write_bytes(b"")
+    (plugin,) = load(tmp_path / "a" / "mixer.yaml").plugins
+    assert plugin.name == name
 
 
 def test_a_folder_that_is_not_empty(tmp_path: Path) -> None:
