@@ -30,7 +30,7 @@ VARIABLES = {
 GIVEN = {"job", "instance"}
 """Labels that Prometheus adds."""
 
-_NAME = re.compile(r"\b(?:mixer|istio|telemetry)_\w+")
+_NAME = re.compile(r"\b(?:mixer|istio|telemetry|rpc_server)_\w+")
 _BY = re.compile(r"\bby \(([^)]*)\)")
 _MATCHERS = re.compile(r"\{([^}]*)\}")
 _LABEL = re.compile(r"\b(\w+)\s*(?:=~|!=|!~|=)")
@@ -83,7 +83,11 @@ async def service(services: Services) -> AsyncIterator[ServiceProcess]:
     counting = adapter("telemetry", "builtin://telemetry", {"otlp": {"cluster": "collector"}})
     clusters = [{"name": "collector", "endpoints": ["127.0.0.1:9"]}]
     async with services.service(
-        "dashboard", [counting], clusters=clusters, telemetry=telemetry()
+        "dashboard",
+        [counting],
+        clusters=clusters,
+        telemetry=telemetry(),
+        ledger={"sqlite": {"path": "./dashboard.db"}},
     ) as running:
         await report(running)
         yield running
