@@ -30,7 +30,7 @@ VARIABLES = {
 GIVEN = {"job", "instance"}
 """Labels that Prometheus adds."""
 
-_NAME = re.compile(r"\b(?:mixer|istio|telemetry|rpc_server)_\w+")
+_NAME = re.compile(r"\b(?:mixer|istio|telemetry|billing|rpc_server)_\w+")
 _BY = re.compile(r"\bby \(([^)]*)\)")
 _MATCHERS = re.compile(r"\{([^}]*)\}")
 _LABEL = re.compile(r"\b(\w+)\s*(?:=~|!=|!~|=)")
@@ -81,10 +81,11 @@ async def report(service: ServiceProcess) -> None:
 async def service(services: Services) -> AsyncIterator[ServiceProcess]:
     """With all metrics there are: those of the adapter are there from its start."""
     counting = adapter("telemetry", "builtin://telemetry", {"otlp": {"cluster": "collector"}})
+    billing = adapter("billing", "builtin://billing", {"subject": "source.address"})
     clusters = [{"name": "collector", "endpoints": ["127.0.0.1:9"]}]
     async with services.service(
         "dashboard",
-        [counting],
+        [counting, billing],
         clusters=clusters,
         telemetry=telemetry(),
         ledger={"sqlite": {"path": "./dashboard.db"}},
