@@ -62,8 +62,9 @@ def measured(inner: ASGIApp, watch: Watch) -> ASGIApp:
 
 
 def _begin(tracer: Tracer, method: str, scope: Scope) -> CallSpan | None:
-    headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-    span = tracer.begin(method, finder(headers))
+    headers = scope["headers"]
+    texts = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+    span = tracer.begin(method, finder(texts))
     if span is not None:
         tracer.enter(span)
     return span

@@ -38,9 +38,7 @@ NONE = dict.fromkeys(Verdict, 0.0)
 
 def asked(*headers: tuple[str, str], **attributes: Any) -> Request:
     pseudo = ((":method", "GET"), (":path", "/orders?key=hush"), (":authority", "shop.example"))
-    known = {
-        name.replace("_", ".").replace("..", "_"): value for name, value in attributes.items()
-    }
+    known = {name.replace("_", ".").replace("..", "_"): value for name, value in attributes.items()}
     bag = AttributeBag({name: lambda s, n=name: s[n] for name in known}, known)
     return Request(HeaderMap.of(*pseudo, *headers), bag)
 
@@ -94,6 +92,13 @@ def test_the_whole_entry() -> None:
             }
         ],
     }  # fmt: skip
+
+
+def test_a_host_with_a_password() -> None:
+    """The host alone is told."""
+    host = f"ann:{'hush' * 99}@shop.example:1"
+    request = Request(HeaderMap.of((":authority", host)), AttributeBag({}, ()))
+    assert entry_of("http", request, Decision(Verdict.ALLOW))["host"] == "shop.example:1"
 
 
 def test_without_a_story() -> None:

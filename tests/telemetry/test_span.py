@@ -76,9 +76,7 @@ def test_a_call_with_one_decision(make_engine: MakeEngine, plugins: Plugins) -> 
     assert len({call.span_id, first.span_id, second.span_id}) == 3
 
 
-def test_a_caller_that_decides_without_a_span(
-    make_engine: MakeEngine, plugins: Plugins
-) -> None:
+def test_a_caller_that_decides_without_a_span(make_engine: MakeEngine, plugins: Plugins) -> None:
     """Its decision holds, whatever the share is."""
     engine = make_engine(plugins.plugin("a", adapter()))
     assert Traced(engine, sampling=1).call(b3="0") == []

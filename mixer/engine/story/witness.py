@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 MAX_LOOKS = 512
 """Of one story."""
 
-MAX_LOOK_BYTES = 65_536
-"""Of the names in them: modules may take them from requests."""
+MAX_LOOK_BYTES = 16_384
+"""Of the names in them: modules may take them from requests, and a thousand stories are kept."""
 
 MAX_TURNS = 256
 """Of one story; a body may come in many pieces."""

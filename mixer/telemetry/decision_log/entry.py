@@ -47,7 +47,7 @@ def entry_of(
         "front_end": front_end,
         **{name: _text(request.attributes.get(path)) for name, path in _WHO.items()},
         "subject": subject(request),
-        "host": asked_or_none(request, b":authority"),
+        "host": _host(request),
         "verdict": str(decision.verdict),
         "outcome": outcome,
         "adapter": decision.adapter,
@@ -102,6 +102,12 @@ def asked_or_none(request: Request, name: bytes) -> str | None:
 
 def _text(value: object) -> str | None:
     return None if value is None else one_line(str(value), _LONGEST)
+
+
+def _host(request: Request) -> str | None:
+    """Without a user and a password, which are no part of it and may be told nobody."""
+    host = asked(request, b":authority").rpartition("@")[2]
+    return None if host == "-" else _text(host)
 
 
 def _trace_id(request: Request) -> str | None:
