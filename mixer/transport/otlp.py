@@ -59,16 +59,19 @@ class OtlpPush:
             await self._task
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_S):
-                await self._send()
+                await self._try_to_send()
         self._exporter.shutdown()
 
     async def _send_for_ever(self) -> None:
         while True:
             await asyncio.sleep(self._settings.interval)
-            try:
-                await self._send()
-            except Exception:
-                _log.exception("metrics could not be sent")
+            await self._try_to_send()
+
+    async def _try_to_send(self) -> None:
+        try:
+            await self._send()
+        except Exception:
+            _log.exception("metrics could not be sent")
 
     async def _send(self) -> None:
         read = await self._read()

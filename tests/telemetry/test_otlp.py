@@ -301,6 +301,19 @@ async def test_a_receiver_that_is_killed_and_started_again(make_engine: MakeEngi
     second.server.stop(None).wait()
 
 
+async def test_a_defect_of_our_own(
+    receiver: Receiver,
+    make_engine: MakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What cannot even be written at the end is logged: it must not make the service's end fail."""
+    monkeypatch.setattr("mixer.transport.otlp.metrics_of", None)
+    async with OtlpPush(Metrics(make_engine()), PushSettings(receiver.url, 3600.0, 10.0, {})):
+        pass
+    assert "metrics could not be sent" in caplog.text
+
+
 async def test_calls_by_the_conventions(receiver: Receiver, make_engine: MakeEngine) -> None:
     """Names, units and attributes are OpenTelemetry's; a status of HTTP is a number."""
     calls = Calls()
