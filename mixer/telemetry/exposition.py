@@ -164,7 +164,7 @@ def _canonical(bound: float) -> str:
 
 @lru_cache
 def _text_bounds(bounds: tuple[float, ...]) -> tuple[str, ...]:
-    return (*(f"{bound:.10g}" for bound in bounds), "+Inf")
+    return (*(f"{bound:.12g}" for bound in bounds), "+Inf")
 
 
 @lru_cache

@@ -160,7 +160,7 @@ def test_inspect_tells_what_is_supported(module: str) -> None:
     assert "not yet        env.proxy_set_upstream_override_host" in result.output
     assert "called         proxy_on_request_body" in result.output
     assert "called         proxy_on_response_headers" in result.output
-    assert "not called     proxy_on_foreign_function" in result.output
+    assert "called         proxy_on_foreign_function" in result.output
     assert "called         envoy_on_resolve_dns" in result.output
     assert "not called     envoy_on_stats_update" in result.output
 
