@@ -1,8 +1,10 @@
 """How a counter counts: pure functions of its state, a charge and the time, in whole numbers.
 
 A state is None for a counter of which nothing is taken. That of a fixed window is (start, used).
-That of the generic cell rate algorithm, which a token bucket is as well, is (tat, limit): the
-theoretical arrival time in nanoseconds times the limit, so that nothing is ever rounded.
+That of the generic cell rate algorithm, which a token bucket is as well, is (tat, limit, span): the
+theoretical arrival time in nanoseconds times the limit, so that nothing is ever rounded, and the
+whole microseconds in which all of it comes back. A counter that is asked for with another limit or
+span, such as by a host that has its new configuration already, has the same share of it taken.
 
 A clock that is put back frees nothing. One that is put back by more than it takes for all of a
 counter to be there again would hold it for as long: it is then as if all had been taken now.
@@ -12,7 +14,10 @@ from typing import NamedTuple, Protocol
 
 from mixer.state.quota.ports import Algorithm, Charge, Standing
 
-State = tuple[int, int]
+State = tuple[int, ...]
+
+
+_US = 1000
 
 
 class Rule(Protocol):
@@ -77,25 +82,26 @@ class CellRate:
         burst = charge.burst or limit
         if state is None:
             return None, burst
-        if state[1] != limit:
-            state = _ceil(state[0] * limit, state[1]), limit
+        span = _span(charge)
+        if state[1:] != (limit, span):
+            state = now * limit + _share(state, span, now) * limit, limit, span
         ahead, tolerance = state[0] - now * limit, burst * window
         if ahead <= 0:
             return None, burst
         if ahead > tolerance:
-            return (now * limit + tolerance, limit), 0
+            return (now * limit + tolerance, limit, span), 0
         return state, (tolerance - ahead) // window
 
     def after(self, state: State | None, charge: Charge, amount: int, now: int) -> State | None:
         """See `Rule`."""
         base = now * charge.limit
         tat = (base if state is None else state[0]) + amount * charge.window_ns
-        return (tat, charge.limit) if tat > base else None
+        return (tat, charge.limit, _span(charge)) if tat > base else None
 
     def full_at(self, state: State, window: int) -> int:
         """See `Rule`."""
         del window
-        return _ceil(*state)
+        return _ceil(state[0], state[1])
 
     def stand(
         self, state: State | None, charge: Charge, amount: int, now: int, *, refused: bool
@@ -109,6 +115,17 @@ class CellRate:
         if refused and charge.cost <= burst:
             retry = _ceil(charge.cost * window - spare, limit)
         return Standing(max(0, amount), refused, spare // window, _ceil(ahead, limit), retry)
+
+
+def _span(charge: Charge) -> int:
+    return _ceil((charge.burst or charge.limit) * charge.window_ns, charge.limit * _US)
+
+
+def _share(state: State, span: int, now: int) -> int:
+    """Nanoseconds of another span in which the same share of it comes back, rounded up to 1 us."""
+    tat, limit, before = state
+    ahead = min(_ceil(tat - now * limit, limit * _US), before)
+    return _ceil(ahead * span, before) * _US
 
 
 def _ceil(amount: int, divisor: int) -> int:

@@ -18,7 +18,7 @@ class Model:
     """Counters that are never given up."""
 
     windows: dict[tuple[str, bytes], _Window] = field(default_factory=dict)
-    tats: dict[tuple[str, bytes], Fraction] = field(default_factory=dict)
+    tats: dict[tuple[str, bytes], tuple[Fraction, int, int]] = field(default_factory=dict)
     answers: dict[tuple[str, bytes, int], tuple[int, Answer]] = field(default_factory=dict)
 
     def take(self, vm_id: str, take: Take, now: int) -> Answer:
@@ -78,17 +78,22 @@ class Model:
         return min(one.window_ns, end - now)
 
     def _tat(self, vm_id: str, one: Charge, now: int) -> Fraction:
-        tat = self.tats.pop((vm_id, one.key), Fraction(0))
+        tat, limit, before = self.tats.pop((vm_id, one.key), (Fraction(0), 0, 0))
         if tat <= now:
             return Fraction(now)
-        span = (one.burst or one.limit) * Fraction(one.window_ns, one.limit)
-        tat = self.tats[vm_id, one.key] = min(tat, now + span)
+        all_of_it = (one.burst or one.limit) * Fraction(one.window_ns, one.limit)
+        span = ceil(all_of_it / 1000)
+        if (limit, before) != (one.limit, span):
+            taken = Fraction(min(ceil((tat - now) / 1000), before), before)
+            tat = Fraction(now + ceil(taken * span) * 1000)
+        tat = min(tat, now + all_of_it)
+        self.tats[vm_id, one.key] = tat, one.limit, span
         return tat
 
     def _move_tat(self, vm_id: str, one: Charge, now: int, amount: int) -> tuple[int, int]:
         step = Fraction(one.window_ns, one.limit)
         tat = max(Fraction(now), self._tat(vm_id, one, now) + amount * step)
-        if amount:
-            self.tats[vm_id, one.key] = tat
         burst = one.burst or one.limit
+        if amount:
+            self.tats[vm_id, one.key] = tat, one.limit, ceil(burst * step / 1000)
         return ceil(tat - now), ceil(tat + one.cost * step - burst * step - now)

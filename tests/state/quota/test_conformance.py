@@ -160,6 +160,30 @@ def test_a_limit_that_is_changed(counters: Counters, algorithm: Algorithm) -> No
         assert left == (limit - 3 if algorithm is FIXED else limit // 2)
 
 
+@pytest.mark.parametrize("algorithm", [SLIDING, BUCKET])
+def test_hosts_with_different_limits_for_one_counter(
+    counters: Counters, algorithm: Algorithm
+) -> None:
+    """While a new limit is on its way to all hosts, they let no more pass than the looser one."""
+    old = charge(algorithm, limit=10)
+    new = charge(algorithm, limit=10, window_ns=10 * SECOND)
+    passed = 0
+    for _ in range(20):
+        passed += sum(granted(counters, [old, *[new] * 12, old]))
+        counters.now += SECOND // 20
+    assert 10 <= passed <= 10 + 10
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_a_shorter_window_holds_at_once(counters: Counters, algorithm: Algorithm) -> None:
+    """Who used up a day's limit waits no longer than the new limit's window."""
+    counters.take(Take((charge(algorithm, window_ns=86_400 * SECOND, cost=5),)))
+    counters.now += SECOND if algorithm is FIXED else 0
+    assert granted(counters, [charge(algorithm)]) == [1 if algorithm is FIXED else 0]
+    counters.now += SECOND
+    assert granted(counters, [charge(algorithm, cost=5)]) == [5]
+
+
 def _costs() -> st.SearchStrategy[int]:
     return st.integers(-4, 12) | st.sampled_from([MAX_AMOUNT, -MAX_AMOUNT, 1000])
 
@@ -174,11 +198,17 @@ _SHAPES = st.tuples(
 
 @st.composite
 def _steps(draw: st.DrawFn) -> list[tuple[int, Take]]:
-    """Jumps of the clock in microseconds, and takes of a few counters whose shape is fixed."""
-    shapes = draw(st.lists(_SHAPES, min_size=1, max_size=3))
+    """Jumps of the clock in microseconds, and takes of a few counters.
+
+    The length of a fixed window never changes: whether one that was over is known when it is longer
+    is for the implementation.
+    """
+    shapes = draw(st.lists(st.tuples(_SHAPES, _SHAPES), min_size=1, max_size=3))
     charges = [
-        Charge(b"%d" % n, *shape, cost=1) for n, shape in enumerate(shapes)
-    ]  # fmt: skip
+        Charge(b"%d" % n, *shape, cost=1)
+        for n, (first, other) in enumerate(shapes)
+        for shape in ((first,) if FIXED in (first[0], other[0]) else (first, other))
+    ]
     one = st.tuples(
         st.integers(0, 2_000_000)
         | st.integers(-3_000_000, 0)

@@ -19,7 +19,7 @@ from mixer.state.quota.memory import MemoryQuotas
 from mixer.state.quota.ports import Algorithm, Answer, Charge, QuotaCounts, Standing, Take
 from mixer.state.quota.unavailable import Fallback, OnUnavailable, fallback
 
-_STATE = struct.Struct("<16sQ")
+_FIRST_BYTES = 16
 _UNTIL = struct.Struct("<Q")
 _STANDING = struct.Struct("<Q?QQQ")
 _SPACE_BYTES, _NAME_BYTES = 16, 20
@@ -141,8 +141,7 @@ def _counted(counters: Table, take: Take, now: int) -> Answer:
             counters.delete(name)
         elif one.state is not None:  # also as it was: who is refused uses it
             due = RULES[charge.algorithm].full_at(one.state, charge.window_ns)
-            first, second = one.state
-            counters.put(name, due, _STATE.pack(first.to_bytes(16, "little"), second))
+            counters.put(name, due, _record(one.state))
     return Answer(tuple([one.standing for one in found]))
 
 
@@ -151,11 +150,17 @@ def _name(charge: Charge) -> bytes:
     return digest((b"f" if fixed else b"r") + charge.key, _NAME_BYTES)
 
 
+def _record(state: State) -> bytes:
+    first, *rest = state
+    return first.to_bytes(_FIRST_BYTES, "little") + struct.pack(f"<{len(rest)}Q", *rest)
+
+
 def _state(record: bytes | None) -> State | None:
     if record is None:
         return None
-    first, second = _STATE.unpack(record)
-    return int.from_bytes(first, "little"), second
+    rest = record[_FIRST_BYTES:]
+    first = int.from_bytes(record[:_FIRST_BYTES], "little")
+    return first, *struct.unpack(f"<{len(rest) // 8}Q", rest)
 
 
 def _packed(until: int, answer: Answer) -> bytes:

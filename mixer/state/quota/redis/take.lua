@@ -50,6 +50,16 @@ local function exceeds(a, af, b, bf)
   return a > b or (a == b and af > bf)
 end
 
+local function up(a, af)
+  return af > 0 and a + 1 or a
+end
+
+-- What comes back in so much of one span comes back in so much of another.
+local function share(ahead, from, to)
+  if ahead <= 0 then return 0 end
+  return up(muldiv(math.min(ahead, from), to, from))
+end
+
 local Window = {}
 
 function Window.look(c, raw)
@@ -83,16 +93,15 @@ local Rate = {}
 
 function Rate.look(c, raw)
   c.ahead, c.part = 0, 0
+  c.span = up(c.most, c.most_part)
   if raw then
-    local tat, part, limit = unpack('<ddd', raw)
-    if limit ~= c.limit then
-      local rest
-      part, rest = muldiv(part, c.limit, limit)
-      if rest > 0 then part = part + 1 end
-      if part >= c.limit then tat, part = tat + 1, part - c.limit end
+    local tat, part, limit, span = unpack('<dddd', raw)
+    local ahead = tat - now
+    if limit ~= c.limit or span ~= c.span then
+      ahead, part = share(up(ahead, part), span, c.span), 0
       c.changed = true
     end
-    if exceeds(tat, part, now, 0) then c.ahead, c.part = tat - now, part end
+    if exceeds(ahead, part, 0, 0) then c.ahead, c.part = ahead, part end
     if exceeds(c.ahead, c.part, c.most, c.most_part) then
       c.ahead, c.part, c.changed = c.most, c.most_part, true
     end
@@ -126,7 +135,7 @@ end
 function Rate.state(c)
   if c.ahead > 0 or c.part > 0 then
     local tat = now + c.ahead
-    return pack('<ddd', tat, c.part, c.limit), tat, c.part, c.ahead + 1
+    return pack('<dddd', tat, c.part, c.limit, c.span), tat, c.part, c.ahead + 1
   end
 end
 
