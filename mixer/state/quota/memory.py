@@ -41,7 +41,7 @@ class _Space:
         self.limit = limit
         self.counters: dict[_Key, tuple[int, _Counter]] = {}
         self.classes: dict[int, OrderedDict[_Key, _Counter]] = {}
-        self.answers: OrderedDict[tuple[bytes, int], tuple[int, Answer]] = OrderedDict()
+        self.answers: OrderedDict[tuple[bytes, int], tuple[int, int, Answer]] = OrderedDict()
         self.uses = 0
 
     def state(self, key: _Key) -> State | None:
@@ -96,13 +96,18 @@ class _Space:
     def remember(self, take: Take, answer: Answer, now: int) -> None:
         while self.answers and next(iter(self.answers.values()))[0] <= now:
             self.answers.popitem(last=False)
+        name = take.dedup_id, len(take.charges)
+        self.answers.pop(name, None)
         if len(self.answers) >= self.limit:
             self.answers.popitem(last=False)
-        self.answers[take.dedup_id, len(take.charges)] = now + take.dedup_window_ns, answer
+        self.answers[name] = now + take.dedup_window_ns, now, answer
 
     def remembered(self, take: Take, now: int) -> Answer | None:
-        until, answer = self.answers.get((take.dedup_id, len(take.charges)), (0, None))
-        return answer if until > now else None
+        found = self.answers.get((take.dedup_id, len(take.charges)))
+        if found is None or found[0] <= now:
+            return None
+        _, at, answer = found
+        return answer.again(now - at)
 
 
 class MemoryQuotas:

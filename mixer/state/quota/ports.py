@@ -48,7 +48,8 @@ class Take:
         charges: Of different keys. Nothing is taken of any where one that is no shadow refuses;
             else each shadow gives what it has.
         best_effort: Takes what there is, of a single charge.
-        dedup_id: Where it is not empty: the same id, for as many charges, gets the same answer.
+        dedup_id: Where it is not empty: the same id, for as many charges, gets the same answer, with
+            what is left of its times.
         dedup_window_ns: For so many nanoseconds.
     """
 
@@ -87,6 +88,21 @@ class Answer(NamedTuple):
 
     standings: tuple[Standing, ...]
     local: bool = False
+
+    def again(self, elapsed_ns: int) -> "Answer":
+        """The same answer so much later: with what is left of its times."""
+        gone = max(0, elapsed_ns)
+        return self._replace(
+            standings=tuple(
+                [
+                    one._replace(
+                        reset_ns=max(0, one.reset_ns - gone),
+                        retry_after_ns=max(0, one.retry_after_ns - gone),
+                    )
+                    for one in self.standings
+                ]
+            )
+        )
 
 
 class Later(Protocol):

@@ -19,12 +19,13 @@ class Model:
 
     windows: dict[tuple[str, bytes], _Window] = field(default_factory=dict)
     tats: dict[tuple[str, bytes], tuple[Fraction, int, int]] = field(default_factory=dict)
-    answers: dict[tuple[str, bytes, int], tuple[int, Answer]] = field(default_factory=dict)
+    answers: dict[tuple[str, bytes, int], tuple[int, int, Answer]] = field(default_factory=dict)
 
     def take(self, vm_id: str, take: Take, now: int) -> Answer:
         known = (vm_id, take.dedup_id, len(take.charges))
-        if take.dedup_id and self.answers.get(known, (0, None))[0] > now:
-            return self.answers[known][1]
+        if take.dedup_id and self.answers.get(known, (0,))[0] > now:
+            _, at, first = self.answers[known]
+            return Answer(tuple([_later(one, max(0, now - at)) for one in first.standings]))
         refused = [self._available(vm_id, one, now) < one.cost for one in take.charges]
         enforced = (no and not one.shadow for no, one in zip(refused, take.charges, strict=True))
         takes = take.best_effort or not any(enforced)
@@ -34,7 +35,7 @@ class Model:
         )
         answer = Answer(tuple(standings))
         if take.dedup_id:
-            self.answers[known] = now + take.dedup_window_ns, answer
+            self.answers[known] = now + take.dedup_window_ns, now, answer
         return answer
 
     def _charge(self, vm_id: str, one: Charge, now: int, *, refused: bool, takes: bool) -> Standing:
@@ -97,3 +98,8 @@ class Model:
         if amount:
             self.tats[vm_id, one.key] = tat, one.limit, ceil(burst * step / 1000)
         return ceil(tat - now), ceil(tat + one.cost * step - burst * step - now)
+
+
+def _later(one: Standing, elapsed: int) -> Standing:
+    reset, retry = max(0, one.reset_ns - elapsed), max(0, one.retry_after_ns - elapsed)
+    return one._replace(reset_ns=reset, retry_after_ns=retry)

@@ -136,7 +136,7 @@ NONSENSE = {
     "always the same": b"+PONG\r\n",
     "another list": b"*2\r\n$1\r\na\r\n$1\r\nb\r\n",
     "one that is too short": b"*1\r\n$3\r\nabc\r\n",
-    "numbers that are none": b"*1\r\n$40\r\n" + b"\xff" * 40 + b"\r\n",
+    "numbers that are none": b"*1\r\n$48\r\n" + b"\xff" * 48 + b"\r\n",
     "a length without end": b"*1\r\n$999999999999\r\n",
     "a list without end": b"*999999999\r\n:1\r\n",
     "lists in lists": b"*1\r\n" * 5000,

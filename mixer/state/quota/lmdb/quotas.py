@@ -20,7 +20,7 @@ from mixer.state.quota.ports import Algorithm, Answer, Charge, QuotaCounts, Stan
 from mixer.state.quota.unavailable import Fallback, OnUnavailable, fallback
 
 _FIRST_BYTES = 16
-_UNTIL = struct.Struct("<Q")
+_TIMES = struct.Struct("<QQ")
 _STANDING = struct.Struct("<Q?QQQ")
 _SPACE_BYTES, _NAME_BYTES = 16, 20
 _COMPLAINT_SECONDS = 60.0
@@ -99,14 +99,14 @@ class LmdbQuotas:
         memory = Table(txn, *self._answers, space, self._limit, now)
         name = digest(b"%d:%b" % (len(take.charges), take.dedup_id), _NAME_BYTES)
         if take.dedup_id and (known := memory.get(name)) is not None:
-            until, answer = _unpacked(known)
+            until, at, answer = _unpacked(known)
             if until > now:
-                return answer
+                return answer.again(now - at)
         counters = Table(txn, *self._counters, space, self._limit, now)
         answer = _counted(counters, take, now)
         if take.dedup_id and take.dedup_window_ns:
             until = now + take.dedup_window_ns
-            memory.put(name, until, _packed(until, answer))
+            memory.put(name, until, _packed(until, now, answer))
         self.counts.evicted += counters.evicted
         return answer
 
@@ -163,10 +163,10 @@ def _state(record: bytes | None) -> State | None:
     return first, *struct.unpack(f"<{len(rest) // 8}Q", rest)
 
 
-def _packed(until: int, answer: Answer) -> bytes:
-    return _UNTIL.pack(until) + b"".join([_STANDING.pack(*one) for one in answer.standings])
+def _packed(until: int, at: int, answer: Answer) -> bytes:
+    return _TIMES.pack(until, at) + b"".join([_STANDING.pack(*one) for one in answer.standings])
 
 
-def _unpacked(data: bytes) -> tuple[int, Answer]:
-    standings = _STANDING.iter_unpack(data[_UNTIL.size :])
-    return _UNTIL.unpack_from(data)[0], Answer(tuple(Standing(*one) for one in standings))
+def _unpacked(data: bytes) -> tuple[int, int, Answer]:
+    standings = _STANDING.iter_unpack(data[_TIMES.size :])
+    return *_TIMES.unpack_from(data), Answer(tuple(Standing(*one) for one in standings))

@@ -8,13 +8,20 @@ from mixer.state.quota.ports import Algorithm, Answer, Charge, Standing, Take
 
 _HEAD = struct.Struct("<ddd")
 _CHARGE = struct.Struct("<ddddddddd")
-_NOW = struct.Struct("<d")
+_TIMES = struct.Struct("<dd")
+"""Now, and when the answer was first given."""
 _COUNTED = struct.Struct("<dddd")
 _US = 1000
 
 
 class RubbishError(Exception):
     """An answer that the script cannot have given."""
+
+
+def prefix_of(store: str, vm_id: str) -> bytes:
+    """Of all keys of a VM id, which may have any characters: no two have one key."""
+    name = vm_id.encode()
+    return b"%b:quota:%d:%b:" % (store.encode(), len(name), name)
 
 
 def key_of(prefix: bytes, charge: Charge) -> bytes:
@@ -61,18 +68,19 @@ def decode(take: Take, data: object) -> Answer:
     Raises:
         RubbishError: It did not.
     """
-    size = _NOW.size + _COUNTED.size * len(take.charges)
+    size = _TIMES.size + _COUNTED.size * len(take.charges)
     if not isinstance(data, bytes) or len(data) != size:
         raise RubbishError(f"no answer of {size} bytes")
     try:
-        now = int(_NOW.unpack_from(data)[0]) * _US
-        counted = _COUNTED.iter_unpack(data[_NOW.size :])
+        now, at = [int(one) * _US for one in _TIMES.unpack_from(data)]
+        counted = _COUNTED.iter_unpack(data[_TIMES.size :])
         standings = [
-            _standing(charge, one, now) for charge, one in zip(take.charges, counted, strict=True)
+            _standing(charge, one, at) for charge, one in zip(take.charges, counted, strict=True)
         ]
     except (ValueError, OverflowError) as error:
         raise RubbishError(f"no whole numbers: {error}") from error
-    return Answer(tuple(standings))
+    answer = Answer(tuple(standings))
+    return answer if now == at else answer.again(now - at)
 
 
 def _standing(charge: Charge, counted: tuple[float, ...], now: int) -> Standing:

@@ -14,10 +14,17 @@ from typing import Any
 
 from redis import RedisError
 from redis.asyncio import Connection
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from mixer.state.quota.ports import Answer, Take
-from mixer.state.quota.redis.codec import RubbishError, decode, encode, key_of, memory_of
+from mixer.state.quota.redis.codec import (
+    RubbishError,
+    decode,
+    encode,
+    key_of,
+    memory_of,
+    prefix_of,
+)
 from mixer.state.redis_store.breaker import CircuitBreaker
 from mixer.state.redis_store.client import RedisOptions
 from mixer.state.redis_store.scripts import script_of
@@ -144,7 +151,8 @@ class RedisLink:
         except ResponseError as error:
             self._complain(error)
             self._failed(batch)
-            return True
+            # A replica by now: the address may lead to the new primary.
+            return not isinstance(error, ReadOnlyError)
         except Exception as error:  # whatever a server that speaks nonsense makes of the library
             self._fail(batch, error)
             return False
@@ -163,7 +171,7 @@ class RedisLink:
         """What the script is called with, the number of keys first."""
         keys, requests = [], []
         for one in batch:
-            prefix = b"%b:quota:%b:" % (self._options.prefix.encode(), one.vm_id.encode())
+            prefix = prefix_of(self._options.prefix, one.vm_id)
             keys += [key_of(prefix, charge) for charge in one.take.charges]
             if one.take.dedup_id and one.take.dedup_window_ns:
                 keys.append(memory_of(prefix, one.take))

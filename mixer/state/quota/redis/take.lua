@@ -155,7 +155,8 @@ local function keep(key, c, raw, amount)
   if raw and not state then
     redis.call('DEL', key)
   elseif state and (amount ~= 0 or c.changed) then
-    redis.call('SET', key, state, 'PX', math.max(1, math.ceil(left / 1000)) + slack)
+    -- One more: the server counts from the millisecond in which the script began.
+    redis.call('SET', key, state, 'PX', math.max(0, math.ceil(left / 1000)) + 1 + slack)
   end
   return pack('<dddd', amount, c.refused and 1 or 0, a or -1, b or 0)
 end
@@ -165,7 +166,9 @@ local function take(request, first)
   local memory = KEYS[first + number]
   if kept > 0 then
     local known = redis.call('GET', memory)
-    if known and now < unpack('<d', known) + kept * 1000 then return known, first + number + 1 end
+    if known and now < unpack('<d', known) + kept * 1000 then
+      return pack('<d', now) .. known, first + number + 1
+    end
   end
   local charges, raws, takes = {}, {}, true
   for i = 1, number do
@@ -181,9 +184,10 @@ local function take(request, first)
     answer[i + 1] = keep(KEYS[first + i - 1], c, raws[i], amount)
   end
   answer = table.concat(answer)
-  if kept == 0 then return answer, first + number end
+  local told = pack('<d', now) .. answer
+  if kept == 0 then return told, first + number end
   redis.call('SET', memory, answer, 'PX', kept + slack)
-  return answer, first + number + 1
+  return told, first + number + 1
 end
 
 local answers, at = {}, 1
