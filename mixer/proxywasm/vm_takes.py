@@ -35,6 +35,7 @@ class VmTakes:
     def __init__(self, vm: WasmVm) -> None:
         self._vm = vm
         self._open: dict[int, tuple[Context, Later]] = {}
+        self._of: dict[Context, set[int]] = {}
         self._last = 0
 
     def __len__(self) -> int:
@@ -59,11 +60,13 @@ class VmTakes:
             self._last = self._last % _MAX_NUMBER + 1
         told = context if self._vm.contexts.get(context.id) is context else context.root
         self._open[self._last] = told, later
+        self._of.setdefault(told, set()).add(self._last)
         later.wait(partial(self._done, self._last, encode))
         return self._last
 
     def _done(self, number: int, encode: Callable[[Answer], bytes], answer: Answer) -> None:
         context, _ = self._open.pop(number)
+        self._answered(context, number)
         try:
             self._tell(context, number, encode(answer))
         except TrapError as trap:
@@ -71,6 +74,12 @@ class VmTakes:
             self._vm.services.failed(trap)
         if self._vm.retired:
             self._vm.release()
+
+    def _answered(self, context: Context, number: int) -> None:
+        numbers = self._of[context]
+        numbers.remove(number)
+        if not numbers:
+            del self._of[context]
 
     def _tell(self, context: Context, number: int, data: bytes) -> None:
         callback = self._vm.callbacks.on_foreign_function
@@ -82,8 +91,7 @@ class VmTakes:
 
     def forget(self, context: Context) -> None:
         """A context is gone: nobody is told of what it asked for."""
-        of_it = [number for number, (asked, _) in self._open.items() if asked is context]
-        for number in of_it:
+        for number in self._of.pop(context, ()):
             self._open.pop(number)[1].cancel()
 
     def close(self) -> None:
@@ -91,3 +99,4 @@ class VmTakes:
         for _, later in self._open.values():
             later.cancel()
         self._open.clear()
+        self._of.clear()

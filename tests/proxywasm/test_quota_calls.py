@@ -87,6 +87,7 @@ BAD = {
         dedup_window_ns=31_622_400_000_000_001
     ),
     "it is no mixer.quota.v1.TakeRequest": b"\x0a\xff",
+    "131072 bytes: must be at most 16384": b"\x0a\x00" * (1 << 16),
 }
 
 
@@ -97,6 +98,20 @@ def test_a_bad_request(why: str) -> None:
         assert guest.in_headers(take(BAD[why])) == [Told(BAD_ARGUMENT, b"")]
         assert guest.logs == [(LogLevel.WARN, f"mixer_quota_take answers BAD_ARGUMENT: {why}")]
         assert len(guest.vm.services.quotas) == 0
+
+
+def test_the_largest_request() -> None:
+    """All that a request may have fits into its bound of bytes."""
+    most = (1 << 53) - 1
+    charges = [
+        charge(b"%064d" % n, algorithm=1, limit=most, window_ns=10**16, burst=most, cost=-most, shadow=True)
+        for n in range(64)
+    ]  # fmt: skip
+    with Guest() as guest:
+        (answer,) = guest.in_headers(
+            take(request(*charges, dedup_id=b"x" * 64, dedup_window_ns=10**16))
+        )
+        assert len(told(answer).standings) == 64
 
 
 @settings(max_examples=50, deadline=None)

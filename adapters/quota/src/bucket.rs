@@ -100,18 +100,32 @@ impl Bucket {
         moved
     }
 
-    /// The state of an identity as it is now; a new one where there is none.
-    pub fn state(&self, identity: &Identity, limit: Limit, now: u64) -> State {
-        let known = self.cells.iter().find(|cell| cell.identity == *identity);
-        let mut state = known.map_or_else(|| State::new(limit, now), |cell| cell.state);
-        state.adjust(limit, now);
-        state
+    /// Brings the state of an identity in line with the limit that holds now. Returns whether that
+    /// changed it, so that the bucket must be kept.
+    pub fn adjust(&mut self, identity: &Identity, limit: Limit, now: u64) -> bool {
+        let Some(cell) = self.cell(identity, limit.is_fixed()) else {
+            return false;
+        };
+        let before = cell.state;
+        cell.state.adjust(limit, now);
+        cell.state != before
+    }
+
+    /// The state of an identity, as it was adjusted; a new one where there is none.
+    pub fn state(&mut self, identity: &Identity, limit: Limit, now: u64) -> State {
+        let known = self.cell(identity, limit.is_fixed());
+        known.map_or_else(|| State::new(limit, now), |cell| cell.state)
+    }
+
+    /// A fixed window is another counter than one of the other algorithms.
+    fn cell(&mut self, identity: &Identity, fixed: bool) -> Option<&mut Cell> {
+        let mut cells = self.cells.iter_mut();
+        cells.find(|cell| cell.identity == *identity && cell.state.is_fixed() == fixed)
     }
 
     /// Keeps a state; false where the bucket is full.
     pub fn keep(&mut self, identity: &Identity, state: State) -> bool {
-        let known = self.cells.iter_mut().find(|c| c.identity == *identity);
-        if let Some(cell) = known {
+        if let Some(cell) = self.cell(identity, state.is_fixed()) {
             cell.state = state;
             return true;
         }
@@ -239,6 +253,7 @@ mod tests {
             damaged[at] ^= 0xff;
             if let Some(mut bucket) = Bucket::decode(&damaged) {
                 bucket.advance(1_000, 10);
+                bucket.adjust(&[0; 32], LIMIT, 1_000);
                 bucket.state(&[0; 32], LIMIT, 1_000);
             }
         }

@@ -47,7 +47,7 @@ impl<S: Store> Ledger<'_, S> {
         now: u64,
     ) -> Changed<Result<Taken, Unavailable>> {
         let limit = account.limit;
-        let moved = bucket.advance(now, self.deduplication.window);
+        let moved = self.advance(bucket, account, now);
         let mut state = bucket.state(&account.identity, limit, now);
         if let Some(answer) = demand.id.as_ref().and_then(|id| bucket.answer(id)) {
             let mut standing = stands(&state, limit, now, demand.amount);
@@ -74,10 +74,17 @@ impl<S: Store> Ledger<'_, S> {
         Changed::new(Ok(Taken { standing, state }), keep)
     }
 
+    /// Brings a bucket to a time, and what it has of an account in line with its limit; returns
+    /// whether it must be kept.
+    fn advance(&self, bucket: &mut Bucket, account: &Account, now: u64) -> bool {
+        let moved = bucket.advance(now, self.deduplication.window);
+        bucket.adjust(&account.identity, account.limit, now) || moved
+    }
+
     /// How it would be to take an amount.
     pub fn look(&self, account: &Account, amount: u64) -> Result<Standing, Unavailable> {
         update(self.store, &account.key(), |bucket, now| {
-            let moved = bucket.advance(now, self.deduplication.window);
+            let moved = self.advance(bucket, account, now);
             let state = bucket.state(&account.identity, account.limit, now);
             Changed::new(stands(&state, account.limit, now, amount), moved)
         })
@@ -86,7 +93,7 @@ impl<S: Store> Ledger<'_, S> {
     /// Puts an amount back, as far as it is taken now.
     pub fn put_back(&self, account: &Account, amount: u64) -> Result<Taken, Unavailable> {
         update(self.store, &account.key(), |bucket, now| {
-            let moved = bucket.advance(now, self.deduplication.window);
+            let moved = self.advance(bucket, account, now);
             let had = bucket.state(&account.identity, account.limit, now);
             let mut state = had;
             state.give_back(account.limit, now, amount);
@@ -101,7 +108,7 @@ impl<S: Store> Ledger<'_, S> {
     /// Undoes a take, unless it is over.
     pub fn undo(&self, account: &Account, taken: &Taken) -> Result<(), Unavailable> {
         update(self.store, &account.key(), |bucket, now| {
-            bucket.advance(now, self.deduplication.window);
+            self.advance(bucket, account, now);
             let mut state = bucket.state(&account.identity, account.limit, now);
             let granted = taken.standing.granted;
             let keep = state.undo(account.limit, now, &taken.state, granted)

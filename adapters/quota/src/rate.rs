@@ -33,6 +33,18 @@ impl Rate {
         ahead
     }
 
+    /// Of what was taken under a limit with another span, the same share is taken of this one.
+    pub fn adjust(&mut self, limit: Limit, now: u64) {
+        let (before, span) = (self.span, limit.time_for(limit.burst));
+        if before == span || before == 0 {
+            return;
+        }
+        let rest = self.full.saturating_sub(now) + u64::from(self.part > 0);
+        let share = u128::from(rest.min(before)) * u128::from(span);
+        let share = u64::try_from(share.div_ceil(u128::from(before))).unwrap_or(u64::MAX);
+        (self.full, self.part, self.span) = (now.saturating_add(share), 0, span);
+    }
+
     pub fn left(&self, limit: Limit, now: u64) -> u64 {
         let (backlog, window) = (self.backlog(limit, now), u128::from(limit.window));
         let room = capacity(limit).saturating_sub(backlog);
@@ -178,6 +190,31 @@ mod tests {
         assert_eq!((rate.left(LIMIT, 10), rate.rest(LIMIT, 10)), (0, 167));
         assert!(!rate.follow(10));
         assert_eq!(rate.left(LIMIT, 177), 5);
+    }
+
+    #[test]
+    fn another_limit_has_the_same_share_taken() {
+        let day = Limit {
+            max: 4,
+            window: 1_000_000,
+            burst: 4,
+            ..LIMIT
+        };
+        let second = Limit { window: 100, ..day };
+        let mut rate = Rate::default();
+        rate.take(day, 1_000, 3);
+        rate.adjust(second, 1_000);
+        assert_eq!((rate.full, rate.span), (1_075, 100));
+        rate.adjust(day, 1_000);
+        assert_eq!(rate.left(day, 1_000), 1);
+        let mut far = Rate {
+            full: u64::MAX,
+            part: 1,
+            span: 1,
+        };
+        far.full -= 1;
+        far.adjust(day, 0);
+        assert_eq!(far.full, 1_000_000);
     }
 
     #[test]

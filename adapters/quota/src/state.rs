@@ -19,6 +19,10 @@ impl State {
         Self::Rate(Rate::default())
     }
 
+    pub fn is_fixed(&self) -> bool {
+        matches!(self, Self::Window(_))
+    }
+
     /// Whether nothing of it is taken any more.
     pub fn is_over(&self, now: u64) -> bool {
         match self {
@@ -39,7 +43,7 @@ impl State {
     pub fn adjust(&mut self, limit: Limit, now: u64) {
         match self {
             Self::Window(window) if limit.is_fixed() => window.adjust(limit, now),
-            Self::Rate(_) if !limit.is_fixed() => {}
+            Self::Rate(rate) if !limit.is_fixed() => rate.adjust(limit, now),
             _ => *self = Self::new(limit, now),
         }
     }

@@ -538,6 +538,57 @@ fn a_clock_that_jumps_lets_no_bucket_grant_twice_nor_block_for_ever() {
     }
 }
 
+fn bucket_of(window: &str) -> Config {
+    counting("TOKEN_BUCKET", window)
+}
+
+fn counting(algorithm: &str, window: &str) -> Config {
+    config(json!({"quotas": [{
+        "name": "q", "max": 5, "window": window, "algorithm": algorithm,
+        "dimensions": {"source": "source"}, "maxKeys": 32,
+    }]}))
+}
+
+#[test]
+fn a_shorter_window_holds_at_once_for_what_is_counted() {
+    let (day, second, memory) = (bucket_of("24h"), bucket_of("1s"), Memory::default());
+    let store = Local::new(&memory);
+    take(&day, &store, "a", &asked(5));
+    assert_eq!(take(&second, &store, "a", &asked(1)), granted(0, 0));
+    store.at(1.0);
+    assert_eq!(take(&second, &store, "a", &asked(5)), granted(5, S));
+}
+
+#[test]
+fn plugins_with_different_limits_let_no_more_pass_than_the_looser_one() {
+    let (long, short, memory) = (bucket_of("10s"), bucket_of("1s"), Memory::default());
+    let store = Local::new(&memory);
+    let one = |config: &Config, most| match take(config, &store, "a", &best_effort(most)) {
+        Allocation::Granted(grant) => grant.amount,
+        other => panic!("{other:?}"),
+    };
+    let mut passed = 0;
+    for tenth in 0..20 {
+        store.at(f64::from(tenth) / 10.0);
+        passed += one(&short, 1) + one(&long, 5);
+    }
+    assert!((5..=15).contains(&passed), "{passed}");
+}
+
+#[test]
+fn a_window_and_a_bucket_of_one_name_count_apart() {
+    let (window, bucket) = (counting("FIXED_WINDOW", "1h"), bucket_of("1h"));
+    let memory = Memory::default();
+    let store = Local::new(&memory);
+    for _ in 0..2 {
+        take(&window, &store, "a", &asked(5));
+        take(&bucket, &store, "a", &asked(5));
+    }
+    for config in [&window, &bucket] {
+        assert_eq!(take(config, &store, "a", &asked(1)), granted(0, 0));
+    }
+}
+
 #[test]
 fn whoever_floods_has_no_counter_of_others_forgotten() {
     let (config, memory) = (bucket(), Memory::default());

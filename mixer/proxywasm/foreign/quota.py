@@ -17,6 +17,8 @@ from mixer.state.quota import Algorithm, Answer, Charge, Take, check
 from mixer.wire.quota_pb2 import Standing, TakeRequest, TakeResponse
 
 _CALL = "mixer_quota_take"
+_MAX_BYTES = 16_384
+"""Of a request: twice what all that it may have takes, since what has more is not even read."""
 _ALGORITHMS = {int(one): one for one in Algorithm}
 
 
@@ -44,6 +46,8 @@ def quota_take(context: Context, arguments: bytes) -> bytes | Status:
 
 def _read(data: bytes) -> Take:
     """Raises ValueError where the bytes are no TakeRequest."""
+    if len(data) > _MAX_BYTES:
+        raise ValueError(f"{len(data)} bytes: must be at most {_MAX_BYTES}")
     try:
         request = TakeRequest.FromString(data)
     except DecodeError:
