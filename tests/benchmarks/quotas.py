@@ -1,18 +1,27 @@
-"""What a take costs in each store; ``python -m tests.benchmarks.quotas``."""
+"""What a take costs in each store; ``python -m tests.benchmarks.quotas``.
 
+With ``--tenants 1000000`` instead: the resident memory of an engine with the quota adapter after
+requests of so many tenants, each of whom is counted for an hour.
+"""
+
+import argparse
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+from mixer.config import loads
+from mixer.engine import Decision, Engine, Verdict
 from mixer.state.quota import Algorithm, Answer, Charge, MemoryQuotas, Quotas, Take
 from mixer.state.quota.lease import LeasedQuotas, LeaseOptions
 from mixer.state.quota.lmdb import LmdbQuotas
 from mixer.state.quota.redis import RedisQuotas
 from mixer.state.quota.unavailable import OnUnavailable, fallback
 from mixer.state.redis_store import RedisOptions
+from tests.engine.conftest import request
 from tests.state.quota.waiting import answered
 from tests.support.redis_server import redis_running
 
@@ -78,8 +87,51 @@ async def _client(quotas: Quotas, number: int) -> None:
         await asyncio.sleep(0)
 
 
+_TENANTS = """
+apiVersion: mixer.dev/v1alpha1
+kind: Mixer
+metadata: {name: tenants}
+spec:
+  state: {quota: {store: STORE}}
+---
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: quota}
+spec:
+  url: builtin://quota
+  pluginConfig:
+    quotas:
+      - {name: q, max: 5, window: 1h, algorithm: TOKEN_BUCKET, dimensions: {t: 'request.headers["x-tenant"]'}}
+"""
+
+
+def _resident_mib() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def _tenants(number: int, store: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="mixer-quotas-") as folder:
+        place = "{memory: {}}" if store == "memory" else f"{{lmdb: {{path: {folder}/state}}}}"
+        with Engine(loads(_TENANTS.replace("STORE", place), base=Path(folder), environ={})) as engine:
+            print(f"{store}: none {_resident_mib()} MiB")
+            for tenant in range(1, number + 1):
+                decision = engine.decide(request(("x-tenant", f"tenant-{tenant}")))
+                assert isinstance(decision, Decision)
+                assert decision.verdict is Verdict.ALLOW
+                if tenant in (number // 100, number // 10, number // 5, number // 2, number):
+                    print(f"{store}: {tenant} tenants {_resident_mib()} MiB", flush=True)
+
+
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tenants", type=int, metavar="N")
+    parser.add_argument("--store", choices=("memory", "lmdb"), default="memory")
+    given = parser.parse_args()
+    if given.tenants:
+        _tenants(given.tenants, given.store)
+        return
     with tempfile.TemporaryDirectory(prefix="mixer-quotas-") as folder, redis_running() as server:
         _at_once("memory", MemoryQuotas())
         _at_once("LMDB", LmdbQuotas(Path(folder) / "quota", 1 << 30))

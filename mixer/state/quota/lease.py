@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mixer.state.quota.ports import (
@@ -55,12 +55,12 @@ class _Parcel:
     Attributes:
         left: Of it.
         until: When it is not used any more.
-        window_end: When a fixed window ends, of which it is; else None.
+        full_at: When all of the counter is there again, this with it; of a fixed window, its end.
     """
 
     left: int
     until: int
-    window_end: int | None
+    full_at: int
 
 
 @dataclass(slots=True)
@@ -199,11 +199,11 @@ class LeasedQuotas:
 
     def _parcel(self, lease: _Lease, standing: Standing, asked_at: int) -> _Parcel:
         until = asked_at + self._options.max_age_ns
-        if lease.charge.algorithm is not Algorithm.FIXED_WINDOW:
-            return _Parcel(standing.granted, until, None)
-        # The store's window ends later than that: it was asked after this process asked.
-        window_end = asked_at + standing.reset_ns
-        return _Parcel(standing.granted, min(until, window_end), window_end)
+        # In the store it is later than that: it was asked after this process asked.
+        full_at = asked_at + standing.reset_ns
+        if lease.charge.algorithm is Algorithm.FIXED_WINDOW:
+            until = min(until, full_at)
+        return _Parcel(standing.granted, until, full_at)
 
     def _sweep_later(self) -> None:
         if self._cancel_sweep is None and self._leases:
@@ -225,7 +225,7 @@ class LeasedQuotas:
 
     def _give_back(self, name: _Name, lease: _Lease, parcels: list[_Parcel]) -> None:
         now = self._clock()
-        amount = sum(_returnable(parcels, now))
+        amount = sum([_returnable(lease.charge, one, now) for one in parcels])
         if amount:
             charge = lease.charge._replace(cost=-amount)
             found = self._inner.take(name[0], Take((charge,)))
@@ -246,10 +246,12 @@ class LeasedQuotas:
         self._inner.close()
 
 
-def _returnable(parcels: list[_Parcel], now: int) -> Iterator[int]:
-    for one in parcels:
-        if one.window_end is None or now + MARGIN_NS < one.window_end:
-            yield one.left
+def _returnable(charge: Charge, parcel: _Parcel, now: int) -> int:
+    """What the store still counts of a parcel: the rest has come back by itself."""
+    rest = parcel.full_at - now
+    if charge.algorithm is Algorithm.FIXED_WINDOW:
+        return parcel.left if rest > MARGIN_NS else 0
+    return min(parcel.left, max(0, rest) * charge.limit // charge.window_ns)
 
 
 def _served(take: Take, leases: list[_Lease], now: int) -> Answer | None:

@@ -161,6 +161,23 @@ def test_nothing_is_used_after_its_window(store: Distant, clock: Clock) -> None:
     assert [taken(quotas, clock, one)[0] for _ in range(3)] == [0] * 3
 
 
+def test_what_came_back_by_itself_is_not_put_back(store: Distant, clock: Clock) -> None:
+    """A lease that was not used gives back only what the store still counts of it."""
+    quotas = leased(store, clock, amount=20, max_age=0.2)
+    one = charge(20, 1, BUCKET, window_ns=SECOND)
+    for _ in range(2):
+        taken(quotas, clock, one)
+    assert [take.charges[0].cost for take in store.takes] == [1, 1, 10]
+    clock.advance(0.19)
+    others = Take((one._replace(cost=20),), best_effort=True)
+    passed = store.take("", others)._answer.standings[0].granted  # type: ignore[union-attr]
+    clock.advance(0.02)
+    # Of 12 that were counted 4 came back, first those that were used.
+    assert store.takes[-1].charges[0].cost == -8
+    passed += store.take("", others)._answer.standings[0].granted  # type: ignore[union-attr]
+    assert passed == 20
+
+
 def test_all_limits_of_a_take_or_none(store: Distant, clock: Clock) -> None:
     """A take is answered at once only if a lease has enough of each of its counters."""
     quotas = leased(store, clock)
