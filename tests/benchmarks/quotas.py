@@ -101,7 +101,7 @@ spec:
   url: builtin://quota
   pluginConfig:
     quotas:
-      - {name: q, max: 5, window: 1h, algorithm: TOKEN_BUCKET, dimensions: {t: 'request.headers["x-tenant"]'}}
+      - {name: q, max: 5, window: 1h, algorithm: TOKEN_BUCKET, dimensions: {tenant: TENANT}}
 """
 
 
@@ -113,7 +113,9 @@ def _resident_mib() -> int:
 def _tenants(number: int, store: str) -> None:
     with tempfile.TemporaryDirectory(prefix="mixer-quotas-") as folder:
         place = "{memory: {}}" if store == "memory" else f"{{lmdb: {{path: {folder}/state}}}}"
-        with Engine(loads(_TENANTS.replace("STORE", place), base=Path(folder), environ={})) as engine:
+        tenant = "'request.headers[\"x-tenant\"]'"
+        text = _TENANTS.replace("STORE", place).replace("TENANT", tenant)
+        with Engine(loads(text, base=Path(folder), environ={})) as engine:
             print(f"{store}: none {_resident_mib()} MiB")
             for tenant in range(1, number + 1):
                 decision = engine.decide(request(("x-tenant", f"tenant-{tenant}")))

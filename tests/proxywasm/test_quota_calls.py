@@ -102,11 +102,11 @@ def test_a_bad_request(why: str) -> None:
 
 def test_the_largest_request() -> None:
     """All that a request may have fits into its bound of bytes."""
-    most = (1 << 53) - 1
+    most, more = (1 << 53) - 1, {"algorithm": 1, "window_ns": 10**16, "shadow": True}
     charges = [
-        charge(b"%064d" % n, algorithm=1, limit=most, window_ns=10**16, burst=most, cost=-most, shadow=True)
+        charge(b"%064d" % n, **{"limit": most, "burst": most, "cost": -most}, **more)
         for n in range(64)
-    ]  # fmt: skip
+    ]
     with Guest() as guest:
         (answer,) = guest.in_headers(
             take(request(*charges, dedup_id=b"x" * 64, dedup_window_ns=10**16))

@@ -4,6 +4,8 @@ An extension of this host: where it is not there, such as in Envoy, a module is 
 messages are those of ``proto/mixer/quota/v1/quota.proto``.
 """
 
+from functools import lru_cache
+
 from google.protobuf.message import DecodeError
 
 from mixer.proxywasm.abi import Status
@@ -14,11 +16,12 @@ from mixer.proxywasm.hostcalls.refusal import refuse
 from mixer.proxywasm.hostcalls.taking import note_volatile
 from mixer.proxywasm.vm_takes import MAX_OPEN_TAKES
 from mixer.state.quota import Algorithm, Answer, Charge, Take, check
-from mixer.wire.quota_pb2 import Standing, TakeRequest, TakeResponse
+from mixer.wire.quota_pb2 import TakeRequest, TakeResponse
 
 _CALL = "mixer_quota_take"
 _MAX_BYTES = 16_384
 """Of a request: twice what all that it may have takes, since what has more is not even read."""
+_MAX_KNOWN_BYTES = 512
 _ALGORITHMS = {int(one): one for one in Algorithm}
 
 
@@ -26,8 +29,7 @@ def quota_take(context: Context, arguments: bytes) -> bytes | Status:
     """Answer at once, or by ``proxy_on_foreign_function`` with the number that is told now."""
     note_volatile(context)
     try:
-        take = _read(arguments)
-        check(take)
+        take = _known(arguments) if len(arguments) <= _MAX_KNOWN_BYTES else _read(arguments)
     except ValueError as error:
         return bad_argument(context, _CALL, str(error))
     vm = context.vm
@@ -45,14 +47,14 @@ def quota_take(context: Context, arguments: bytes) -> bytes | Status:
 
 
 def _read(data: bytes) -> Take:
-    """Raises ValueError where the bytes are no TakeRequest."""
+    """Raises ValueError where the bytes are no TakeRequest, or one that is out of bounds."""
     if len(data) > _MAX_BYTES:
         raise ValueError(f"{len(data)} bytes: must be at most {_MAX_BYTES}")
     try:
         request = TakeRequest.FromString(data)
     except DecodeError:
         raise ValueError("it is no mixer.quota.v1.TakeRequest") from None
-    return Take(
+    take = Take(
         tuple([
             Charge(
                 one.key,
@@ -69,6 +71,12 @@ def _read(data: bytes) -> Take:
         request.dedup_id,
         request.dedup_window_ns,
     )  # fmt: skip
+    check(take)
+    return take
+
+
+_known = lru_cache(1024)(_read)
+"""A tenant who asks again sends the same bytes; small ones, so that what is kept is bounded."""
 
 
 def _algorithm(number: int) -> Algorithm:
@@ -79,17 +87,16 @@ def _algorithm(number: int) -> Algorithm:
 
 
 def _encode(answer: Answer) -> bytes:
-    standings = [
-        Standing(
-            granted=one.granted,
-            refused=one.refused,
-            remaining=one.remaining,
-            reset_ns=one.reset_ns,
-            retry_after_ns=one.retry_after_ns,
+    response = TakeResponse(local=answer.local)
+    for granted, refused, remaining, reset_ns, retry_after_ns in answer.standings:
+        response.standings.add(
+            granted=granted,
+            refused=refused,
+            remaining=remaining,
+            reset_ns=reset_ns,
+            retry_after_ns=retry_after_ns,
         )
-        for one in answer.standings
-    ]
-    return TakeResponse(standings=standings, local=answer.local).SerializeToString()
+    return response.SerializeToString()
 
 
 FUNCTIONS: dict[str, ForeignFunction] = {_CALL: quota_take}

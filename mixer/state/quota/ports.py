@@ -48,8 +48,8 @@ class Take:
         charges: Of different keys. Nothing is taken of any where one that is no shadow refuses;
             else each shadow gives what it has.
         best_effort: Takes what there is, of a single charge.
-        dedup_id: Where it is not empty: the same id, for as many charges, gets the same answer, with
-            what is left of its times.
+        dedup_id: Where it is not empty: the same id, for as many charges, gets the same answer,
+            with what is left of its times.
         dedup_window_ns: For so many nanoseconds.
     """
 

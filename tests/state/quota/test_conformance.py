@@ -130,7 +130,7 @@ def test_keys_of_any_bytes(counters: Counters) -> None:
 
 def test_vm_ids_of_any_characters(counters: Counters) -> None:
     """A VM id that looks like another with the beginning of a key has counters of its own."""
-    for vm_id, key in (("a", b":fk"), ("a:f", b"k"), ("a:f:", b"fk"), ("1:a", b"k"), ("", b"1:a:fk")):
+    for vm_id, key in (("a", b":fk"), ("a:f", b"k"), ("1:a", b"k"), ("", b"1:a:fk")):
         answer = counters.take(Take((charge(cost=5, key=b":f" + key),)), vm_id)
         assert answer.standings[0].granted == 5
         answer = counters.take(Take((charge(cost=5, key=key),)), vm_id)

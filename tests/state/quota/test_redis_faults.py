@@ -131,6 +131,21 @@ async def test_scripts_that_are_lost(server: RedisServer) -> None:
         assert quotas.counts.local == 0
 
 
+async def test_a_server_that_became_a_replica(server: RedisServer) -> None:
+    """Its connection is given up, since its address may lead to the new primary."""
+    async with closing(quotas_of(server.url)) as quotas:
+        assert not (await answered(quotas, TAKE)).local
+        with redis.Redis.from_url(server.url) as client:
+            client.replicaof("127.0.0.1", free_port())
+        with (
+            tempfile.TemporaryDirectory(prefix="mixer-redis-") as folder,
+            RedisServer(Path(folder)) as heir,
+        ):
+            heir.socket.replace(server.socket)
+            assert (await answered(quotas, TAKE)).local
+            assert not (await answered(quotas, TAKE)).local
+
+
 NONSENSE = {
     "another protocol": b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
     "always the same": b"+PONG\r\n",
@@ -225,6 +240,16 @@ async def test_who_is_told_and_fails(server: RedisServer) -> None:
         found.wait(lambda _answer: 1 // 0)  # type: ignore[arg-type, return-value]
         assert not (await answered(quotas, TAKE)).local
         assert [type(one) for one in errors] == [ZeroDivisionError]
+
+
+async def test_a_sender_that_ended(server: RedisServer) -> None:
+    """Whatever ended it, the next take is sent nevertheless."""
+    async with closing(quotas_of(server.url)) as quotas:
+        assert not (await answered(quotas, TAKE)).local
+        (sender,) = asyncio.all_tasks() - {asyncio.current_task()}
+        sender.cancel()
+        await asyncio.wait([sender])
+        assert not (await answered(quotas, TAKE)).local
 
 
 async def test_those_that_come_after(server: RedisServer) -> None:

@@ -115,7 +115,7 @@ class RedisLink:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # nothing would be sent
             return None
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = loop.create_task(self._run())
         asked = Asked(vm_id, take, loop.time() + self._options.timeout)
         self._waiting.append(asked)
