@@ -9,8 +9,8 @@ from mixer.proxywasm.hostcalls.signature import HostCall
 MAX_ARGUMENT_BYTES = 1 << 20
 """Of what a module hands to a foreign function: a call takes some tens of milliseconds at most."""
 
-_FUNCTIONS = {name.encode(): function for name, function in FOREIGN_FUNCTIONS.items()}
-_MAX_NAME_BYTES = max(map(len, _FUNCTIONS))
+BY_NAME = {name.encode(): function for name, function in FOREIGN_FUNCTIONS.items()}
+_MAX_NAME_BYTES = max(map(len, BY_NAME))
 _CALL = "proxy_call_foreign_function"
 
 
@@ -21,7 +21,7 @@ def call_foreign_function(
     context.require_started()
     memory = context.vm.instance.memory
     is_known = name_size <= _MAX_NAME_BYTES
-    function = _FUNCTIONS.get(memory.read(name, name_size)) if is_known else None
+    function = BY_NAME.get(memory.read(name, name_size)) if is_known else None
     if function is None or args_size > MAX_ARGUMENT_BYTES:
         memory.check(name, name_size)
         memory.check(args, args_size)
