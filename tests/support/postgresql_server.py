@@ -49,7 +49,7 @@ class PostgresqlServer:
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres").pw_uid
             os.chown(self._folder, user, -1)
-            # Popen(user=...) would fork, and gRPC's threads do not always outlive that in the child.
+            # Popen(user=...) would fork, and threads of gRPC may crash in the child.
             self._as_user = ("setpriv", f"--reuid={user}", "--clear-groups", "--")
         self.dsn = f"host={self._folder} user=mixer dbname=postgres"
         self._process: subprocess.Popen[bytes] | None = None
