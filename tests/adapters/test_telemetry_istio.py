@@ -138,6 +138,15 @@ def test_a_client_side(proxy_wasm: Host) -> None:
     }
 
 
+def test_a_request_without_a_response(proxy_wasm: Host) -> None:
+    """Where the client is gone before there is a code, it is 0, as Istio's proxies tell it."""
+    stream = load(proxy_wasm).stream({"response.flags": 1 << 14})
+    stream.request_headers({})
+    stream.close()
+    labels, value = only(proxy_wasm, "istio_requests_total")
+    assert (labels["response_code"], labels["response_flags"], value) == ("0", "DC", 1)
+
+
 @pytest.mark.parametrize(
     ("event", "opened", "closed"), [("open", 1, 0), ("continue", 0, 0), ("close", 0, 1)]
 )

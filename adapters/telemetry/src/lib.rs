@@ -1,6 +1,7 @@
 //! Metrics and log entries of requests as a Proxy-Wasm module. See the README beside this crate.
 
 mod config;
+pub mod conventions;
 mod entry;
 mod hashing;
 pub mod istio;

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Propagation, Tracing as Settings};
 use crate::context::compiled;
+use crate::conventions::{known_method, told_as, ORIGINAL_METHOD, QUERY, USUAL};
 use crate::exporting::{Exporter, Signal};
 use crate::otlp::{self, Attribute};
 use crate::source::Source;
@@ -37,6 +38,8 @@ pub struct Tracing {
     headers: Headers,
     batch: Batch,
     usual: Vec<(&'static str, usize, Kind)>,
+    start: usize,
+    duration: usize,
     own: Vec<(String, Source)>,
 }
 
@@ -50,20 +53,6 @@ pub struct Open {
 const HEADER_BYTES: u32 = 32 * 1024;
 const VALUE_BYTES: u32 = 1025;
 
-/// By OpenTelemetry's semantic conventions for servers of HTTP.
-const USUAL: [(&str, &str, Kind); 11] = [
-    ("http.request.method", "request\0method", Kind::Text),
-    ("http.response.status_code", "response\0code", Kind::Int),
-    ("url.path", "request\0url_path", Kind::Text),
-    ("url.query", "request\0query", Kind::Text),
-    ("url.scheme", "request\0scheme", Kind::Text),
-    ("server.address", "request\0host", Kind::Text),
-    ("user_agent.original", "request\0useragent", Kind::Text),
-    ("client.address", "source\0address", Kind::Text),
-    ("network.protocol.version", "request\0protocol", Kind::Text),
-    ("http.request.body.size", "request\0size", Kind::Int),
-    ("http.response.body.size", "response\0size", Kind::Int),
-];
 const START: &[u8] = b"request\0time";
 const DURATION: &[u8] = b"request\0duration";
 
@@ -162,9 +151,12 @@ impl Tracing {
 
     fn new(config: &Settings) -> Result<Self, ConfigError> {
         let mut batch = Batch::new(VALUE_BYTES);
-        let usual = USUAL.map(|(name, path, kind)| (name, batch.add(path.as_bytes()), kind));
-        batch.add(START);
-        batch.add(DURATION);
+        let usual = USUAL
+            .into_iter()
+            .filter(|(name, _, _)| config.url_query || *name != QUERY)
+            .map(|(name, path, kind)| (name, batch.add(path.as_bytes()), kind))
+            .collect();
+        let (start, duration) = (batch.add(START), batch.add(DURATION));
         let mut own = Vec::with_capacity(config.attributes.len());
         for one in &config.attributes {
             let field = format!("attributes.{}", one.name);
@@ -175,7 +167,9 @@ impl Tracing {
             ratio: Ratio::percent(config.sampling),
             headers: Headers::new(&config.formats),
             batch,
-            usual: usual.to_vec(),
+            usual,
+            start,
+            duration,
             own,
         })
     }
@@ -242,6 +236,11 @@ impl Tracing {
             .iter()
             .map(|(name, source)| Some((name.as_str(), source.read(batch)?)));
         let mut attributes: Vec<Attribute> = usual.chain(own.flatten()).collect();
+        let method = self.method();
+        let known = known_method(method);
+        if known.is_none() && !method.is_empty() {
+            attributes.push((ORIGINAL_METHOD, Value::Text(method.to_vec())));
+        }
         let code = self.number("http.response.status_code").unwrap_or(0);
         let failed = code >= 500 || code == 0;
         if failed {
@@ -254,7 +253,7 @@ impl Tracing {
         }
         let (start, end) = self.times(open.start);
         exporter.push(Signal::Traces, |records| {
-            let name = batch.get(self.usual[0].1).unwrap_or(b"HTTP");
+            let name = known.unwrap_or(b"HTTP");
             let trace_state = &open.tracestate;
             let context = &open.context;
             let attributes = &attributes;
@@ -273,6 +272,10 @@ impl Tracing {
         });
     }
 
+    fn method(&self) -> &[u8] {
+        self.batch.get(self.usual[0].1).unwrap_or_default()
+    }
+
     fn number(&self, name: &str) -> Option<u64> {
         let (_, at, _) = self.usual.iter().find(|(own, _, _)| *own == name)?;
         word(self.batch.get(*at)?)
@@ -286,9 +289,8 @@ impl Tracing {
                 .and_then(word)
                 .filter(|number| *number > 0)
         };
-        // They were added behind the usual ones.
-        let start = read(USUAL.len()).unwrap_or(seen);
-        let end = match read(USUAL.len() + 1) {
+        let start = read(self.start).unwrap_or(seen);
+        let end = match read(self.duration) {
             Some(length) => start.saturating_add(length),
             None => now().unwrap_or(start).max(start),
         };
@@ -302,32 +304,4 @@ fn word(bytes: &[u8]) -> Option<u64> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// As the conventions have it: an address without its port, and a version without its name.
-fn told_as(name: &str, value: Value) -> Value {
-    match (name, value) {
-        ("client.address", Value::Text(text)) => {
-            let end = text
-                .iter()
-                .rposition(|byte| *byte == b':')
-                .unwrap_or(text.len());
-            let host = text[..end].to_vec();
-            Value::Text(
-                host.strip_prefix(b"[")
-                    .and_then(|one| one.strip_suffix(b"]"))
-                    .map_or(host.clone(), <[u8]>::to_vec),
-            )
-        }
-        ("network.protocol.version", Value::Text(text)) => {
-            let version = text.strip_prefix(b"HTTP/").unwrap_or(&text);
-            let version = if version == b"2" || version == b"2.0" {
-                b"2"
-            } else {
-                version
-            };
-            Value::Text(version.to_vec())
-        }
-        (_, value) => value,
-    }
 }

@@ -263,6 +263,10 @@ fn mistakes_in_what_is_new() {
             json!({"tracing": {"sampling": -1}}),
             "tracing.sampling must be a number from 0 to 100",
         ),
+        (
+            json!({"tracing": {"urlQuery": "yes"}}),
+            "tracing.urlQuery must be true or false",
+        ),
         (json!({"otlp": {}}), "otlp.cluster is missing"),
         (
             otlp(json!({"cluster": "x".repeat(121)})),

@@ -18,19 +18,22 @@ pub struct Tracing {
     pub formats: Vec<Format>,
     /// Percent of the traces that begin here.
     pub sampling: f64,
+    /// Whether spans tell the query of the URL.
+    pub url_query: bool,
     /// What a span tells beside the usual.
     pub attributes: Vec<Dimension>,
 }
 
 pub fn tracing(node: Node) -> Read<Tracing> {
     let path = node.path.clone();
-    let mut own = node.object(&["propagation", "sampling", "attributes"])?;
+    let mut own = node.object(&["propagation", "sampling", "urlQuery", "attributes"])?;
     Ok(Tracing {
         path,
         formats: own
             .each("propagation", 1..=3, format)?
             .unwrap_or_else(|| vec![Format::W3c]),
         sampling: own.optional("sampling").map_or(Ok(100.0), percent)?,
+        url_query: own.bool_or("urlQuery", false)?,
         attributes: own
             .optional("attributes")
             .map_or(Ok(Vec::new()), attributes)?,

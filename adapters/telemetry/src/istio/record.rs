@@ -200,8 +200,13 @@ impl<'a> Record<'a> {
         })
     }
 
+    /// Of a request without a response 0, as Istio's proxies tell it.
     fn code(&self) -> Text<'a> {
-        match self.number(Slot::Code)? {
+        if self.kind == Kind::Tcp {
+            return None;
+        }
+        match self.number(Slot::Code).unwrap_or(0) {
+            0 => Some(Cow::Borrowed(b"0")),
             200 => Some(Cow::Borrowed(b"200")),
             code => Some(Cow::Owned(code.to_string().into_bytes())),
         }

@@ -111,6 +111,16 @@ fn of_envoy() {
 }
 
 #[test]
+fn of_a_request_without_a_response() {
+    for told in [
+        vec![(Slot::Method, &b"GET"[..])],
+        vec![(Slot::Code, &[0; 8][..])],
+    ] {
+        assert_eq!(labels(&told)["response_code"], "0");
+    }
+}
+
+#[test]
 fn of_a_connection() {
     let told: Told = vec![(Slot::Mtls, b"\0"), (Slot::Cluster, b"BlackHoleCluster")];
     check(
