@@ -82,7 +82,8 @@ class EmbeddedRunning:
         headers = HeaderMap(PairSource(incoming.headers))
         bag = AttributeBag(RESOLVERS, EmbeddedSource(incoming, headers))
         exchange = self.engine.open(Request(headers=headers, attributes=bag))
-        return EmbeddedExchange(exchange, incoming, self._patience(incoming))
+        timeout = self._patience(incoming)
+        return EmbeddedExchange(exchange, incoming, timeout, self.engine.commits)
 
     def _patience(self, incoming: Incoming) -> float:
         timeout = self.engine.decision_timeout

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from mixer.api.mixer_v1.status import code_of, message_of
 from mixer.attributes import HeaderMap, PairSource
 from mixer.embedded.flows import RequestFlow, ResponseFlow
+from mixer.engine.durable import UNSTORED
+from mixer.engine.storing import stored_or_withdrawn
 from mixer.middleware.ports import nobody
 from mixer.middleware.values import Answer, Ended
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from mixer.engine import Decision, HttpExchange
     from mixer.middleware.values import Incoming, Pairs
+    from mixer.state.ledger import GroupCommit
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +36,8 @@ class EmbeddedExchange:
     Args:
         exchange: The request's way through the adapters.
         incoming: The request.
-        timeout: Seconds to wait for what an adapter waits for.
+        timeout: Seconds to wait for what an adapter waits for, and for the ledger.
+        commits: Stores what adapters record; None where there is no ledger.
 
     Attributes:
         request: See `mixer.middleware.Exchange`, as for the others.
@@ -41,9 +45,25 @@ class EmbeddedExchange:
         on_change: Likewise.
     """
 
-    __slots__ = ("_answer", "_exchange", "_timeout", "_waiting", "on_change", "request", "response")
+    __slots__ = (
+        "_answer",
+        "_commits",
+        "_exchange",
+        "_timeout",
+        "_waiting",
+        "on_change",
+        "request",
+        "response",
+    )
 
-    def __init__(self, exchange: HttpExchange, incoming: Incoming, timeout: float) -> None:
+    def __init__(
+        self,
+        exchange: HttpExchange,
+        incoming: Incoming,
+        timeout: float,
+        commits: GroupCommit | None = None,
+    ) -> None:
+        self._commits = commits
         self._exchange = exchange
         self._timeout = timeout
         self._answer: Answer | None = None
@@ -106,10 +126,23 @@ class EmbeddedExchange:
         """See `mixer.middleware.Exchange`; the adapters log the request."""
         decision = self._exchange.close()
         self._exchange.on_change = nobody
+        if self._commits is not None:
+            await self._stored()
         _log.debug("%s by %s %s", decision.verdict, decision.adapter, decision.reason)
 
     async def _until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds, or there is an answer."""
+        """Wait until something holds and is stored, or there is an answer."""
+        await self._passed(holds)
+        if self._commits is not None and not await self._stored():
+            self._exchange.give_up(UNSTORED)
+
+    async def _stored(self) -> bool:
+        """Wait until the ledger has what was recorded; whether the request may go on."""
+        assert self._commits is not None
+        records = self._exchange.records()
+        return await stored_or_withdrawn(self._commits, records, self._timeout)
+
+    async def _passed(self, holds: Callable[[], bool]) -> None:
         exchange = self._exchange
         if exchange.answer is not None or (not exchange.is_answering and holds()):
             return

@@ -48,9 +48,11 @@ class Recorded:
 
     Attributes:
         by: An adapter that recorded something and does not fail open; None where each does.
+        is_failed: Whether the ledger did not take it.
+        is_refused: Whether there was no room for something that such an adapter wanted to record.
     """
 
-    __slots__ = ("_commits", "_forget", "_last", "_strict", "by", "is_failed")
+    __slots__ = ("_commits", "_forget", "_last", "_strict", "by", "is_failed", "is_refused")
 
     def __init__(self, commits: GroupCommit) -> None:
         self._commits = commits
@@ -59,6 +61,7 @@ class Recorded:
         self._forget: Callable[[], None] | None = None
         self.by: Adapter | None = None
         self.is_failed = False
+        self.is_refused = False
 
     def add(self, records: Iterable[Records]) -> None:
         """Note what was recorded."""
@@ -68,10 +71,16 @@ class Recorded:
                 self.by = self.by or adapter
                 self._strict += tickets
 
+    def refused(self, adapter: Adapter) -> None:
+        """Note that the ledger had no room for what an adapter wanted to record."""
+        if not adapter.fails_open:
+            self.by = self.by or adapter
+            self.is_refused = True
+
     @property
     def is_stored(self) -> bool:
         """Whether there is nothing that the ledger does not have."""
-        return self._commits.is_stored(self._last)
+        return not self.is_refused and self._commits.is_stored(self._last)
 
     def wait(self, wake: Callable[[], None]) -> None:
         """Have `wake` called once the ledger took it, or did not; see `is_failed`."""

@@ -44,8 +44,8 @@ def report(selector: Selector, record: Record, recorded: Recorded | None = None)
         except TrapError as trap:
             adapter.crashed(trap)
         finally:
-            if recorded is not None and stream.tickets is not None:
-                recorded.add((adapter, tickets) for tickets in stream.tickets.values())
+            if recorded is not None:
+                _note(recorded, adapter, stream)
         if not adapter.fails_open:
             failed += (adapter.name,)
     return failed
@@ -56,6 +56,13 @@ def _log(adapter: Adapter, stream: HttpStream) -> None:
     context = adapter.open_log(stream)
     context.log_stream()
     context.delete()
+
+
+def _note(recorded: Recorded, adapter: Adapter, stream: HttpStream) -> None:
+    if stream.tickets is not None:
+        recorded.add((adapter, tickets) for tickets in stream.tickets.values())
+    if stream.unrecorded:
+        recorded.refused(adapter)
 
 
 def stream_of(record: Record) -> HttpStream:

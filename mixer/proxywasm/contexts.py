@@ -101,6 +101,9 @@ class Context:
     def note_recorded(self) -> None:
         """Note that the ledger took something on; nothing outside of a stream waits for that."""
 
+    def note_unrecorded(self) -> None:
+        """Note that the ledger had no room; nobody asks for that outside of a stream."""
+
     def clear_route_cache(self) -> None:
         """``clear_route_cache``; there is no route outside of a stream."""
 

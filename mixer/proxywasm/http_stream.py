@@ -97,6 +97,7 @@ class HttpStream:
         wake: Has whoever waits in one context look anew; None while nobody does.
         recorded: Whether it is over and did not pass here: all that is known of it was told.
         tickets: Of what the ledger took on, by plugin; None where nothing.
+        unrecorded: Whether the ledger had no room for something.
     """
 
     request: HttpMessage
@@ -110,6 +111,7 @@ class HttpStream:
     wake: Callable[[], None] | None = None
     recorded: bool = False
     tickets: "dict[RootContext, list[int]] | None" = None
+    unrecorded: bool = False
     _written: int = 0
 
     def save(self) -> SavedStream:

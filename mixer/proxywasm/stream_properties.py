@@ -70,6 +70,10 @@ class StreamProperties(Context):
                 stream.tickets = {}
             stream.tickets.setdefault(self.root, []).append(commits.last)
 
+    def note_unrecorded(self) -> None:
+        """Note that the ledger had no room; whoever answers for what is over may have to know."""
+        self.stream.unrecorded = True
+
     def attribute(self, name: str) -> Value | None:
         """An attribute; None where it is absent."""
         return self.stream.attributes.get(name)

@@ -55,6 +55,7 @@ class TcpStream:
         closed: Whether a module closed the connection.
         overrun: Whether it is closed because a module handed over more than it may.
         tickets: Of what the ledger took on, by plugin; None where nothing.
+        unrecorded: Whether the ledger had no room for something.
     """
 
     attributes: AttributeBag
@@ -65,6 +66,7 @@ class TcpStream:
     closed: bool = False
     overrun: bool = False
     tickets: "dict[RootContext, list[int]] | None" = None
+    unrecorded: bool = False
     _written: int = 0
     _kept: int = 0
 

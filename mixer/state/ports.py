@@ -42,6 +42,8 @@ class EnqueueResult(Enum):
     """A bound of the queue would be exceeded; nothing was changed."""
     DURABLE = auto()
     """It is taken on by the ledger, and not stored yet."""
+    NO_ROOM = auto()
+    """The ledger does not take it on: too much waits for it."""
     MALFORMED = auto()
     """The queue does not take such a message."""
 

@@ -14,11 +14,11 @@ from mixer.api import ext_proc
 from mixer.api.ext_proc import ProcessStream, refuse
 from mixer.engine import Engine
 from mixer.engine.durable import UNSTORED
+from mixer.engine.storing import stored_or_withdrawn
 from mixer.shedding import Gate, Kind, Refusal, Shedder, Ticket
 from mixer.transport import decision_log
 from mixer.transport.caller import Context, caller_of
 from mixer.transport.open_streams import OpenStreams
-from mixer.transport.storing import stored
 from mixer.transport.waiting import TIMED_OUT, patience
 
 _log = logging.getLogger(__name__)
@@ -167,14 +167,11 @@ class _Call:
 
         A proxy that observes is told nothing, and waits for nothing.
         """
-        recorded = self._engine.recorded()
-        if recorded is None or self._stream.observes:
+        commits = self._engine.commits
+        if commits is None or self._stream.observes:
             return True
-        recorded.add(self._stream.records())
-        if await stored(recorded, patience(self._context, self._timeout_s)):
-            return True
-        recorded.withdraw()
-        return False
+        patience_s = patience(self._context, self._timeout_s)
+        return await stored_or_withdrawn(commits, self._stream.records(), patience_s)
 
     async def _close_and_store(self) -> None:
         """End the call once the ledger has what was recorded as the stream was logged."""

@@ -12,10 +12,10 @@ from mixer.api import network_ext_proc
 from mixer.api.network_ext_proc import CLOSE, MalformedMessageError, Session
 from mixer.engine import Engine
 from mixer.engine.durable import UNSTORED
+from mixer.engine.storing import stored_or_withdrawn
 from mixer.shedding import Gate, Kind, Refusal, Shedder, Ticket
 from mixer.transport import decision_log
 from mixer.transport.caller import caller_of
-from mixer.transport.storing import stored
 from mixer.transport.waiting import TIMED_OUT, patience
 
 _log = logging.getLogger(__name__)
@@ -118,14 +118,11 @@ class _Conversation:
 
     async def _stored(self) -> bool:
         """Wait until the ledger has what was recorded; whether the connection may go on."""
-        recorded = self._engine.recorded()
-        if recorded is None:
+        commits = self._engine.commits
+        if commits is None:
             return True
-        recorded.add(self._session.exchange.records())
-        if await stored(recorded, patience(self._context, self._patience_s)):
-            return True
-        recorded.withdraw()
-        return False
+        patience_s = patience(self._context, self._patience_s)
+        return await stored_or_withdrawn(commits, self._session.exchange.records(), patience_s)
 
     async def _next(self) -> list[bytes] | None:
         """Wait for a message or a change; what is to be sent, or None at the end."""

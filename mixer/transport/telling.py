@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from mixer.engine import Engine, Record
-from mixer.transport.storing import stored
+from mixer.engine.storing import stored
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Telling:
             yield
 
     async def stored(self, timeout_s: float) -> bool:
-        """Wait until the ledger has what was recorded; see `mixer.transport.storing.stored`."""
+        """Wait until the ledger has what was recorded; see `mixer.engine.storing.stored`."""
         return await stored(self._recorded, timeout_s)
 
     def log_defect(self, where: str) -> None:

@@ -5,6 +5,7 @@ import functools
 import wasmtime
 
 _OWNER, _NAME = "mixer", "usage"
+_GRANTED = "mixer.quota.granted"
 
 
 @functools.cache
@@ -62,4 +63,41 @@ def recorder(*, header: str = "x-entry", on_headers: bool = True, on_log: bool =
 (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
   {headers} (i32.const 0))
 (func (export "proxy_on_log") (param i32) {log}))""")
+    )
+
+
+@functools.cache
+def always_recorder(entry: bytes) -> bytes:
+    """A module that puts the same entry into the queue for each request, connection and log.
+
+    Where the queue refuses it, it goes on all the same. Of a quota it grants 1.
+
+    Args:
+        entry: What it enqueues.
+    """
+    data = "".join(f"\\{byte:02x}" for byte in entry)
+    return bytes(
+        wasmtime.wat2wasm(f"""(module
+(import "env" "proxy_resolve_shared_queue"
+  (func $resolve (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_enqueue_shared_queue" (func $enqueue (param i32 i32 i32) (result i32)))
+(import "env" "proxy_set_property" (func $set (param i32 i32 i32 i32) (result i32)))
+(memory (export "memory") 1)
+(func (export "proxy_abi_version_0_2_1"))
+(data (i32.const 1100) "{_OWNER}")
+(data (i32.const 1120) "{_NAME}")
+(data (i32.const 1140) "{_GRANTED}")
+(data (i32.const 1180) "1")
+(data (i32.const 2048) "{data}")
+(func (export "malloc") (param i32) (result i32) (i32.const 32768))
+(func (export "proxy_on_context_create") (param i32 i32))
+(func $record (result i32)
+  (drop (call $resolve (i32.const 1100) (i32.const {len(_OWNER)})
+    (i32.const 1120) (i32.const {len(_NAME)}) (i32.const 12)))
+  (drop (call $enqueue (i32.load (i32.const 12)) (i32.const 2048) (i32.const {len(entry)})))
+  (drop (call $set (i32.const 1140) (i32.const {len(_GRANTED)}) (i32.const 1180) (i32.const 1)))
+  (i32.const 0))
+(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (call $record))
+(func (export "proxy_on_new_connection") (param i32) (result i32) (call $record))
+(func (export "proxy_on_log") (param i32) (drop (call $record))))""")
     )

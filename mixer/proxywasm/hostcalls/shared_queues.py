@@ -12,6 +12,8 @@ MAX_NAME_BYTES = 4096
 
 _REGISTER = "proxy_register_shared_queue"
 
+_FULL = (EnqueueResult.FULL, EnqueueResult.NO_ROOM)
+
 _STATUSES = {
     EnqueueResult.OK: Status.OK,
     EnqueueResult.NOT_FOUND: Status.NOT_FOUND,
@@ -75,7 +77,9 @@ def enqueue_shared_queue(context: Context, queue: int, message: int, size: int) 
         result = context.vm.services.shared_queues.enqueue(queue, *taken)
     except StoreUnavailableError:
         return Status.INTERNAL_FAILURE
-    if result is EnqueueResult.FULL:
+    if result is EnqueueResult.NO_ROOM:
+        context.note_unrecorded()
+    if result in _FULL:
         return refuse(context, "proxy_enqueue_shared_queue", "the queue is full")
     if result is EnqueueResult.DURABLE:
         context.note_recorded()

@@ -60,7 +60,8 @@ class LedgerQueues:
                 _log.warning("an adapter enqueued what the ledger does not take: %s", error)
             self.malformed += 1
             return EnqueueResult.MALFORMED
-        return EnqueueResult.FULL if self._commits.put(record) is None else EnqueueResult.DURABLE
+        taken = self._commits.put(record) is not None
+        return EnqueueResult.DURABLE if taken else EnqueueResult.NO_ROOM
 
     def dequeue(self, queue: int) -> bytes | None:
         """See `mixer.state.SharedQueues`."""
