@@ -14,6 +14,7 @@ from mixer.config.units import duration_between, quantity_between
 MIB = 1 << 20
 
 _DSN = "must be postgresql://user@host:port/database, or host=... dbname=... as libpq reads it"
+_ESCAPED = "must have one @ at most, before the host: what else a password has is escaped, as %40"
 _KEYWORDS = re.compile(r"\s*[a-z_]+\s*=.*", re.DOTALL)
 _PASSWORD = re.compile(r"(?:^|[\s?&])password\s*=")
 
@@ -25,9 +26,12 @@ PendingSize = Annotated[int, BeforeValidator(quantity_between("1Mi", "16Gi"))]
 def _check_dsn(text: str) -> str:
     """Check that it may be one; the message has nothing of it, since a password may be in it."""
     try:
-        is_url = urlsplit(text).scheme in {"postgresql", "postgres"}
+        parts = urlsplit(text)
     except ValueError:
         raise ValueError(_DSN) from None
+    is_url = parts.scheme in {"postgresql", "postgres"}
+    if is_url and (text.count("@") > 1 or text.count("@") != parts.netloc.count("@")):
+        raise ValueError(_ESCAPED)  # libpq would tell what is behind the first one as the host
     if not text.isprintable() or not (is_url or _KEYWORDS.fullmatch(text)):
         raise ValueError(_DSN)
     return text

@@ -65,6 +65,8 @@ def test_a_dsn_from_elsewhere() -> None:
          "must have one password"),
         (f"{{postgresql: {{dsn: 'host=a password={_SECRET}', passwordFrom: {{env: PW}}}}}}",
          "must have one password"),
+        (f"{{postgresql: {{dsn: 'postgresql://a:b@{_SECRET}@c/d'}}}}", "must have one @ at most"),
+        (f"{{postgresql: {{dsn: 'postgresql://a:b/{_SECRET}@c/d'}}}}", "must have one @ at most"),
         ("{postgresql: {dsnFrom: {env: DSN}}}", "must be postgresql://"),
     ],
 )  # fmt: skip

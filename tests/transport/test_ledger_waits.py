@@ -135,7 +135,8 @@ async def _acknowledged(engine: Engine, method: str, message: bytes) -> bool:
     try:
         await _unary(engine, method, message)
     except grpc.aio.AioRpcError as error:
-        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            raise
         return False
     return True
 

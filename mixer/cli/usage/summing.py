@@ -40,5 +40,5 @@ def sums_of(reader: LedgerReader, want: Wanted, *, per_month: bool) -> Iterable[
 def _whole_days(reader: LedgerReader, want: Wanted) -> Iterator[tuple[Row, UsageRecord]]:
     until = want.until
     if until != END_OF_TIME and until > begin_of(day_of(until)):
-        until = begin_of(day_of(until) + timedelta(days=1))
+        until = min(begin_of(day_of(until) + timedelta(days=1)), END_OF_TIME)
     return replace(want, until=until).usage(reader, begin_of(month_of(day_of(want.since))))

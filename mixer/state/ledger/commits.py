@@ -97,6 +97,7 @@ class GroupCommit:
         self.stats = CommitStats()
         self.failing = ""
         self._stored = 0
+        self._rows = 0
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -206,10 +207,20 @@ class GroupCommit:
                 len(appended.conflicts),
                 shown_key(appended.conflicts[0]),
             )
+        self._note_rows(appended)
         if self.failing:
             self.failing = ""
             _log.warning("the ledger takes records again; %d wait", len(self._waiting))
         self._tell(max(batch), stored=True)
+
+    def _note_rows(self, appended: Appended) -> None:
+        """Tell where rows have gone that were acknowledged, as where a replica lacked them."""
+        before = appended.head.position - appended.stored
+        if before < self._rows:
+            _log.error(
+                "the ledger lost rows: it had %d, and began again after %d", self._rows, before
+            )
+        self._rows = appended.head.position
 
     def _failed(self, why: str) -> None:
         self.stats.failures += 1

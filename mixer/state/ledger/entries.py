@@ -14,7 +14,8 @@ MAX_METER_BYTES = 64
 MAX_QUANTITIES = 32
 MAX_LABELS = 32
 MAX_TIERS = 64
-MAX_TIME = (1 << 63) - 1
+MAX_TIME = (1 << 63) - 2
+"""One less than a database holds, so that there is a time behind each."""
 
 _CURRENCY_LETTERS = 3
 _SHOWN_BYTES = 64
@@ -81,7 +82,7 @@ def _check_usage(usage: UsageRecord) -> None:
     _at_most("usage.labels", usage.labels, 0, MAX_LABELS)
     _check_meters("usage.quantities", (one.meter for one in usage.quantities))
     if not 1 <= usage.time_unix_nano <= MAX_TIME:
-        raise MalformedEntryError("usage.time_unix_nano must be from 1 to 2^63 - 1")
+        raise MalformedEntryError("usage.time_unix_nano must be from 1 to 2^63 - 2")
 
 
 def _check_plan(plan: Plan) -> None:

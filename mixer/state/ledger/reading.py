@@ -20,14 +20,14 @@ class PagedReader(ABC):
     """
 
     def __init__(self, mark: str) -> None:
-        by_position = f"WHERE position > {mark} ORDER BY position"
+        by_position = f"WHERE position >= {mark} ORDER BY position"
         # Of the two conditions the first finds the place in the index, the second passes over what
         # has the same time.
         by_time = (
             f"WHERE time >= {mark} AND time < {mark} AND (time, position) > ({mark}, {mark})"
             " ORDER BY time, position"
         )
-        plans = f"WHERE time IS NULL AND position > {mark} ORDER BY position"
+        plans = f"WHERE time IS NULL AND position >= {mark} ORDER BY position"
         self._by_position, self._by_time, self._plans = (
             f"{_COLUMNS} {where} LIMIT {PAGE_ROWS}" for where in (by_position, by_time, plans)
         )
@@ -48,18 +48,18 @@ class PagedReader(ABC):
 
     def rows(self, after: int = 0) -> Iterator[Row]:
         """See `mixer.state.ledger.LedgerReader`."""
-        return self._by_rising_position(self._by_position, after)
+        return self._by_rising_position(self._by_position, after + 1)
 
     def plans(self) -> Iterator[Row]:
         """See `mixer.state.ledger.LedgerReader`."""
-        return self._by_rising_position(self._plans, 0)
+        return self._by_rising_position(self._plans, 1)
 
-    def _by_rising_position(self, sql: str, after: int) -> Iterator[Row]:
-        while page := self._fetch(sql, (after,)):
+    def _by_rising_position(self, sql: str, first: int) -> Iterator[Row]:
+        while page := self._fetch(sql, (first,)):
             for found in page:
                 row = Row(*found)
                 yield row
-            after = row.position
+            first = row.position + 1
 
     def usage(self, since: int, until: int) -> Iterator[Row]:
         """See `mixer.state.ledger.LedgerReader`."""

@@ -14,10 +14,15 @@ from mixer.state.ledger.reading import PagedReader
 from mixer.state.ports import StoreError
 
 _T = TypeVar("_T")
+_Identity = tuple[int, int]
 
 _APPLICATION_ID = 0x4D78_4C31
 _VERSION = 1
 _LOCK_TIMEOUT_S = 10.0
+_MOVED = (
+    "it was removed or replaced while it was written: put back the file that was there, or start the"
+    " service anew"
+)
 
 # One statement for many rows: each statement gives the interpreter's lock away and waits for it.
 _ROWS_AT_ONCE = (256, 64, 16, 4, 1)
@@ -55,14 +60,20 @@ class SqliteLedger:
         self._path = path
         self._max_pages = max_pages
         self._connection: sqlite3.Connection | None = None
+        self._file: _Identity | None = None
+        self._log: _Identity | None = None
         try:
             self._connection = self._open()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{path}: {_reason(error)}") from error
 
     def _open(self) -> sqlite3.Connection:
-        with suppress(FileExistsError):
-            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        if self._file is None:
+            with suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            self._file = _identity(self._path)
+        elif self._file != _identity(self._path):
+            raise sqlite3.OperationalError(_MOVED)
         connection = sqlite3.connect(
             self._path,
             timeout=_LOCK_TIMEOUT_S,
@@ -77,6 +88,7 @@ class SqliteLedger:
             if self._max_pages is not None:
                 connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
             _prepare(connection)
+            self._log = _identity(self._log_path)
         except BaseException:
             connection.close()
             raise
@@ -88,7 +100,18 @@ class SqliteLedger:
 
     def append(self, records: Sequence[Record]) -> Appended:
         """See `mixer.state.ledger.Ledger`."""
-        return self._guarded(lambda connection: _append(connection, records))
+        return self._guarded(lambda connection: self._append(connection, records))
+
+    def _append(self, connection: sqlite3.Connection, records: Sequence[Record]) -> Appended:
+        appended = _append(connection, records)
+        found = _identity(self._path), _identity(self._log_path)
+        if found != (self._file, self._log):  # what was written is in a file that has no name
+            raise sqlite3.OperationalError(_MOVED)
+        return appended
+
+    @property
+    def _log_path(self) -> Path:
+        return self._path.with_name(f"{self._path.name}-wal")
 
     def _guarded(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Do something; after an error the file is opened anew."""
@@ -106,6 +129,15 @@ class SqliteLedger:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+
+def _identity(path: Path) -> _Identity | None:
+    """Which file it is, whatever its name; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _reason(error: Exception) -> str:

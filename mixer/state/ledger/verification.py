@@ -12,6 +12,8 @@ from mixer.state.ledger.entries import MalformedEntryError, key_of, read_entry, 
 from mixer.state.ledger.ports import Head, LedgerReader, Row
 
 _PROGRESS_ROWS = 1000
+_LOWEST = -(1 << 63)
+"""That a database has for a position: what was put below the first row must show too."""
 
 
 class BrokenChainError(Exception):
@@ -60,18 +62,20 @@ def _follow(
 ) -> Head:
     head = GENESIS
     _compare(head, noted)
-    for row in reader.rows() if told.position else ():
+    for row in reader.rows(_LOWEST - 1):
+        if row.position > told.position:
+            break
         head = _next(head, row)
         _compare(head, noted)
         if row.position % _PROGRESS_ROWS == 0:
             progress(row.position, told.position)
-        if row.position == told.position:
-            break
     return head
 
 
 def _next(head: Head, row: Row) -> Head:
     position = head.position + 1
+    if row.position < 1:
+        raise BrokenChainError(f"row {row.position}: it was put in, before the first one")
     if row.position != position:
         raise BrokenChainError(f"row {position}: it is missing; the next one is {row.position}")
     if next_digest(head.digest, position, row.entry) != row.digest:

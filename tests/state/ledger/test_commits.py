@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from queue import SimpleQueue
 
 import pytest
@@ -49,6 +50,9 @@ class _Ledger:
         self.batches.append(len(records))
         self._head = batch.appended.head
         return batch.appended
+
+    def lose_rows(self) -> None:
+        self.known, self._head = {}, GENESIS
 
     def close(self) -> None:
         self.closed = True
@@ -246,3 +250,19 @@ def test_a_defect_of_a_ledger_does_not_end_it(
     (ticket,) = _put(commits, "a")
     loop.until(lambda: commits.is_stored(ticket))
     assert calls == [2]
+
+
+def test_rows_that_are_lost(
+    ledger: _Ledger, loop: _Loop, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a replica takes over that lacks what was acknowledged, the log says so."""
+    commits = make()
+    for key in "abc":
+        if key == "c":
+            assert not caplog.records
+            ledger.lose_rows()
+        (ticket,) = _put(commits, key)
+        loop.until(partial(commits.is_stored, ticket))
+    assert [record.getMessage() for record in caplog.records] == [
+        "the ledger lost rows: it had 2, and began again after 0"
+    ]

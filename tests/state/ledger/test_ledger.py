@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from mixer.cli.usage.source import END_OF_TIME
 from mixer.state.ledger import GENESIS, Head, next_digest, record_of
+from mixer.state.ledger.entries import MAX_TIME
 from mixer.state.ledger.verification import BrokenChainError, parse_head, verify
 from tests.state.ledger.conftest import Place
 from tests.support.ledger_entries import TIME, plan, records, usage
@@ -141,6 +143,7 @@ _TAMPERED: dict[str, tuple[str, str]] = {
     "missing end": (f"DELETE FROM {_ENTRIES} WHERE position = 5", "row 5: it is missing, and all"),
     "missing all": (f"DELETE FROM {_ENTRIES}", "row 1: it is missing, and all"),
     "moved row": (f"UPDATE {_ENTRIES} SET position = 9 WHERE position = 5", "row 6: it is behind"),
+    "row below": (f"UPDATE {_ENTRIES} SET position = -1 WHERE position = 5", "row -1: it was put in"),
     "head moved": ("UPDATE mixer_ledger_head SET position = 4", "row 5: it is behind"),
     "other head": (f"UPDATE mixer_ledger_head SET digest = (SELECT digest FROM {_ENTRIES} WHERE"
                    " position = 1)", "row 5: the head of the ledger is of another row"),
@@ -158,6 +161,30 @@ def test_what_the_chain_shows(place: Place, name: str) -> None:
     reader = place.reader()
     with pytest.raises(BrokenChainError, match=expected):
         verify(reader)
+    reader.close()
+
+
+@pytest.mark.parametrize("position", [0, -1, -(1 << 63)])
+def test_a_row_below_the_first(place: Place, position: int) -> None:
+    """It would be summed, so that it must show, in a ledger that has no other row as well."""
+    ledger = place.writer()
+    ledger.append(records("a"))
+    ledger.close()
+    place.execute(f"UPDATE {_ENTRIES} SET position = {position}")
+    place.execute(f"UPDATE mixer_ledger_head SET position = 0, digest = {place.zeros}")
+    reader = place.reader()
+    with pytest.raises(BrokenChainError, match=f"row {position}: it was put in"):
+        verify(reader)
+    reader.close()
+
+
+def test_the_last_time_that_there_is(place: Place) -> None:
+    """It is within the time that is read."""
+    ledger = place.writer()
+    ledger.append([record_of(usage("a", time=MAX_TIME))])
+    ledger.close()
+    reader = place.reader()
+    assert [row.key for row in reader.usage(0, END_OF_TIME)] == [b"ua"]
     reader.close()
 
 
