@@ -94,7 +94,7 @@ class _Database:
             keepalives_count=3,
             tcp_user_timeout=milliseconds,
         )
-        # Whoever waited for the head must see what the one before appended, whatever is the default.
+        # Whoever waited for the head must see what was appended meanwhile, whatever is the default.
         connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         try:
             connection.execute(f"SET statement_timeout = {milliseconds}".encode())

@@ -20,8 +20,8 @@ _APPLICATION_ID = 0x4D78_4C31
 _VERSION = 1
 _LOCK_TIMEOUT_S = 10.0
 _MOVED = (
-    "it was removed or replaced while it was written: put back the file that was there, or start the"
-    " service anew"
+    "it was removed or replaced while it was written: put back the file that was there, or start"
+    " the service anew"
 )
 
 # One statement for many rows: each statement gives the interpreter's lock away and waits for it.

@@ -52,7 +52,7 @@ _MALFORMED = {
     "many labels": (usage("k", labels=dict.fromkeys(map(str, range(33)), "")),
                     "usage.labels must have 0 to 32 items"),
     "no time": (usage("k", time=0), "usage.time_unix_nano must be from 1"),
-    "late time": (usage("k", time=1 << 63), "usage.time_unix_nano must be from 1"),
+    "late time": (usage("k", time=(1 << 63) - 1), "usage.time_unix_nano must be from 1"),
     "no plan name": (plan(""), "plan.name must have 1 to 256 bytes"),
     "no plan version": (plan(version=""), "plan.version must have 1 to 256 bytes"),
     "small currency": (plan(currency="eur"), "plan.currency must be three capital letters"),
@@ -76,7 +76,7 @@ def test_what_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "message",
     [usage("k"), usage("k" * 256, plan="", version=""), usage("k", labels={"b": "1", "a": "2"}),
-     usage("k", time=(1 << 63) - 1), plan(), plan(rates={}), _tiers(), _tiers(0), _tiers(1, 2, 0),
+     usage("k", time=(1 << 63) - 2), plan(), plan(rates={}), _tiers(), _tiers(0), _tiers(1, 2, 0),
      plan(rates={"a": flat(1), "b": flat(2)})],
 )  # fmt: skip
 def test_what_is_taken(message: bytes) -> None:
@@ -125,7 +125,7 @@ def test_the_queue(tmp_path_factory: pytest.TempPathFactory) -> None:
     assert queues.resolve("mixer", b"other") is None
     assert queues.enqueue(USAGE_QUEUE, b"rubbish") is EnqueueResult.MALFORMED
     assert queues.enqueue(USAGE_QUEUE, usage("a")) is EnqueueResult.DURABLE
-    assert queues.enqueue(USAGE_QUEUE, usage("b")) is EnqueueResult.FULL
+    assert queues.enqueue(USAGE_QUEUE, usage("b")) is EnqueueResult.NO_ROOM
     with pytest.raises(UnknownQueueError):
         queues.dequeue(USAGE_QUEUE)
     own = queues.register("mixer", b"usage", lambda _: None)

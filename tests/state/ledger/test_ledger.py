@@ -143,7 +143,7 @@ _TAMPERED: dict[str, tuple[str, str]] = {
     "missing end": (f"DELETE FROM {_ENTRIES} WHERE position = 5", "row 5: it is missing, and all"),
     "missing all": (f"DELETE FROM {_ENTRIES}", "row 1: it is missing, and all"),
     "moved row": (f"UPDATE {_ENTRIES} SET position = 9 WHERE position = 5", "row 6: it is behind"),
-    "row below": (f"UPDATE {_ENTRIES} SET position = -1 WHERE position = 5", "row -1: it was put in"),
+    "row below": (f"UPDATE {_ENTRIES} SET position = -1 WHERE position = 5", "row -1: it was put"),
     "head moved": ("UPDATE mixer_ledger_head SET position = 4", "row 5: it is behind"),
     "other head": (f"UPDATE mixer_ledger_head SET digest = (SELECT digest FROM {_ENTRIES} WHERE"
                    " position = 1)", "row 5: the head of the ledger is of another row"),

@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import floor
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mixer.state.ledger import read_entry
@@ -42,6 +42,7 @@ def _reference(rate: Rate, units: int) -> int:
     return floor(Fraction(sum(prices), rate.per or 1) + Fraction(1, 2))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # rates are large, and machines busy
 @given(_rates(), st.integers(0, 120))
 def test_against_the_reference(rate: Rate, units: int) -> None:
     """Every unit costs what its tier says, or that of the last one, in proportion to ``per``."""
