@@ -27,7 +27,7 @@ def usage(
     for meter, units in ({"calls": 1} if quantities is None else quantities).items():
         record.quantities.add(meter=meter, units=units)
     record.labels.update(labels or {})
-    return entry.SerializeToString()
+    return entry.SerializeToString(deterministic=True)
 
 
 def plan(
@@ -43,7 +43,7 @@ def plan(
     for meter, rate in ({"calls": flat(5)} if rates is None else rates).items():
         found.rates.add().CopyFrom(rate)
         found.rates[-1].meter = meter
-    return Entry(plan=found).SerializeToString()
+    return Entry(plan=found).SerializeToString(deterministic=True)
 
 
 def flat(price_nanos: int, *, included: int = 0, per: int = 1) -> Rate:
