@@ -7,7 +7,7 @@ import random
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +18,13 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 
 from mixer.state.ledger.sqlite import SqliteReader
 from mixer.state.ledger.verification import verify
-from mixer.study.service import ServiceProcess
 from tests.api.mixer_calls import report_bytes
 from tests.e2e.calls import CHECK, TIMEOUT_S, channel, check_request
 from tests.e2e.guests import Guests
-from tests.e2e.stack import Services, adapter
+from tests.e2e.stack import START_TIMEOUT_S, Services, adapter
 from tests.e2e.test_mixer_v1 import REPORT
 from tests.support.ledger_entries import usage
+from tests.support.nursery import Nursery
 from tests.support.recorder import recorder
 
 _WORKERS = 4
@@ -55,29 +55,43 @@ class _Load:
         self.sent.update(taken)
         return taken
 
-    def note(self, keys: list[str], *, acknowledged: bool) -> None:
-        """Note what became of a call."""
+    def note(self, keys: list[str], *, acknowledged: bool) -> int:
+        """Note what became of a call; how many records were acknowledged."""
         if acknowledged:
             self.acknowledged.update(keys)
-        else:
-            self.again += keys
+            return len(keys)
+        self.again += keys
+        return 0
 
 
-async def _ask(opened: grpc.aio.Channel, load: _Load) -> None:
+@dataclass
+class _Life:
+    """One run of the service.
+
+    Attributes:
+        acknowledged: Records that it acknowledged.
+        is_over: Whether it was killed.
+    """
+
+    acknowledged: int = 0
+    is_over: bool = False
+
+
+async def _ask(opened: grpc.aio.Channel, load: _Load) -> int:
     """Have one request checked, as Envoy does."""
     keys = load.keys(1)
     request = check_request(x_entry=usage(keys[0]).hex())
     answer = await _sent(opened, CHECK, request)
     passed = answer is not None and CheckResponse.FromString(answer).status.code == 0
-    load.note(keys, acknowledged=passed)
+    return load.note(keys, acknowledged=passed)
 
 
-async def _tell(opened: grpc.aio.Channel, load: _Load) -> None:
+async def _tell(opened: grpc.aio.Channel, load: _Load) -> int:
     """Report some requests, as Istio's proxies do."""
     keys = load.keys(_RECORDS_OF_A_REPORT)
     records = [{"request.headers": {"x-entry": usage(key).hex()}} for key in keys]
     answer = await _sent(opened, REPORT, report_bytes(records))
-    load.note(keys, acknowledged=answer is not None)
+    return load.note(keys, acknowledged=answer is not None)
 
 
 async def _sent(opened: grpc.aio.Channel, method: str, request: bytes) -> bytes | None:
@@ -89,33 +103,39 @@ async def _sent(opened: grpc.aio.Channel, method: str, request: bytes) -> bytes 
     return answer
 
 
-async def _call(service: ServiceProcess, load: _Load, way: int, life: asyncio.Event) -> None:
-    async with channel(service.address) as opened:
-        while not life.is_set():
-            await (_tell if way % 2 else _ask)(opened, load)
+async def _call(address: str, load: _Load, way: int, life: _Life) -> None:
+    async with channel(address) as opened:
+        while not life.is_over:
+            life.acknowledged += await (_tell if way % 2 else _ask)(opened, load)
 
 
-async def _live_and_die(service: ServiceProcess, load: _Load, chance: random.Random) -> None:
+async def _live_and_die(pid: int, address: str, load: _Load, chance: random.Random) -> None:
     """One life: under load until so much was acknowledged, and then no chance to finish."""
-    goal, over = len(load.acknowledged) + chance.randint(1, _MOST_ACKNOWLEDGED), asyncio.Event()
-    async with service:
-        callers = [asyncio.ensure_future(_call(service, load, n, over)) for n in range(_CALLERS)]
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                while len(load.acknowledged) < goal:  # noqa: ASYNC110 - set by many callers
-                    await asyncio.sleep(0.001)
-        finally:
-            over.set()
-            os.kill(service.pid, signal.SIGKILL)
-            await asyncio.gather(*callers)
+    goal, life = chance.randint(1, _MOST_ACKNOWLEDGED), _Life()
+    try:
+        await _until(lambda: Path(address.removeprefix("unix:")).exists())
+        callers = [asyncio.ensure_future(_call(address, load, n, life)) for n in range(_CALLERS)]
+        await _until(lambda: life.acknowledged >= goal)
+    finally:
+        life.is_over = True
+        os.kill(pid, signal.SIGKILL)
+    await asyncio.gather(*callers)
 
 
-async def _lives(services: Services, config: Sequence[dict], name: str, load: _Load,
-                 ledger: Path, lives: int) -> None:  # fmt: skip
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(START_TIMEOUT_S):
+        while not condition():  # noqa: ASYNC110 - of another process, or of many callers
+            await asyncio.sleep(0.001)
+
+
+async def _lives(nursery: Nursery, services: Services, config: Sequence[dict], name: str,
+                 load: _Load, ledger: Path, lives: int) -> None:  # fmt: skip
     chance = random.Random(name)
-    for _ in range(lives):
-        service = services.service(name, config, ledger={"sqlite": {"path": str(ledger)}})
-        await _live_and_die(service, load, chance)
+    for life in range(lives):
+        own = f"{name}-{life}"
+        file = services.configure(own, config, ledger={"sqlite": {"path": str(ledger)}})
+        pid = await nursery.start(file, services.folder / f"{own}.log")
+        await _live_and_die(pid, services.address(own), load, chance)
 
 
 def _stored(ledger: Path) -> Counter[str]:
@@ -136,9 +156,10 @@ async def test_kills(services: Services, guests: Guests, tmp_path: Path, kills: 
     config = [adapter("records", module)]
     ledger, load = tmp_path / "usage.db", _Load()
     names = [f"worker-{number}" for number in range(_WORKERS)]
-    async with asyncio.TaskGroup() as group:
+    async with Nursery() as nursery, asyncio.TaskGroup() as group:
         for name in names:
-            group.create_task(_lives(services, config, name, load, ledger, kills // _WORKERS))
+            lives = _lives(nursery, services, config, name, load, ledger, kills // _WORKERS)
+            group.create_task(lives)
     stored = _stored(ledger)
     assert set(stored.values()) == {1}
     assert load.acknowledged - stored.keys() == set()
