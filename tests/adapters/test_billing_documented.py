@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from mixer.attributes import Value
+from mixer.state.ledger.rating import rate_units
 from mixer.testing import Host
 from mixer.wire.ledger_pb2 import Plan, Rate
 from tests.adapters import llm, readme
@@ -115,9 +116,7 @@ def test_tiers(world: World) -> None:
 
 def money(rate: Rate, units: int) -> Fraction:
     """As the ledger rates it."""
-    rating = pytest.importorskip("mixer.state.ledger.rating", reason="there is no ledger here")
-    nanos: int = rating.rate_units(rate, units)
-    return Fraction(nanos, 10**9)
+    return Fraction(rate_units(rate, units), 10**9)
 
 
 def sent(host: Host, rate: dict[str, Any]) -> Plan:

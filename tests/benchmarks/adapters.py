@@ -10,7 +10,9 @@ import gc
 import statistics
 import sys
 import tempfile
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +25,15 @@ from mixer.api import ext_authz
 from mixer.config import loads
 from mixer.demo.configuration import auth_configuration
 from mixer.demo.credentials import new_credentials
-from mixer.engine import Decision, Engine, Request
+from mixer.engine import Decision, Engine, PendingDecision, Request
 from mixer.proxywasm import ManualScheduler
 from tests.benchmarks import report
 from tests.benchmarks.own_code import CROSSING, OwnCode
 from tests.benchmarks.variants import EMPTY, Variant
 
 _ROUNDS = 7
+_WAITING = 256
+"""Checks that wait for the ledger at one time."""
 _QUOTA = {
     "quotas": [
         {
@@ -62,6 +66,7 @@ class Case:
         records: Whether it is told of records, and not asked about requests.
         headers: Of the requests, beyond those of a browser.
         queue: Whether there is one for records of usage, which are dropped at once.
+        ledger: A file in which they are kept instead, each before its check is answered.
     """
 
     name: str
@@ -70,6 +75,7 @@ class Case:
     records: bool = False
     headers: tuple[dict[str, str], ...] = ({},)
     queue: bool = False
+    ledger: Path | None = None
 
     def engine(self) -> Engine:
         """An engine with this adapter alone."""
@@ -79,7 +85,8 @@ class Case:
             "metadata": {"name": "adapter"},
             "spec": self.plugin,
         }
-        engine = Engine(loads(yaml.safe_dump(document)), scheduler=ManualScheduler())
+        documents = [document] if self.ledger is None else [document, _keeping(self.ledger)]
+        engine = Engine(loads(yaml.safe_dump_all(documents)), scheduler=Woken())
         if self.queue:
             _drop_usage(engine)
         return engine
@@ -90,7 +97,36 @@ class Case:
             data = report.batch()
             return lambda number: _tell(engine, data, number)
         checks = Variant(self.name, None, self.headers).requests()
-        return lambda number: _ask(engine, checks, number)
+        if self.ledger is not None:
+            return lambda number: ask_and_store(engine, checks, number)
+        return lambda number: ask(engine, checks, number)
+
+
+class Woken(ManualScheduler):
+    """One that a thread can wait for, without a turn in vain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._signal = threading.Event()
+
+    def post(self, call: Callable[[], None]) -> None:
+        super().post(call)
+        self._signal.set()
+
+    def wait(self) -> None:
+        """Run what another thread posts next."""
+        self._signal.wait()
+        self._signal.clear()
+        self.advance()
+
+
+def _keeping(file: Path) -> dict[str, Any]:
+    return {
+        "apiVersion": "mixer.dev/v1alpha1",
+        "kind": "Mixer",
+        "metadata": {"name": "mixer"},
+        "spec": {"ledger": {"sqlite": {"path": str(file)}}},
+    }
 
 
 def _drop_usage(engine: Engine) -> None:
@@ -102,14 +138,38 @@ def _drop_usage(engine: Engine) -> None:
     queues.register("mixer", b"usage", drop)
 
 
-def _ask(engine: Engine, requests: list[bytes], number: int) -> None:
+def ask(engine: Engine, requests: list[bytes], number: int) -> None:
+    """Have so many requests decided."""
     for at in range(number):
         request = ext_authz.decode(requests[at % len(requests)])
         assert isinstance(request, Request)
         decision = engine.decide(request)
         assert isinstance(decision, Decision)
-        assert decision.response is None, decision
-        ext_authz.encode(decision)
+        _answer(decision)
+
+
+def ask_and_store(engine: Engine, requests: list[bytes], number: int) -> None:
+    """The same, each answered once it is in the ledger, while others wait for it too."""
+    scheduler, waiting = engine.services.scheduler, deque[PendingDecision]()
+    assert isinstance(scheduler, Woken)
+    for at in range(number + _WAITING):
+        if at < number:
+            request = ext_authz.decode(requests[at % len(requests)])
+            assert isinstance(request, Request)
+            pending = engine.decide(request)
+            assert isinstance(pending, PendingDecision)
+            pending.then(_answer)
+            waiting.append(pending)
+        while waiting and (len(waiting) >= _WAITING or at >= number):
+            if waiting[0].decision is None:
+                scheduler.wait()
+            else:
+                waiting.popleft()
+
+
+def _answer(decision: Decision) -> None:
+    assert decision.response is None, decision
+    ext_authz.encode(decision)
 
 
 def _tell(engine: Engine, data: bytes, number: int) -> None:
@@ -156,6 +216,8 @@ def cases(folder: Path) -> Iterator[Case]:
     yield Case("telemetry, Istio's metrics", istio, "empty module, a record", records=True)
     asked = {"url": "builtin://billing", "pluginConfig": {**_BILLING, "on": "request"}}
     yield Case("billing, a call", asked, "empty module", queue=True)
+    kept = folder / "usage.db"
+    yield Case("billing, a call, into SQLite", asked, "empty module", ledger=kept)
     told = {"url": "builtin://billing", "pluginConfig": _BILLING}
     yield Case("billing, a record", told, "empty module, a record", records=True, queue=True)
 

@@ -25,8 +25,8 @@ _MOVED = (
 )
 
 # One statement for many rows: each statement gives the interpreter's lock away and waits for it.
-_ROWS_AT_ONCE = (256, 64, 16, 4, 1)
-_KEYS_AT_ONCE = (1024, 128, 16, 1)
+_ROWS_AT_ONCE = (256, 128, 64, 32, 16, 8, 4, 2, 1)
+_KEYS_AT_ONCE = (1, 8, 64, 512)
 _STATEMENTS = 32
 
 _SCHEMA = f"""
@@ -197,8 +197,12 @@ def _append(connection: sqlite3.Connection, records: Sequence[Record]) -> Append
 
 def _known(connection: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:
     found = dict[bytes, bytes]()
-    for some in _in_parts(keys, _KEYS_AT_ONCE):
-        marks = ",".join("?" * len(some))
+    most = _KEYS_AT_ONCE[-1]
+    for start in range(0, len(keys), most):
+        some = keys[start : start + most]
+        size = next(one for one in _KEYS_AT_ONCE if one >= len(some))
+        some += some[-1:] * (size - len(some))  # the same key again finds nothing more
+        marks = ",".join("?" * size)
         sql = f"SELECT key, entry FROM mixer_ledger_entries WHERE key IN ({marks})"  # noqa: S608
         found.update(connection.execute(sql, some).fetchall())
     return found
