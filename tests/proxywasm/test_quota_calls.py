@@ -103,10 +103,7 @@ def test_a_bad_request(why: str) -> None:
 def test_the_largest_request() -> None:
     """All that a request may have fits into its bound of bytes."""
     most, more = (1 << 53) - 1, {"algorithm": 1, "window_ns": 10**16, "shadow": True}
-    charges = [
-        charge(b"%064d" % n, limit=most, burst=most, cost=-most, **more)
-        for n in range(64)
-    ]
+    charges = [charge(b"%064d" % n, limit=most, burst=most, cost=-most, **more) for n in range(64)]
     with Guest() as guest:
         (answer,) = guest.in_headers(
             take(request(*charges, dedup_id=b"x" * 64, dedup_window_ns=10**16))

@@ -70,8 +70,8 @@ class GroupCommit:
     """Takes records from one thread, and has its own append them.
 
     Each record has a ticket; once a commit succeeded, whoever waits for one of its tickets or an
-    earlier one is told. Where a commit fails, all who wait are told that, and the records are tried
-    again until they are taken back by `withdraw`.
+    earlier one is told. Where a commit fails, all who wait are told that, and so is whoever comes
+    before it is tried again; the records are, until they are taken back by `withdraw`.
 
     Args:
         ledger: Belongs to the other thread from now on, and is closed with this.
@@ -98,6 +98,8 @@ class GroupCommit:
         self.failing = ""
         self._stored = 0
         self._rows = 0
+        self._pause = _FIRST_PAUSE_S
+        self._tried_again_at = 0.0
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -135,11 +137,19 @@ class GroupCommit:
         """Have `done` called once, later; what this returns forgets it."""
         key = object()
         self._waiters[key] = ticket, done
+        if self.failing and time.monotonic() < self._tried_again_at:
+            self._post(partial(self._give_up, key))
 
         def forget() -> None:
             self._waiters.pop(key, None)
 
         return forget
+
+    def _give_up(self, key: object) -> None:
+        """Tell one who waits that it is not stored now."""
+        found = self._waiters.pop(key, None)
+        if found is not None:
+            found[1](False)
 
     def withdraw(self, tickets: Iterable[int]) -> None:
         """Take records back whose request was refused; what is being stored may stay."""
@@ -151,16 +161,13 @@ class GroupCommit:
                     self.stats.withdrawn += 1
 
     def _run(self) -> None:
-        pause = _FIRST_PAUSE_S
         while batch := self._take():
             if self._commit(batch):
-                pause = _FIRST_PAUSE_S
                 continue
             with self._changed:
                 if self._closing:
                     return
-                self._changed.wait(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+                self._changed.wait(max(0.0, self._tried_again_at - time.monotonic()))
 
     def _take(self) -> dict[int, Record]:
         """The oldest records, once there are any; none at the end."""
@@ -208,6 +215,7 @@ class GroupCommit:
                 shown_key(appended.conflicts[0]),
             )
         self._note_rows(appended)
+        self._pause = _FIRST_PAUSE_S
         if self.failing:
             self.failing = ""
             _log.warning("the ledger takes records again; %d wait", len(self._waiting))
@@ -226,6 +234,8 @@ class GroupCommit:
         self.stats.failures += 1
         if not self.failing:
             _log.error("the ledger takes no records, and is tried again: %s", why)
+        self._tried_again_at = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
         self.failing = why
         self._tell(self.last, stored=False)
 

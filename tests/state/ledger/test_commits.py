@@ -266,3 +266,34 @@ def test_rows_that_are_lost(
     assert [record.getMessage() for record in caplog.records] == [
         "the ledger lost rows: it had 2, and began again after 0"
     ]
+
+
+def test_nobody_waits_for_a_ledger_that_is_known_to_fail(
+    ledger: _Ledger, loop: _Loop, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes before it is tried again is told at once; then one is tried, and it goes on."""
+    monkeypatch.setattr("mixer.state.ledger.commits._FIRST_PAUSE_S", 3600.0)
+    monkeypatch.setattr("mixer.state.ledger.commits._LONGEST_PAUSE_S", 3600.0)
+    commits = make()
+    ledger.error = "no space left"
+    told: list[bool] = []
+
+    def ask(name: str) -> int:
+        (ticket,) = _put(commits, name)
+        commits.wait(ticket, told.append)
+        before = len(told)
+        loop.until(lambda: len(told) > before)
+        return ticket
+
+    commits.withdraw([ask("a")])
+    commits.withdraw([ask("b")])
+    assert told == [False, False]
+    assert ledger.attempts.acquire(blocking=False)
+    assert not ledger.attempts.acquire(blocking=False)
+    ledger.error = ""
+    commits._tried_again_at = 0.0
+    with commits._changed:
+        commits._changed.notify()  # the pause is over
+    ask("c")
+    assert told[-1]
+    assert [row.key for row in ledger.rows] == [b"uc"]
