@@ -8,25 +8,36 @@ use crate::response::Response;
 use crate::sender::Sender;
 use crate::text;
 use crate::tokens::{Found, Paths};
+use mixer_host::batch::Batch;
 use mixer_host::config::ConfigError;
 use mixer_host::metrics::{define, increment, Type};
 use mixer_host::reading::Reading;
 use mixer_host::shared_queue::Refused;
+use mixer_host::source;
 use mixer_host::{request, root};
+use std::borrow::Cow;
 
 /// How long requests are refused after the ledger did not take a record, in nanoseconds.
 const HOLD: u64 = 1_000_000_000;
+
+/// Values are read whole: what stands for a long key stands for all of it.
+const VALUE_BYTES: u32 = u32::MAX;
 
 pub struct Billing {
     pub config: Config,
     pub paths: Paths,
     /// Whether any meter counts tokens.
     pub counts_tokens: bool,
-    subject: Reading,
+    /// What records are made of.
+    batch: Batch,
+    operation: usize,
+    subject: source::Source,
+    /// The subject, read alone before there is a record.
+    known: Reading,
     gate: Gate,
     meters: Vec<Metering>,
-    plan: Option<Reading>,
-    labels: Vec<Reading>,
+    plan: Option<source::Source>,
+    labels: Vec<source::Source>,
     identity: Identity,
     sender: Sender,
     /// Until when requests are refused.
@@ -71,25 +82,34 @@ pub enum Denied {
 impl Billing {
     pub fn new(text: &[u8]) -> Result<Self, ConfigError> {
         let config = Config::parse(text)?;
-        let optional = |text: &Option<String>, field| match text {
-            Some(text) => compiled(Reading::create(text), field).map(Some),
-            None => Ok(None),
-        };
+        let mut batch = Batch::new(VALUE_BYTES);
+        let mut create =
+            |text: &str, field: &str| compiled(source::Source::create(text, &mut batch), field);
+        let subject = create(&config.subject, "subject")?;
         let mut labels = Vec::with_capacity(config.labels.len());
         for (name, value) in &config.labels {
-            labels.push(compiled(Reading::create(value), &format!("labels.{name}"))?);
+            labels.push(create(value, &format!("labels.{name}"))?);
         }
+        let mut optional = |text: &Option<String>, field| match text {
+            Some(text) => create(text, field).map(Some),
+            None => Ok(None),
+        };
+        let plan = optional(&config.plan, "plan")?;
+        let key = optional(&config.key, "idempotencyKey")?;
         let mut billing = Self {
             paths: Paths::new(config.tokens.iter().map(|one| one.paths.as_slice())),
             counts_tokens: config
                 .meters
                 .iter()
                 .any(|one| matches!(one.source, Source::Tokens(_))),
-            subject: compiled(Reading::create(&config.subject), "subject")?,
+            subject,
+            known: compiled(Reading::create(&config.subject), "subject")?,
             gate: Gate::new(config.condition.as_deref(), "match".to_owned())?,
-            meters: metering::all(&config)?,
-            plan: optional(&config.plan, "plan")?,
-            identity: Identity::new(optional(&config.key, "idempotencyKey")?),
+            meters: metering::all(&config, &mut batch)?,
+            plan,
+            identity: Identity::new(key, &mut batch),
+            operation: batch.add(b"mixer\0operation"),
+            batch,
             sender: Sender::new(config.plans.iter().map(Plan::entry).collect()),
             labels,
             held: None,
@@ -133,7 +153,7 @@ impl Billing {
         }
         if self.config.unknown_subject == UnknownSubject::Deny
             && self.gate.may_hold()
-            && self.subject().is_none()
+            && !self.is_known()
         {
             return Err(Denied::UnknownSubject);
         }
@@ -149,8 +169,25 @@ impl Billing {
     }
 
     fn subject(&self) -> Option<String> {
-        let value = self.subject.read()?;
-        text::subject(&value.text()).map(str::to_owned)
+        let value = self.subject.text(&self.batch)?;
+        text::subject(&value).map(str::to_owned)
+    }
+
+    fn is_known(&self) -> bool {
+        let value = self.known.read();
+        value.is_some_and(|value| text::subject(&value.text()).is_some())
+    }
+
+    /// Reads what the record of the current request is made of, and why it is asked about: the
+    /// attribute `mixer.operation`.
+    pub fn read(&mut self) -> Option<&[u8]> {
+        self.batch.read();
+        self.batch.get(self.operation)
+    }
+
+    /// Whether the current request is one to record.
+    pub fn matches(&mut self) -> bool {
+        self.gate.holds()
     }
 
     /// What a response told of its tokens; the log has once why one cannot be read.
@@ -170,15 +207,12 @@ impl Billing {
         }
     }
 
-    /// Records the current request, if it is one to record.
+    /// Records the current request, of which the batch was read.
     pub fn record(
         &mut self,
         passed: bool,
         tokens: impl FnOnce(&mut Self) -> Option<Found>,
     ) -> Result<(), Denied> {
-        if !self.gate.holds() {
-            return Ok(());
-        }
         let subject = match (self.subject(), &self.config.unknown_subject) {
             (Some(subject), _) => subject,
             (None, UnknownSubject::Named(name)) => name.clone(),
@@ -206,21 +240,25 @@ impl Billing {
     fn entry(&mut self, subject: &str, tokens: Option<&Found>, passed: bool) -> Option<Vec<u8>> {
         let mut quantities = Vec::with_capacity(self.meters.len());
         for meter in &mut self.meters {
-            if let Some(units) = meter.measure(tokens) {
+            if let Some(units) = meter.measure(tokens, &self.batch) {
                 quantities.push((meter.name(), units));
             }
         }
         if quantities.is_empty() {
             return None;
         }
-        let (key, time) = self.identity.tell(passed);
+        let (key, time) = self.identity.tell(&self.batch, passed);
         let names = self.config.labels.iter().map(|(name, _)| name.as_str());
-        let values = self.labels.iter().map(Reading::read);
-        let labels = names
+        let values = self.labels.iter().map(|source| source.text(&self.batch));
+        let labels: Vec<(&str, Cow<'_, str>)> = names
             .zip(values)
-            .filter_map(|(name, value)| Some((name, text::label(&value?.text()))));
-        let labels: Vec<(&str, String)> = labels.collect();
-        let plan = plan(&self.config, self.plan.as_ref(), &mut self.unknown_plan);
+            .filter_map(|(name, value)| Some((name, text::label(value?))))
+            .collect();
+        let chosen = self
+            .plan
+            .as_ref()
+            .and_then(|source| source.text(&self.batch));
+        let plan = plan(&self.config, chosen.as_deref(), &mut self.unknown_plan);
         let usage = Usage {
             key: &key,
             subject,
@@ -248,16 +286,15 @@ impl Billing {
 }
 
 /// The plan that is chosen, or the default one.
-fn plan<'a>(config: &'a Config, choice: Option<&Reading>, unknown: &mut Once) -> Option<&'a Plan> {
+fn plan<'a>(config: &'a Config, choice: Option<&[u8]>, unknown: &mut Once) -> Option<&'a Plan> {
     let default = || config.default_plan.map(|at| &config.plans[at]);
-    let Some(value) = choice.and_then(Reading::read) else {
+    let Some(name) = choice else {
         return default();
     };
-    let name = value.text();
     let found = config
         .plans
         .iter()
-        .find(|plan| plan.name.as_bytes() == &*name);
+        .find(|plan| plan.name.as_bytes() == name);
     if found.is_none() {
         unknown.warn("plan names one that is none of plans; the default plan is taken");
     }

@@ -85,7 +85,7 @@ impl HttpContext for Stream {
 
     fn on_log(&mut self) {
         let mut billing = self.billing.borrow_mut();
-        if billing.config.on != On::Log || self.denied || !self.is_to_be_recorded() {
+        if billing.config.on != On::Log || self.denied || !self.is_to_be_recorded(&mut billing) {
             return;
         }
         let (passed, response) = (self.passed, &mut self.response);
@@ -96,13 +96,12 @@ impl HttpContext for Stream {
 
 impl Stream {
     /// What passed here is, and what is reported; in Envoy also requests come to an end that a
-    /// filter before this one refused, and they are neither.
-    fn is_to_be_recorded(&self) -> bool {
-        match asks() {
-            Asks::ToPass => self.passed,
-            Asks::Nothing => !self.passed,
-            Asks::First | Asks::Other => false,
+    /// filter before this one refused, and they are neither. What is, has been read.
+    fn is_to_be_recorded(&self, billing: &mut Billing) -> bool {
+        if self.passed {
+            return asks() == Asks::ToPass && reads(billing);
         }
+        Asks::of(billing.read()) == Asks::Nothing && billing.matches()
     }
 
     fn refuse(&mut self, denied: Denied) -> Action {
@@ -139,13 +138,29 @@ enum Asks {
     Other,
 }
 
-fn asks() -> Asks {
-    match properties::get(&["mixer", "operation"]).as_deref() {
-        None => Asks::ToPass,
-        Some(b"check" | b"explain") => Asks::First,
-        Some(b"report") => Asks::Nothing,
-        Some(_) => Asks::Other,
+impl Asks {
+    fn of(operation: Option<&[u8]>) -> Self {
+        match operation {
+            None => Self::ToPass,
+            Some(b"check" | b"explain") => Self::First,
+            Some(b"report") => Self::Nothing,
+            Some(_) => Self::Other,
+        }
     }
+}
+
+/// By itself: what is read of a check decides for how many others its answer is good.
+fn asks() -> Asks {
+    Asks::of(properties::get_joined(b"mixer\0operation").ok().as_deref())
+}
+
+/// Whether the current request is one to record, which has been read then.
+fn reads(billing: &mut Billing) -> bool {
+    let matches = billing.matches();
+    if matches {
+        billing.read();
+    }
+    matches
 }
 
 /// Lets a request pass whose record is made when it is over.
@@ -158,9 +173,9 @@ fn admitted(billing: &mut Billing) -> Result<(), Denied> {
 /// Makes the record of a request that passes.
 fn recorded(billing: &mut Billing) -> Result<(), Denied> {
     match asks() {
-        Asks::ToPass => billing.record(true, |_| None),
+        Asks::ToPass if reads(billing) => billing.record(true, |_| None),
         Asks::First => admitted(billing),
-        Asks::Nothing | Asks::Other => Ok(()),
+        Asks::ToPass | Asks::Nothing | Asks::Other => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! By hand: two messages that are only written are a fraction of a library.
 
 use crate::config::{Plan, Rate, Tier};
+use std::borrow::Cow;
 
 /// Where fields are written to, each with its number and its wire type before it.
 ///
@@ -107,7 +108,7 @@ pub struct Usage<'a> {
     pub quantities: &'a [(&'a str, u64)],
     /// Nanoseconds since 1970.
     pub time: u64,
-    pub labels: &'a [(&'a str, String)],
+    pub labels: &'a [(&'a str, Cow<'a, str>)],
 }
 
 impl Usage<'_> {
@@ -145,7 +146,7 @@ impl Message for (&str, u64) {
 }
 
 /// A label and its value.
-impl Message for (&str, String) {
+impl Message for (&str, Cow<'_, str>) {
     fn write(&self, fields: &mut impl Fields) {
         fields.bytes(1, self.0.as_bytes());
         fields.bytes(2, self.1.as_bytes());
@@ -202,7 +203,7 @@ mod tests {
             plan: None,
             quantities: &[("calls", 1), ("b", 300)],
             time: 1,
-            labels: &[("l", String::new())],
+            labels: &[("l", Cow::Borrowed(""))],
         };
         let expected = b"\x0a\x29\x0a\x01k\x12\x01s\x2a\x09\x0a\x05calls\x10\x01\x2a\x06\x0a\x01b\
                          \x10\xac\x02\x31\x01\0\0\0\0\0\0\0\x3a\x05\x0a\x01l\x12\0";

@@ -2,12 +2,12 @@
 
 use crate::config::{Config, Meter, Source};
 use crate::tokens::{sum, Found, TOTAL};
+use mixer_host::batch::Batch;
 use mixer_host::condition::Condition;
 use mixer_host::config::ConfigError;
 use mixer_host::expression::Expression;
-use mixer_host::properties;
-use mixer_host::reading::Reading;
 use mixer_host::root;
+use mixer_host::source;
 use mixer_host::value::{Truth, Value};
 
 /// What a number of JSON holds exactly.
@@ -92,38 +92,39 @@ pub struct Metering {
 
 enum Units {
     One,
-    Bytes(&'static [[&'static str; 2]]),
+    /// By their places in the batch.
+    Bytes(Vec<usize>),
     Tokens(usize),
     Sum(usize),
-    Reading(Reading),
+    Source(source::Source),
 }
 
-const REQUEST: [&str; 2] = ["request", "total_size"];
-const RESPONSE: [&str; 2] = ["response", "total_size"];
+const REQUEST: &[u8] = b"request\0total_size";
+const RESPONSE: &[u8] = b"response\0total_size";
 
-pub fn all(config: &Config) -> Result<Vec<Metering>, ConfigError> {
+pub fn all(config: &Config, batch: &mut Batch) -> Result<Vec<Metering>, ConfigError> {
     let mut all = Vec::with_capacity(config.meters.len());
     for meter in &config.meters {
-        all.push(Metering::new(meter)?);
+        all.push(Metering::new(meter, batch)?);
     }
     Ok(all)
 }
 
 impl Metering {
-    fn new(meter: &Meter) -> Result<Self, ConfigError> {
+    fn new(meter: &Meter, batch: &mut Batch) -> Result<Self, ConfigError> {
         let field = format!("{}.value", meter.path);
         Ok(Self {
             name: meter.name.clone(),
             gate: Gate::new(meter.condition.as_deref(), format!("{}.match", meter.path))?,
             units: match &meter.source {
                 Source::One => Units::One,
-                Source::RequestBytes => Units::Bytes(&[REQUEST]),
-                Source::ResponseBytes => Units::Bytes(&[RESPONSE]),
-                Source::TotalBytes => Units::Bytes(&[REQUEST, RESPONSE]),
+                Source::RequestBytes => Units::Bytes(vec![batch.add(REQUEST)]),
+                Source::ResponseBytes => Units::Bytes(vec![batch.add(RESPONSE)]),
+                Source::TotalBytes => Units::Bytes(vec![batch.add(REQUEST), batch.add(RESPONSE)]),
                 Source::Tokens(slot) if meter.name == TOTAL => Units::Sum(*slot),
                 Source::Tokens(slot) => Units::Tokens(*slot),
                 Source::Expression(text) => {
-                    Units::Reading(compiled(Reading::create(text), &field)?)
+                    Units::Source(compiled(source::Source::create(text, batch), &field)?)
                 }
             },
             field,
@@ -135,8 +136,9 @@ impl Metering {
         &self.name
     }
 
-    /// The units of the current request; None where there is nothing to record.
-    pub fn measure(&mut self, tokens: Option<&Found>) -> Option<u64> {
+    /// The units of the current request, of which the batch was read; None where there is
+    /// nothing to record.
+    pub fn measure(&mut self, tokens: Option<&Found>, batch: &Batch) -> Option<u64> {
         if !self.gate.holds() {
             return None;
         }
@@ -144,12 +146,12 @@ impl Metering {
             Units::One => Some(1),
             Units::Tokens(slot) => tokens?[*slot],
             Units::Sum(slot) => tokens?[*slot].or_else(|| tokens.and_then(sum)),
-            Units::Bytes(paths) => match bytes(paths) {
+            Units::Bytes(places) => match bytes(places, batch) {
                 Some(total) => checked(Some(total), &self.field, &mut self.bad),
                 None => None,
             },
-            Units::Reading(reading) => {
-                let value = reading.read()?;
+            Units::Source(source) => {
+                let value = source.read(batch)?;
                 checked(value_of(&value), &self.field, &mut self.bad)
             }
         };
@@ -158,8 +160,9 @@ impl Metering {
 }
 
 /// All of those that the host knows; None where it knows none of them.
-fn bytes(paths: &[[&str; 2]]) -> Option<i64> {
-    let mut known = paths.iter().filter_map(|path| properties::int(path));
+fn bytes(places: &[usize], batch: &Batch) -> Option<i64> {
+    let int = |at: &usize| batch.get(*at)?.try_into().ok().map(i64::from_le_bytes);
+    let mut known = places.iter().filter_map(int);
     let first = known.next()?;
     Some(known.fold(first, i64::saturating_add))
 }

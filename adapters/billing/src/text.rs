@@ -1,6 +1,7 @@
 //! Texts of requests within the bounds of a record.
 
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The longest subject, key or value of a label.
@@ -9,9 +10,11 @@ pub const BYTES: usize = 256;
 /// A subject; None for what names nobody for sure: what is empty, too long, no UTF-8, or has
 /// control characters, which no name has.
 pub fn subject(bytes: &[u8]) -> Option<&str> {
+    if !(1..=BYTES).contains(&bytes.len()) {
+        return None;
+    }
     let text = std::str::from_utf8(bytes).ok()?;
-    let sound = (1..=BYTES).contains(&text.len()) && !has_control(text);
-    sound.then_some(text)
+    (!has_control(text)).then_some(text)
 }
 
 fn has_control(text: &str) -> bool {
@@ -23,11 +26,10 @@ fn has_control(text: &str) -> bool {
 }
 
 /// A key as it is, or where it does not fit what stands for it and for nothing else.
-pub fn key(bytes: Vec<u8>) -> String {
-    match String::from_utf8(bytes) {
-        Ok(text) if subject(text.as_bytes()).is_some() => text,
-        Ok(text) => digest(text.as_bytes()),
-        Err(error) => digest(error.as_bytes()),
+pub fn key(bytes: &[u8]) -> Cow<'_, str> {
+    match subject(bytes) {
+        Some(text) => Cow::Borrowed(text),
+        None => Cow::Owned(digest(bytes)),
     }
 }
 
@@ -56,10 +58,13 @@ pub fn push_decimal(bytes: &mut Vec<u8>, mut number: u64) {
 }
 
 /// The value of a label: cut, and with a mark for what is no text.
-pub fn label(bytes: &[u8]) -> String {
-    match subject(bytes) {
-        Some(text) => text.to_owned(),
-        None => repaired(bytes),
+pub fn label(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match bytes {
+        Cow::Borrowed(bytes) => match subject(bytes) {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(repaired(bytes)),
+        },
+        Cow::Owned(bytes) => Cow::Owned(label(Cow::Borrowed(&bytes)).into_owned()),
     }
 }
 
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn keys() {
-        assert_eq!(key(b"a/b".to_vec()), "a/b");
+        assert_eq!(key(b"a/b"), "a/b");
         let odd = [
             vec![b'x'; 1_000_000],
             vec![b'y'; BYTES + 1],
@@ -107,7 +112,7 @@ mod tests {
             b"a\n".to_vec(),
             vec![],
         ];
-        let mut made: Vec<String> = odd.into_iter().map(key).collect();
+        let mut made: Vec<_> = odd.iter().map(|one| key(one)).collect();
         assert!(made
             .iter()
             .all(|one| one.len() == 7 + 64 && one.starts_with("sha256:")));
@@ -132,15 +137,15 @@ mod tests {
             (b"", ""),
             (b"a\xffb\n\0", "a\u{fffd}b\u{fffd}\u{fffd}"),
         ] {
-            assert_eq!(label(bytes), text);
+            assert_eq!(label(bytes.into()), text);
         }
         for long in [
             vec![b'x'; 1 << 20],
             vec![0xff; 1 << 20],
             "\u{20ac}".repeat(999).into_bytes(),
         ] {
-            assert!((BYTES - 3..=BYTES).contains(&label(&long).len()));
+            assert!((BYTES - 3..=BYTES).contains(&label(long.into()).len()));
         }
-        assert_eq!(label(&[b'x'; 300]), "x".repeat(BYTES));
+        assert_eq!(label([b'x'; 300][..].into()), "x".repeat(BYTES));
     }
 }

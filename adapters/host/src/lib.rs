@@ -35,3 +35,5 @@ pub mod request;
 pub mod response;
 #[cfg(target_arch = "wasm32")]
 pub mod root;
+#[cfg(target_arch = "wasm32")]
+pub mod source;

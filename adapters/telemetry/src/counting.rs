@@ -4,11 +4,11 @@ use crate::config::{Amount, Config, Kind, Metric};
 use crate::context::{compiled, told_once, Once};
 use crate::labels::metric_name;
 use crate::series::{Key, Series};
-use crate::source::Source;
 use mixer_host::batch::Batch;
 use mixer_host::condition::Condition;
 use mixer_host::config::ConfigError;
 use mixer_host::metrics::{define, Counts, Type};
+use mixer_host::source::Source;
 use mixer_host::value::Truth;
 
 /// The value of a label whose attribute is absent.

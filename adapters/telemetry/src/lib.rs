@@ -30,8 +30,6 @@ mod exporting;
 #[cfg(target_arch = "wasm32")]
 mod logging;
 #[cfg(target_arch = "wasm32")]
-mod source;
-#[cfg(target_arch = "wasm32")]
 mod standard;
 #[cfg(target_arch = "wasm32")]
 mod tracing;

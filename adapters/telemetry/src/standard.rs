@@ -9,11 +9,11 @@ use crate::istio::{
 use crate::labels::metric_name;
 use crate::recent::Recent;
 use crate::series::{Key, Series};
-use crate::source::Source;
 use mixer_host::batch::Batch;
 use mixer_host::config::ConfigError;
 use mixer_host::metrics::{define, Counts};
 use mixer_host::properties;
+use mixer_host::source::Source;
 
 /// Combinations of the metrics of a configuration have smaller numbers.
 const FIRST_KEY: u32 = 1 << 16;

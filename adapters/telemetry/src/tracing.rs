@@ -5,7 +5,6 @@ use crate::context::compiled;
 use crate::conventions::{known_method, told_as, ORIGINAL_METHOD, QUERY, USUAL};
 use crate::exporting::{Exporter, Signal};
 use crate::otlp::{self, Attribute};
-use crate::source::Source;
 use crate::trace::{
     b3_multi, b3_single, is_tracestate, parse_b3_multi, parse_b3_single, parse_traceparent,
     traceparent, Ids, Incoming, MultiHeaders, Ratio, SpanContext,
@@ -14,6 +13,7 @@ use mixer_host::attributes::Kind;
 use mixer_host::batch::Batch;
 use mixer_host::config::ConfigError;
 use mixer_host::request::{now, set_header};
+use mixer_host::source::Source;
 use mixer_host::value::Value;
 
 /// The headers of every format, and what else tells one request from others.

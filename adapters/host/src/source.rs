@@ -1,10 +1,10 @@
 //! Where a value comes from: a constant, a property that is read with others, or an expression.
 
-use mixer_host::attributes::{kind, Kind};
-use mixer_host::batch::Batch;
-use mixer_host::expression::Expression;
-use mixer_host::path::{literal, whole};
-use mixer_host::value::{tagged, Value};
+use crate::attributes::{kind, Kind};
+use crate::batch::Batch;
+use crate::expression::Expression;
+use crate::path::{literal, whole};
+use crate::value::{tagged, Value};
 use std::borrow::Cow;
 
 pub enum Source {
@@ -53,5 +53,13 @@ impl Source {
     /// The value for the current request; None where it has none.
     pub fn read(&self, batch: &Batch) -> Option<Value> {
         self.decode(self.raw(batch)?.into_owned())
+    }
+
+    /// The same as text, without a copy of what is text.
+    pub fn text<'a>(&'a self, batch: &'a Batch) -> Option<Cow<'a, [u8]>> {
+        match self {
+            Self::Constant(_) | Self::Property(_, Kind::Text) => self.raw(batch),
+            _ => Some(Cow::Owned(self.read(batch)?.text().into_owned())),
+        }
     }
 }
