@@ -32,8 +32,8 @@ pub struct Billing {
     batch: Batch,
     operation: usize,
     subject: source::Source,
-    /// The subject, read alone before there is a record.
-    known: Reading,
+    /// The subject, read alone before there is a record; None where nobody is refused for it.
+    known: Option<Reading>,
     gate: Gate,
     meters: Vec<Metering>,
     plan: Option<source::Source>,
@@ -103,7 +103,7 @@ impl Billing {
                 .iter()
                 .any(|one| matches!(one.source, Source::Tokens(_))),
             subject,
-            known: compiled(Reading::create(&config.subject), "subject")?,
+            known: known(&config)?,
             gate: Gate::new(config.condition.as_deref(), "match".to_owned())?,
             meters: metering::all(&config, &mut batch)?,
             plan,
@@ -151,13 +151,10 @@ impl Billing {
             count(self.counters.refused);
             return Err(Denied::NoLedger);
         }
-        if self.config.unknown_subject == UnknownSubject::Deny
-            && self.gate.may_hold()
-            && !self.is_known()
-        {
-            return Err(Denied::UnknownSubject);
+        match &self.known {
+            Some(known) if self.gate.may_hold() && !names(known) => Err(Denied::UnknownSubject),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn takes_records(&mut self) -> bool {
@@ -171,11 +168,6 @@ impl Billing {
     fn subject(&self) -> Option<String> {
         let value = self.subject.text(&self.batch)?;
         text::subject(&value).map(str::to_owned)
-    }
-
-    fn is_known(&self) -> bool {
-        let value = self.known.read();
-        value.is_some_and(|value| text::subject(&value.text()).is_some())
     }
 
     /// Reads what the record of the current request is made of, and why it is asked about: the
@@ -283,6 +275,19 @@ impl Billing {
         self.held = request::now().map(|now| now.saturating_add(HOLD));
         Err(Denied::NoLedger)
     }
+}
+
+fn known(config: &Config) -> Result<Option<Reading>, ConfigError> {
+    if config.unknown_subject != UnknownSubject::Deny {
+        return Ok(None);
+    }
+    compiled(Reading::create(&config.subject), "subject").map(Some)
+}
+
+/// Whether it has a value that is a subject.
+fn names(known: &Reading) -> bool {
+    let value = known.read();
+    value.is_some_and(|value| text::subject(&value.text()).is_some())
 }
 
 /// The plan that is chosen, or the default one.
