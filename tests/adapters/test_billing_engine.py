@@ -73,6 +73,21 @@ def test_reports_are_recorded_and_checks_are_not(make_engine: MakeEngine, plugin
 
 
 @pytest.mark.parametrize("on", ["request", "log"])
+def test_a_check_looks_at_nothing_of_a_record(
+    make_engine: MakeEngine, plugins: Plugins, on: str
+) -> None:
+    """Its answer is good for a request at another time, of another id, by another user."""
+    engine = make_engine(billing(plugins, on=on, labels={"path": "request.path"}))
+    queue = UsageQueue(engine.services)
+    for at, user in enumerate(("al", "bo", "cy", "di")):
+        told = {**known(user, "check"), "request.time": Timestamp(AT + at)}
+        decision = engine.decide(request(("x-request-id", str(at)), attributes=told))
+        assert isinstance(decision, Decision)
+        assert decision.verdict is Verdict.ALLOW
+    assert (engine.cache.stats.hits, queue.take()) == (2, [])
+
+
+@pytest.mark.parametrize("on", ["request", "log"])
 def test_without_a_ledger(make_engine: MakeEngine, plugins: Plugins, on: str) -> None:
     """Nothing passes, and the answer holds for nobody else."""
     decision = decided(make_engine(billing(plugins, on=on)), "al")
