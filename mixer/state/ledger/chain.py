@@ -39,11 +39,12 @@ def link(head: Head, known: Mapping[bytes, bytes], records: Sequence[Record]) ->
     seen = dict(known)
     rows, conflicts = list[Row](), list[bytes]()
     for key, entry, time in records:
-        there = seen.setdefault(key, entry)
-        if there is not entry:
+        there = seen.get(key)
+        if there is not None:
             if there != entry:
                 conflicts.append(key)
             continue
+        seen[key] = entry
         position += 1
         digest = next_digest(digest, position, entry)
         rows.append(Row(position, key, time, entry, digest))

@@ -33,6 +33,7 @@ class _Ledger:
         self.gate = threading.Event()
         self.gate.set()
         self.error = ""
+        self.answer_is_lost = False
         self.closed = False
         self._head = GENESIS
 
@@ -49,6 +50,9 @@ class _Ledger:
         self.rows += [Record(row.key, row.entry, row.time) for row in batch.rows]
         self.batches.append(len(records))
         self._head = batch.appended.head
+        if self.answer_is_lost:
+            self.answer_is_lost = False
+            raise LedgerUnavailableError("the connection is lost")
         return batch.appended
 
     def lose_rows(self) -> None:
@@ -297,3 +301,22 @@ def test_nobody_waits_for_a_ledger_that_is_known_to_fail(
     ask("c")
     assert told[-1]
     assert [row.key for row in ledger.rows] == [b"uc"]
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+def test_a_commit_of_which_nothing_is_heard(
+    ledger: _Ledger, loop: _Loop, make: Make, is_withdrawn: bool
+) -> None:
+    """What it stored is there once, whether it is tried again or its request comes again."""
+    commits, told = make(), list[bool]()
+    ledger.gate.clear()
+    ledger.answer_is_lost = True
+    (ticket,) = _put(commits, "a")
+    commits.wait(ticket, told.append)
+    ledger.gate.set()
+    loop.until(lambda: bool(told))
+    assert told == [False]
+    if is_withdrawn:
+        commits.withdraw([ticket])
+        (ticket,) = _put(commits, "a")
+    loop.until(lambda: commits.is_stored(ticket))
+    assert [row.key for row in ledger.rows] == [b"ua"]
+    assert commits.stats.duplicates == 1
