@@ -301,6 +301,8 @@ def test_nobody_waits_for_a_ledger_that_is_known_to_fail(
     ask("c")
     assert told[-1]
     assert [row.key for row in ledger.rows] == [b"uc"]
+
+
 @pytest.mark.parametrize("is_withdrawn", [False, True])
 def test_a_commit_of_which_nothing_is_heard(
     ledger: _Ledger, loop: _Loop, make: Make, is_withdrawn: bool
