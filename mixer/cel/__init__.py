@@ -23,6 +23,7 @@ from mixer.cel.errors import (
 from mixer.cel.necessary import ANYHOW, Demand, Lookup, Way, Ways
 from mixer.cel.parsing import MAX_EXPRESSION_BYTES
 from mixer.cel.program import MAX_COST, Program
+from mixer.cel.values import TYPES
 
 __all__ = [
     "ABSENT",
@@ -30,6 +31,7 @@ __all__ = [
     "GROUPS",
     "MAX_COST",
     "MAX_EXPRESSION_BYTES",
+    "TYPES",
     "Activation",
     "AttributeActivation",
     "AttributeGroup",

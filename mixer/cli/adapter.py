@@ -16,7 +16,10 @@ adapter = typer.Typer(
 )
 
 _Name = Annotated[str, typer.Argument(help="Of the plugin: a-z, 0-9 and '-'.")]
-_Lang = Annotated[Language, typer.Option("--lang", "-l", help="What it is written in.")]
+_Lang = Annotated[
+    str,
+    typer.Option("--lang", "-l", metavar=f"[{'|'.join(Language)}]", help="What it is written in."),
+]
 _Directory = Annotated[
     Path | None,
     typer.Option("--directory", "-d", help="Where to write it; by default a folder of its name."),
@@ -41,9 +44,16 @@ def new(name: _Name, lang: _Lang, directory: _Directory = None) -> None:
 
     folder = Path(name) if directory is None else directory
     try:
-        written = new_project(lang, name, folder)
+        written = new_project(_language(lang), name, folder)
     except ProjectError as error:
         fail(f"mixer adapter new: {error}", USAGE)
     for file in written:
         print(file)
     print(f"\nnext: cd {folder} && make test")
+
+
+def _language(given: str) -> Language:
+    known = [str(one) for one in Language]
+    if given not in known:
+        fail(f"mixer adapter new: --lang must be one of {', '.join(known)}, not {given!r}", USAGE)
+    return Language(given)

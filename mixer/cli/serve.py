@@ -153,5 +153,5 @@ def _describe(adapter: "Adapter") -> str:
     module = adapter.module
     return (
         f"{head}, ABI {module.abi}, sha256:{module.module.digest[:12]}, "
-        f"{adapter.memory_bytes / (1 << 20):.1f} MiB, {spec.url}"
+        f"{adapter.memory_bytes / (1 << 20):.1f} MiB of memory, {spec.url}"
     )

@@ -25,11 +25,14 @@ def validate(
     Examples: `mixer validate mixer.yaml`; `mixer validate --no-modules /etc/mixer`
     """
     from mixer.cli.configuration import load_or_fail
+    from mixer.engine.unmet import unmet
 
     configuration = load_or_fail(path)
     _check_expressions(configuration)
     _check_clusters(configuration)
     _check_listeners(configuration)
+    for notice in unmet(configuration):
+        print(f"note: {notice}", file=sys.stderr)
     if modules:
         _start_adapters(configuration)
     if not configuration.plugins:

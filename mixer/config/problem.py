@@ -22,7 +22,8 @@ class Problem:
         file: The file as it was named to ``load``.
         line: From 1; 0 when it is about the file as a whole.
         field: Such as ``spec.vmConfig.env[0].name``; empty when it is about no field.
-        message: What is wrong; never a value of ``pluginConfig`` or of ``env``.
+        message: What is wrong; never a value of ``pluginConfig`` or of ``env``, but for the name of
+            a cluster.
     """
 
     file: str

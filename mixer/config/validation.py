@@ -26,6 +26,9 @@ _TYPES: dict[type, str] = {
 _WANTED = {
     "string_type": "a string",
     "int_type": "an integer",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "a boolean",
     "tuple_type": "a list",
     "list_type": "a list",
     "dict_type": "a mapping",

@@ -12,6 +12,7 @@ from mixer.embedded.exchange import EmbeddedExchange
 from mixer.engine import Engine, Request
 from mixer.engine.clusters import open_callouts
 from mixer.engine.life import check_adapters, end_plugins
+from mixer.engine.unmet import unmet
 from mixer.middleware import Incoming
 
 _log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class EmbeddedDecider:
         async with open_callouts(spec) as callouts:
             with Engine(configuration, callouts=callouts) as engine:
                 check_adapters(engine, continue_on_errors=self._continue_on_errors)
-                for notice in engine.notices:
+                for notice in (*engine.notices, *unmet(configuration)):
                     _log.warning("%s", notice)
                 try:
                     yield EmbeddedRunning(engine)

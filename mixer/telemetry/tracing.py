@@ -31,6 +31,22 @@ BATCH = 512
 """Spans that are sent at once."""
 
 _current: ContextVar[CallSpan | None] = ContextVar("mixer_call_span", default=None)
+_headers: ContextVar[Callable[[], Find] | None] = ContextVar("mixer_call_headers", default=None)
+
+
+def enter_call(headers: Callable[[], Find]) -> None:
+    """What is decided in this task from now on is asked for by a call with these headers."""
+    _headers.set(headers)
+
+
+def trace_of_call() -> str | None:
+    """The trace of the call that this task answers, in 32 hexadecimal digits, if it has one."""
+    span = _current.get()
+    if span is not None:
+        return f"{span.trace_id:032x}"
+    headers = _headers.get()
+    parent = None if headers is None else parent_of(headers())
+    return None if parent is None else f"{parent.trace_id:032x}"
 
 
 class SpanQueue:

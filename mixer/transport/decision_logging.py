@@ -56,7 +56,7 @@ def _writers(asked: DecisionLog | None) -> Iterator[Writer]:
         return
     for kind, place, write in _places(asked):
         where = f"spec.telemetry.decisionLog.{kind} {place}".rstrip()
-        yield Writer(where, kind, write, asked.max_pending)
+        yield Writer(where, kind, write, asked.max_pending, is_tried=kind == "file")
 
 
 def _places(asked: DecisionLog) -> Iterator[tuple[str, str, Write]]:

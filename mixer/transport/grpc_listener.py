@@ -133,7 +133,7 @@ def _handler(
     served: Served, callers: AllowList | None, watch: Watch
 ) -> "grpc.GenericRpcHandler[bytes, bytes]":
     front_end, handler = served
-    tracer = None if isinstance(handler, EndlessHandler) else watch.tracer
+    is_endless = isinstance(handler, EndlessHandler)
     if callers is not None:
         handler = Guarded(handler, callers, front_end.denials)
-    return Measured(handler, watch.calls, tracer)
+    return Measured(handler, watch.calls, watch.tracer, is_endless=is_endless)

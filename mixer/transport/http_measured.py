@@ -1,5 +1,6 @@
 """HTTP requests, counted and given spans: around the routes of a listener."""
 
+from functools import partial
 from time import perf_counter_ns
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,8 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mixer.telemetry import HttpKind
 from mixer.telemetry.calls import HTTP_METHODS, OTHER
 from mixer.telemetry.span import Attribute, CallSpan
-from mixer.telemetry.trace_context import finder
-from mixer.telemetry.tracing import Tracer
+from mixer.telemetry.trace_context import Find, finder
+from mixer.telemetry.tracing import Tracer, enter_call
 from mixer.transport.watch import Watch
 
 ROUTE = "mixer.route"
@@ -49,6 +50,7 @@ def measured(inner: ASGIApp, watch: Watch) -> ASGIApp:
         method = scope["method"] if scope["method"] in HTTP_METHODS else OTHER
         answer = _Answer(send)
         calls.http_began(method, scope["scheme"])
+        enter_call(partial(_headers_of, scope))
         span = None if tracer is None else _begin(tracer, method, scope)
         try:
             await inner(scope, receive, answer.send)
@@ -61,10 +63,13 @@ def measured(inner: ASGIApp, watch: Watch) -> ASGIApp:
     return serve
 
 
-def _begin(tracer: Tracer, method: str, scope: Scope) -> CallSpan | None:
+def _headers_of(scope: Scope) -> Find:
     headers = scope["headers"]
-    texts = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
-    span = tracer.begin(method, finder(texts))
+    return finder((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+
+
+def _begin(tracer: Tracer, method: str, scope: Scope) -> CallSpan | None:
+    span = tracer.begin(method, _headers_of(scope))
     if span is not None:
         tracer.enter(span)
     return span

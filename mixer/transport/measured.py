@@ -5,6 +5,7 @@ An interceptor of grpc.aio would be asked for each call anew, and would not know
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
@@ -14,8 +15,8 @@ import grpc.aio
 from mixer.telemetry import Calls, RpcCalls
 from mixer.telemetry.calls import OK, is_error
 from mixer.telemetry.span import Attribute, CallSpan
-from mixer.telemetry.trace_context import finder
-from mixer.telemetry.tracing import Tracer
+from mixer.telemetry.trace_context import Find, finder
+from mixer.telemetry.tracing import Tracer, enter_call
 from mixer.transport.caller import address_of
 from mixer.transport.guard import Method, remade
 
@@ -34,15 +35,23 @@ class Measured(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
     Args:
         inner: The handler itself; its methods are no generators.
         calls: Where they are counted.
-        tracer: Makes spans of them; None makes none, as for calls that never end.
+        tracer: Makes spans of them; None makes none.
+        is_endless: Whether the calls never end: these have no spans, and what is decided in them
+            is of no trace.
     """
 
     def __init__(
-        self, inner: "grpc.GenericRpcHandler[Any, Any]", calls: Calls, tracer: Tracer | None
+        self,
+        inner: "grpc.GenericRpcHandler[Any, Any]",
+        calls: Calls,
+        tracer: Tracer | None,
+        *,
+        is_endless: bool = False,
     ) -> None:
         self._inner = inner
         self._calls = calls
-        self._tracer = tracer
+        self._tracer = None if is_endless else tracer
+        self._is_endless = is_endless
         self._methods: dict[str, Method] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Method | None":
@@ -56,11 +65,13 @@ class Measured(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
         return found
 
     def _measured(self, call: _Serve, calls: RpcCalls) -> _Serve:
-        tracer = self._tracer
+        tracer, is_endless = self._tracer, self._is_endless
 
         async def serve(request: Any, context: Context) -> Any:
             began = perf_counter_ns()
             calls.in_progress += 1
+            if not is_endless:
+                enter_call(partial(_headers_of, context))
             span = None if tracer is None else _begin(tracer, calls.method, context)
             status = OK
             try:
@@ -77,9 +88,13 @@ class Measured(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
         return serve
 
 
-def _begin(tracer: Tracer, method: str, context: Context) -> CallSpan | None:
+def _headers_of(context: Context) -> Find:
     metadata = context.invocation_metadata() or ()
-    span = tracer.begin(method, finder((k, v) for k, v in metadata if isinstance(v, str)))
+    return finder((k, v) for k, v in metadata if isinstance(v, str))
+
+
+def _begin(tracer: Tracer, method: str, context: Context) -> CallSpan | None:
+    span = tracer.begin(method, _headers_of(context))
     if span is not None:
         tracer.enter(span)
     return span

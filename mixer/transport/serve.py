@@ -12,6 +12,7 @@ from mixer.config import Configuration, MixerSpec, Telemetry
 from mixer.engine import Engine
 from mixer.engine.clusters import open_callouts
 from mixer.engine.life import check_adapters, end_plugins
+from mixer.engine.unmet import unmet
 from mixer.telemetry import Metrics
 from mixer.transport.access import METRICS, Access
 from mixer.transport.admin import admin_server
@@ -82,7 +83,7 @@ async def serve(
     async with open_callouts(configuration.mixer) as callouts:
         with Engine(configuration, on_change=health.adapter_changed, callouts=callouts) as engine:
             check_adapters(engine, continue_on_errors=continue_on_errors)
-            for notice in engine.notices:
+            for notice in (*engine.notices, *unmet(configuration)):
                 _log.warning("%s", notice)
             async with access:
                 await _answer(engine, configuration.mixer, health, access, announce)

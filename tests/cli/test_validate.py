@@ -178,3 +178,16 @@ def test_no_adapters(tmp_path: Path) -> None:
     result = _mixer("validate", str(path))
     assert result.exit_code == 0
     assert "note: no adapters: every request would be allowed" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--modules", "--no-modules"])
+def test_a_cluster_that_there_is_not(option: str, tmp_path: Path) -> None:
+    """It is noted, with its place and what becomes of requests; the configuration is sound."""
+    path = tmp_path / "mixer.yaml"
+    path.write_text(
+        _PLUGIN.format(name="a", url="builtin://telemetry", config="{otlp: {cluster: away}}")
+    )
+    result = _mixer("validate", option, str(path))
+    assert result.exit_code == 0
+    assert f"note: {path}:5: spec.pluginConfig.otlp.cluster: no cluster 'away'" in result.stderr
+    assert "requests go on" in result.stderr

@@ -183,6 +183,13 @@ def test_what_was_only_passed_through() -> None:
     assert entry["adapters"][0]["reads"] == ['request.headers["x"]', "metadata"]
 
 
+def test_types_of_the_language_are_no_looks() -> None:
+    """An expression asks for them like for attributes; one of such a name is told."""
+    looks = (PresenceRead("string"), AttributeRead("bytes"), AttributeRead("int"))
+    entry = entry_of("x", asked(int="7"), told(*looks), masking=Masking())
+    assert entry["adapters"][0]["reads"] == {"int": "7"}
+
+
 def test_shares() -> None:
     """A lot is drawn for each, by verdict; a story that was kept for the log is always told."""
     draws = iter([0.004, 0.006, 0.49, 0.51, 0.0])
@@ -295,6 +302,23 @@ def test_a_file(tmp_path: Path) -> None:
         {"a": "ü\n"}, {"b": 1}
     ]  # fmt: skip
     assert path.read_text() == '{"c":2}\n'
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told once, before there is an entry, by the reason alone; and when it is there."""
+    caplog.set_level(logging.INFO, logger="mixer.telemetry.decision_log.writing")
+    folder = tmp_path / "no"
+    with Writer("here", "file", to_file(folder / "a"), 10, is_tried=True) as writer:
+        eventually(lambda: bool(caplog.records))
+        writer.take({"n": 1})
+        eventually(lambda: writer.dropped == 1)
+        folder.mkdir()
+        writer.take({"n": 2})
+        eventually(lambda: writer.written == 1)
+    assert [record.getMessage() for record in caplog.records] == [
+        "here takes no decisions: No such file or directory",
+        "here takes decisions again",
+    ]
 
 
 def test_a_line_that_was_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,7 @@ def test_a_new_project(language: Language, tmp_path: Path) -> None:
     )
     assert made.returncode == 0, made.stdout + made.stderr
     assert "5 passed" in made.stdout
+    assert "Warning" not in made.stdout
 
 
 @pytest.mark.parametrize("language", Language)
@@ -77,6 +78,28 @@ def test_a_name_that_is_refused(name: str, tmp_path: Path) -> None:
     assert status == 2
     assert "mixer adapter new" in output
     assert not (tmp_path / "a").exists()
+
+
+def test_a_language_that_there_is_not(tmp_path: Path) -> None:
+    """The message names those that there are."""
+    status, output = new("cobol", "team", tmp_path / "a")
+    assert status == 2
+    assert output == (
+        "mixer adapter new: --lang must be one of rust, go, assemblyscript, not 'cobol'\n"
+    )
+
+
+@pytest.mark.parametrize("without", [(), ("-p", "no:asyncio")])
+def test_pytest_has_nothing_to_warn_of(without: tuple[str, ...], tmp_path: Path) -> None:
+    """Whether or not pytest-asyncio is installed, and whatever is configured above the project."""
+    assert new("go", "team", tmp_path / "a")[0] == 0
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --nonsense\n")
+    asked = [sys.executable, "-W", "default", "-m", "pytest", "--collect-only", *without]
+    seen = subprocess.run(
+        asked, cwd=tmp_path / "a", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert seen.returncode == 0, seen.stdout
+    assert "arning" not in seen.stdout + seen.stderr
 
 
 def test_the_name_of_a_dependency(tmp_path: Path) -> None:

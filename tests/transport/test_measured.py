@@ -16,7 +16,7 @@ from mixer.api import ext_authz
 from mixer.config import Listener, ServiceLimits
 from mixer.telemetry import Calls, SpanCounts
 from mixer.telemetry.span import Span
-from mixer.telemetry.tracing import SpanQueue, Tracer
+from mixer.telemetry.tracing import SpanQueue, Tracer, trace_of_call
 from mixer.transport.access import Security
 from mixer.transport.authorization import handler
 from mixer.transport.endless import EndlessHandler, EndlessStreams
@@ -50,6 +50,10 @@ async def _fails(_data: bytes, _context: Any) -> bytes:
     raise ValueError("a defect")
 
 
+async def _traces(_data: bytes, _context: Any) -> bytes:
+    return (trace_of_call() or "none").encode()
+
+
 async def _waits(_data: bytes, _context: Any) -> bytes:
     await asyncio.Event().wait()
     return b""
@@ -67,7 +71,8 @@ async def _gathers(_requests: Any, context: Any) -> bytes:
 
 
 def served() -> "list[tuple[FrontEnd, grpc.GenericRpcHandler[Any, Any]]]":
-    unary = {"Answers": _answers, "Aborts": _aborts, "Fails": _fails, "Waits": _waits}
+    unary = {"Answers": _answers, "Aborts": _aborts, "Fails": _fails, "Waits": _waits,
+             "Traces": _traces}  # fmt: skip
     methods: dict[str, Any] = {
         name: grpc.unary_unary_rpc_method_handler(call) for name, call in unary.items()
     }
@@ -218,6 +223,14 @@ async def test_a_span(world: World) -> None:
         "network.peer.address": "127.0.0.1",
     }
     assert span.ended > span.began
+
+
+@pytest.mark.parametrize("sampled", ["00", "01"])
+async def test_the_trace_of_a_call(world: World, sampled: str) -> None:
+    """What is decided for a call is told with its trace, whether or not the call has a span."""
+    traced = (("traceparent", f"00-{TRACE}-{SPAN}-{sampled}"),)
+    assert await world.method("Traces")(b"", metadata=traced) == TRACE.encode()
+    assert await world.method("Traces")(b"") == b"none"
 
 
 async def test_the_span_of_a_failure(world: World) -> None:

@@ -9,6 +9,7 @@ from mixer.engine.story import Story
 from mixer.telemetry.decision_log.looks import looks
 from mixer.telemetry.decision_log.masking import Masking
 from mixer.telemetry.decision_log.subject import asked, one_line, subject
+from mixer.telemetry.tracing import trace_of_call
 
 Entry = dict[str, Any]
 
@@ -43,7 +44,7 @@ def entry_of(
     entry: Entry = {
         "time_unix_nano": began,
         "id": asked_or_none(request, b"x-request-id"),
-        "trace_id": _trace_id(request),
+        "trace_id": _trace_id(request) or trace_of_call(),
         "front_end": front_end,
         **{name: _text(request.attributes.get(path)) for name, path in _WHO.items()},
         "subject": subject(request),

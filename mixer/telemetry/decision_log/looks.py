@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from mixer.cel import TYPES
 from mixer.engine import Request
 from mixer.engine.cache.reads import (
     ABSENT,
@@ -33,10 +34,16 @@ def looks(request: Request, reads: Iterable[Read], masking: Masking | None) -> d
     try:
         return {
             _name(read): "" if masking is None else _value(request, read, masking)
-            for read in _without_stops(list(reads))
+            for read in _without_stops([one for one in reads if not _is_type(one, request)])
         }
     finally:
         request.headers.restore(changed)
+
+
+def _is_type(read: Read, request: Request) -> bool:
+    """Whether an expression only looked if an attribute hides a type of its language."""
+    is_of_attribute = isinstance(read, AttributeRead | PresenceRead)
+    return is_of_attribute and read.name in TYPES and find(request, read.name, ()) is ABSENT
 
 
 def _without_stops(reads: list[Read]) -> Iterator[Read]:

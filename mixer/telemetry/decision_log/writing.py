@@ -30,6 +30,8 @@ class Writer:
         kind: ``file``, ``otlp`` or ``stdout``.
         write: Writes.
         most: Entries that may wait; what is more is dropped.
+        is_tried: Whether nothing is written first, so that a place that takes nothing is told of
+            before there is an entry.
 
     Attributes:
         kind: As given.
@@ -37,11 +39,14 @@ class Writer:
         dropped: Entries that found no room, and those that could not be written.
     """
 
-    def __init__(self, where: str, kind: str, write: Write, most: int) -> None:
+    def __init__(
+        self, where: str, kind: str, write: Write, most: int, *, is_tried: bool = False
+    ) -> None:
         self._where = where
         self.kind = kind
         self._write = write
         self._most = most
+        self._is_tried = is_tried
         self._waiting: deque[Entry] = deque()
         self._wake = threading.Event()
         self._ends = threading.Event()
@@ -76,6 +81,8 @@ class Writer:
             _log.warning("%s: %d decisions were not written", self._where, len(self._waiting))
 
     def _run(self) -> None:
+        if self._is_tried:
+            self._written([])
         while not (self._ends.is_set() and not self._waiting):
             self._wake.wait()
             self._ends.wait(_LINGER_S)  # more may come meanwhile, and is written with it
@@ -85,6 +92,9 @@ class Writer:
 
     def _write_some(self) -> None:
         some = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+        self._written(some)
+
+    def _written(self, some: Sequence[Entry]) -> None:
         try:
             self._write(some)
         except Exception as error:  # whatever it is, the service goes on
@@ -97,10 +107,15 @@ class Writer:
     def _tell(self, error: Exception | None) -> None:
         """One line for each outage."""
         if error is not None and not self._is_down:
-            _log.warning("%s takes no decisions: %s", self._where, error)
+            _log.warning("%s takes no decisions: %s", self._where, _reason(error))
         elif error is None and self._is_down:
             _log.info("%s takes decisions again", self._where)
         self._is_down = error is not None
+
+
+def _reason(error: Exception) -> str:
+    """Without the number and the path that the system's errors have."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def lines_of(entries: Sequence[Entry]) -> str:

@@ -1,0 +1,67 @@
+"""What is told of plugins that name what the service does not have."""
+
+import pytest
+
+from mixer.config import loads
+from mixer.engine.unmet import unmet
+
+_PLUGIN = """
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: one}
+spec:
+  url: URL
+  pluginConfig:
+    CONFIG
+---
+apiVersion: mixer.dev/v1alpha1
+kind: Mixer
+metadata: {name: mixer}
+spec: SPEC
+"""
+_JWKS = "providers: [{}, {remote_jwks: {http_uri: {cluster: id}}}]"
+_ASKED = "introspection: {http_uri: {cluster: id}}"
+_OTLP = "otlp: {cluster: collector}"
+_PLANS = "plans: []"
+_HAS_ID = "{clusters: [{name: id, endpoints: ['127.0.0.1:1']}]}"
+
+
+def told(url: str, config: str, spec: str = "{}") -> list[str]:
+    text = _PLUGIN.replace("URL", url).replace("CONFIG", config).replace("SPEC", spec)
+    return [str(one) for one in unmet(loads(text, file="a.yaml"))]
+
+
+@pytest.mark.parametrize(
+    ("module", "config", "where", "effect"),
+    [
+        ("auth", _JWKS, "8: spec.pluginConfig.providers[1].remote_jwks.http_uri.cluster", "503"),
+        ("auth", _ASKED, "8: spec.pluginConfig.introspection.http_uri.cluster", "503"),
+        ("telemetry", _OTLP, "8: spec.pluginConfig.otlp.cluster", "requests go on"),
+        ("billing", _PLANS, "6: spec.url", "requests get 503"),
+        ("billing", "onError: allow", "6: spec.url", "pass without a record"),
+    ],
+)
+def test_what_is_not_there(module: str, config: str, where: str, effect: str) -> None:
+    """The place, what becomes of requests, and what to add."""
+    (notice,) = told(f"builtin://{module}", config)
+    assert notice.startswith(f"a.yaml:{where}: ")
+    assert effect in notice
+    assert "add " in notice
+
+
+@pytest.mark.parametrize(
+    ("url", "config", "spec"),
+    [
+        ("builtin://auth", _JWKS, _HAS_ID),
+        ("builtin://auth", "providers: 1", "{}"),
+        ("builtin://auth", "introspection: {http_uri: {cluster: 1}}", "{}"),
+        ("builtin://auth", _ASKED.replace("id", "'id.example:443'"),
+         "{dynamicUpstreams: [{hosts: [id.example], ports: [443]}]}"),
+        ("builtin://quota", _ASKED, "{}"),
+        ("file:///auth.wasm", _ASKED, "{}"),
+        ("builtin://billing", _PLANS, "{ledger: {sqlite: {path: /ledger.db}}}"),
+    ],
+)  # fmt: skip
+def test_what_is_there(url: str, config: str, spec: str) -> None:
+    """Nothing is told of what can be reached, nor of fields of other modules."""
+    assert told(url, config, spec) == []
