@@ -95,6 +95,11 @@ def test_the_decision_log(mixer):
     [
         ("{}", "", "must have at least one of stdout, file and otlp"),
         ("{stdout: {}, sampling: {deny: 101}}", ".sampling.deny", "must be at most 100"),
+        (
+            "{stdout: {}, sampling: {allow: all}}",
+            ".sampling.allow",
+            "must be a number, not a string",
+        ),
         ("{stdout: {}, maxPerSecond: 0}", ".maxPerSecond", "must be at least 1"),
         ("{stdout: {}, secrets: ['']}", ".secrets", "names have 1 to 128"),
         ("{otlp: {endpoint: 'http://u:hush@a:1'}}", ".otlp.endpoint", "must hold no password"),

@@ -18,6 +18,19 @@ CONFIGURATION = PAGE.partition("```yaml\n")[2].partition("```")[0]
 _TIMES = re.compile(r"[0-9.]+(e\+[0-9]+)? us|at 20[0-9T:.+-]+")
 
 
+def test_access_logs_tell_the_id() -> None:
+    """Those of the shipped configurations, as text, with which a decision is found."""
+    files = sorted((Path(__file__).parents[2] / "deploy" / "envoy").glob("*.yaml"))
+    formats = [
+        line
+        for file in files
+        for line in file.read_text("utf-8").splitlines()
+        if "inline_string:" in line and "%REQ(:METHOD)%" in line
+    ]
+    assert len(formats) >= 6
+    assert all("id=%REQ(X-REQUEST-ID)%" in line for line in formats)
+
+
 def test_the_configuration() -> None:
     """It is valid, and its sampling is the default."""
     found = loads(CONFIGURATION, base=Path("/")).mixer.telemetry.decision_log

@@ -5,7 +5,7 @@ import ssl
 
 from mixer.study.process import ChildProcess
 from mixer.study.service import SERVE
-from tests.e2e.stack import START_TIMEOUT_S, Services
+from tests.e2e.stack import START_TIMEOUT_S, Services, adapter
 from tests.support.authority import Authority
 
 _ID = "spiffe://example.org/a"
@@ -45,6 +45,23 @@ async def test_listeners_with_tls(services: Services) -> None:
     finally:
         await process.stop(30.0)
     assert "server name" not in process.log_text()
+
+
+async def test_what_may_not_work(services: Services) -> None:
+    """Adapters tell of their memory; what they name that is not there, and a file that cannot be
+    written, are told before there is a request."""
+    document = adapter("told", "builtin://telemetry", {"otlp": {"cluster": "away"}})
+    path = services.folder / "no" / "decisions.jsonl"
+    telemetry = {"decisionLog": {"file": {"path": str(path)}}}
+    async with services.service("told", [document], telemetry=telemetry) as service:
+        reason = "takes no decisions: No such file or directory"
+        async with asyncio.timeout(30.0):
+            while reason not in service.log_text():  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
+        text = service.log_text()
+    assert f"spec.telemetry.decisionLog.file {path} {reason}" in text
+    assert "MiB of memory, builtin://telemetry" in text
+    assert "spec.pluginConfig.otlp.cluster: no cluster 'away'" in text
 
 
 async def _greet(address: str) -> None:

@@ -1,5 +1,6 @@
 """The entries of the decision log, and who takes them."""
 
+import contextvars
 import json
 import logging
 import threading
@@ -30,6 +31,7 @@ from mixer.telemetry.decision_log import (
     entry_of,
     to_file,
 )
+from mixer.telemetry.tracing import enter_call
 from tests.support.waiting import eventually
 
 ALL = dict.fromkeys(Verdict, 100.0)
@@ -92,6 +94,20 @@ def test_the_whole_entry() -> None:
             }
         ],
     }  # fmt: skip
+
+
+def test_the_trace_of_the_call() -> None:
+    """It counts where the request has none: a proxy that traces may tell it only there."""
+    call, own = "1" * 32, "2" * 32
+    of_request = ("traceparent", f"00-{own}-b7ad6b7169203331-00")
+
+    def entries() -> list[Entry]:
+        enter_call(lambda: {"traceparent": f"00-{call}-b7ad6b7169203331-00"}.get)
+        return [entry_of("x", asked(*some), told()) for some in ((), (of_request,))]
+
+    found = contextvars.copy_context().run(entries)
+    assert [one["trace_id"] for one in found] == [call, own]
+    assert "trace_id" not in entry_of("x", asked(), told())
 
 
 def test_a_host_with_a_password() -> None:

@@ -42,8 +42,9 @@ def looks(request: Request, reads: Iterable[Read], masking: Masking | None) -> d
 
 def _is_type(read: Read, request: Request) -> bool:
     """Whether an expression only looked if an attribute hides a type of its language."""
-    is_of_attribute = isinstance(read, AttributeRead | PresenceRead)
-    return is_of_attribute and read.name in TYPES and find(request, read.name, ()) is ABSENT
+    if not isinstance(read, AttributeRead | PresenceRead):
+        return False
+    return read.name in TYPES and find(request, read.name, ()) is ABSENT
 
 
 def _without_stops(reads: list[Read]) -> Iterator[Read]:
