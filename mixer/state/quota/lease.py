@@ -186,10 +186,10 @@ class LeasedQuotas:
 
     def _arrived(self, name: _Name, lease: _Lease, answer: Answer, asked_at: int) -> None:
         lease.is_asked = False
-        standing = answer.standings[0]
-        if answer.local or not standing.granted:
+        if answer.local or not answer.standings[0].granted:
             lease.not_before = asked_at + self._options.max_age_ns
             return
+        standing = answer.standings[0]
         parcel = self._parcel(lease, standing, asked_at)
         lease.parcels.append(parcel)
         lease.elsewhere = standing.remaining

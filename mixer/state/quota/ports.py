@@ -82,8 +82,8 @@ class Answer(NamedTuple):
     """What came of a take.
 
     Attributes:
-        standings: One for each charge, in their order.
-        local: The counters could not be reached, and these are of this process alone.
+        standings: One for each charge, in their order; none where there is nothing to tell.
+        local: The counters could not be reached, and these are not theirs.
     """
 
     standings: tuple[Standing, ...]
@@ -139,6 +139,8 @@ class QuotaCounts:
 
     def note(self, take: Take, answer: Answer) -> None:
         """Count one answer."""
+        if not answer.standings:
+            return
         for charge, standing in zip(take.charges, answer.standings, strict=True):
             if standing.refused:
                 if charge.shadow:

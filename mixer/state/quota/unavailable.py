@@ -1,13 +1,11 @@
 """What is answered where the store cannot be reached."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from mixer.state.quota.memory import MemoryQuotas
 from mixer.state.quota.ports import Answer, Charge, Standing, Take
-
-RETRY_NS = 1_000_000_000
-"""After which to ask again where all is refused: a store that is back is noticed by then."""
 
 
 class OnUnavailable(StrEnum):
@@ -18,11 +16,20 @@ class OnUnavailable(StrEnum):
     OPEN = "OPEN"
     """All that is asked for is granted."""
     CLOSED = "CLOSED"
-    """Nothing is."""
+    """Nothing is told of the counters: whoever asks must know what that means to it."""
 
 
-Fallback = Callable[[str, Take], Answer]
-"""Answers at once."""
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """The answer.
+
+    Attributes:
+        answer: Answers at once.
+        told: What becomes of quotas meanwhile, for the log, after "quotas are".
+    """
+
+    answer: Callable[[str, Take], Answer]
+    told: str
 
 
 def fallback(kind: OnUnavailable, local: MemoryQuotas) -> Fallback:
@@ -32,17 +39,27 @@ def fallback(kind: OnUnavailable, local: MemoryQuotas) -> Fallback:
         kind: As configured.
         local: Counters of this process.
     """
+    told = _TOLD[kind]
     if kind is OnUnavailable.LOCAL:
-        return lambda vm_id, take: local.take(vm_id, take)._replace(local=True)
-    stand = _granted if kind is OnUnavailable.OPEN else _refused
-    return lambda _vm_id, take: Answer(tuple([stand(one) for one in take.charges]), local=True)
+        return Fallback(lambda vm_id, take: local.take(vm_id, take)._replace(local=True), told)
+    stand = _all_granted if kind is OnUnavailable.OPEN else _nothing_told
+    return Fallback(lambda _vm_id, take: Answer(stand(take), local=True), told)
+
+
+_TOLD = {
+    OnUnavailable.LOCAL: "counted by this worker alone (onUnavailable: LOCAL)",
+    OnUnavailable.OPEN: "granted in full (onUnavailable: OPEN)",
+    OnUnavailable.CLOSED: "decided by the onError of each adapter (onUnavailable: CLOSED)",
+}
+
+
+def _all_granted(take: Take) -> tuple[Standing, ...]:
+    return tuple([_granted(charge) for charge in take.charges])
+
+
+def _nothing_told(_take: Take) -> tuple[Standing, ...]:
+    return ()
 
 
 def _granted(charge: Charge) -> Standing:
     return Standing(max(0, charge.cost), False, charge.burst or charge.limit, 0, 0)
-
-
-def _refused(charge: Charge) -> Standing:
-    if charge.cost <= 0:
-        return Standing(0, False, 0, RETRY_NS, 0)
-    return Standing(0, True, 0, RETRY_NS, RETRY_NS)

@@ -76,6 +76,8 @@ class RedisOptions:
         return AsyncPool.from_url(
             self.url,
             **{name: value for name, value in given.items() if value is not None},
+            socket_timeout=None,  # the library's own is five seconds
+            socket_connect_timeout=None,
             retry=AsyncRetry(NoBackoff(), 0),
             protocol=2,
         )

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,13 @@ import redis
 from mixer.state.quota import Algorithm, Answer, Charge, MemoryQuotas, Quotas, Take
 from mixer.state.quota.redis import RedisQuotas
 from mixer.state.quota.redis.link import MAX_WAITING
-from mixer.state.quota.unavailable import RETRY_NS, OnUnavailable, fallback
+from mixer.state.quota.unavailable import OnUnavailable, fallback
 from mixer.state.redis_store import RedisOptions
 from tests.state.quota.waiting import TIMEOUT_S, answered
 from tests.support.redis_server import RedisServer, free_port
 
 CLIENTS = 20
+Log = pytest.LogCaptureFixture
 TAKE = Take((Charge(b"k", Algorithm.FIXED_WINDOW, 10**9, 3600 * 10**9),))
 
 
@@ -187,28 +189,60 @@ async def test_a_server_that_speaks_nonsense(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "granted", "refused", "retry"),
+    ("kind", "granted"),
     [
-        (OnUnavailable.LOCAL, [1, 1, 0], [False, False, True], True),
-        (OnUnavailable.OPEN, [1, 1, 1], [False] * 3, False),
-        (OnUnavailable.CLOSED, [0, 0, 0], [True] * 3, True),
+        (OnUnavailable.LOCAL, [[1], [1], [0]]),
+        (OnUnavailable.OPEN, [[1], [1], [1]]),
+        (OnUnavailable.CLOSED, [[], [], []]),
     ],
 )
-async def test_what_is_configured_for_it(
-    kind: OnUnavailable, granted: list[int], refused: list[bool], *, retry: bool
-) -> None:
-    """While nobody can be asked, this process counts alone, or grants all, or refuses all."""
+async def test_what_is_configured_for_it(kind: OnUnavailable, granted: list[list[int]]) -> None:
+    """While nobody can be asked, this process counts alone, or grants all, or tells nothing."""
     take = Take((Charge(b"k", Algorithm.FIXED_WINDOW, 2, 3600 * 10**9),))
     async with closing(quotas_of(f"redis://127.0.0.1:{free_port()}", kind)) as quotas:
         answers = [await answered(quotas, take) for _ in range(3)]
         assert all(one.local for one in answers)
-        assert [one.standings[0].granted for one in answers] == granted
-        assert [one.standings[0].refused for one in answers] == refused
-        last = answers[-1].standings[0].retry_after_ns
-        assert (last > 0) == retry
-        assert last == RETRY_NS or kind is not OnUnavailable.CLOSED
+        assert [[standing.granted for standing in one.standings] for one in answers] == granted
+        refused = [one.refused for answer in answers for one in answer.standings]
+        assert any(refused) == (kind is OnUnavailable.LOCAL)
         look = replace(take, charges=(take.charges[0]._replace(cost=0),))
-        assert not (await answered(quotas, look)).standings[0].refused
+        assert not any(one.refused for one in (await answered(quotas, look)).standings)
+
+
+MEANWHILE = {
+    OnUnavailable.LOCAL: "quotas are counted by this worker alone"
+    " (onUnavailable: LOCAL) until then",
+    OnUnavailable.OPEN: "quotas are granted in full (onUnavailable: OPEN) until then",
+    OnUnavailable.CLOSED: "quotas are decided by the onError of each adapter"
+    " (onUnavailable: CLOSED) until then",
+}
+
+
+@pytest.mark.parametrize("kind", OnUnavailable)
+async def test_what_the_log_says_of_it(kind: OnUnavailable, caplog: Log) -> None:
+    """That the server is down, and once how quotas are decided until it is back."""
+    async with closing(quotas_of(f"redis://127.0.0.1:{free_port()}", kind)) as quotas:
+        for _ in range(3):
+            await answered(quotas, TAKE)
+    down, meanwhile = [one.getMessage() for one in caplog.records]
+    assert " is down: " in down
+    assert meanwhile == MEANWHILE[kind]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_loop_that_is_late_is_no_fault_of_the_server(
+    server: RedisServer, caplog: Log, *, begun: bool
+) -> None:
+    """What holds the loop up past the timeout has no take answered without the server."""
+    async with closing(quotas_of(server.url, timeout=0.1)) as quotas:
+        if begun:
+            assert not (await answered(quotas, TAKE)).local
+        waiting = asyncio.create_task(answered(quotas, TAKE))
+        for _ in range(4):
+            await asyncio.sleep(0)
+            time.sleep(0.15)  # noqa: ASYNC251 (as the loading of a module does)
+        assert not (await waiting).local
+    assert not caplog.records
 
 
 async def test_too_many_wait(server: RedisServer) -> None:

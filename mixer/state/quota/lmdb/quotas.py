@@ -116,8 +116,8 @@ class LmdbQuotas:
         now = time.monotonic()
         if now >= self._next_complaint:
             self._next_complaint = now + _COMPLAINT_SECONDS
-            _log.warning("quotas in %s: %s", self._folder, error)
-        return self._unavailable(vm_id, take)
+            _log.warning("quotas in %s, %s: %s", self._folder, self._unavailable.told, error)
+        return self._unavailable.answer(vm_id, take)
 
     def __len__(self) -> int:
         """See `mixer.state.quota.Quotas`; of all processes together."""

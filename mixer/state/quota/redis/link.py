@@ -25,6 +25,7 @@ from mixer.state.quota.redis.codec import (
     memory_of,
     prefix_of,
 )
+from mixer.state.quota.redis.free_time import TICKS, FreeTime
 from mixer.state.redis_store.breaker import CircuitBreaker
 from mixer.state.redis_store.client import RedisOptions
 from mixer.state.redis_store.scripts import script_of
@@ -49,12 +50,12 @@ class Asked:
     Attributes:
         vm_id: Whose.
         take: What is to be taken.
-        until: When the answer must be there, by the clock of the event loop.
+        until: When the answer must be there, in ticks of the link's `FreeTime`.
     """
 
     __slots__ = ("_done", "take", "until", "vm_id")
 
-    def __init__(self, vm_id: str, take: Take, until: float) -> None:
+    def __init__(self, vm_id: str, take: Take, until: int) -> None:
         self.vm_id = vm_id
         self.take = take
         self.until = until
@@ -82,9 +83,11 @@ class RedisLink:
     """Sends takes to the server, and tells what came of them.
 
     Args:
-        options: Where it is; its ``timeout`` bounds each take, from asking to answer.
+        options: Where it is; its ``timeout`` bounds each take, from asking to answer, but for the
+            time that the event loop is held up by something else.
         answered: Told of each take and the server's answer.
         failed: Told of each take that the server did not answer, in time or at all.
+        meanwhile: For the log: what becomes of those.
         clock: Microseconds, instead of the server's own clock; for tests.
     """
 
@@ -93,17 +96,22 @@ class RedisLink:
         options: RedisOptions,
         answered: Callable[[Asked, Answer], None],
         failed: Callable[[Sequence[Asked]], None],
+        meanwhile: str,
         clock: Callable[[], int] | None = None,
     ) -> None:
         self._options = options
         self._answered = answered
         self._failed = failed
+        self._meanwhile = meanwhile
         self._clock = clock
         self._pool = options.pool()
         self._probe = options.connect()
         self.breaker = CircuitBreaker(options.place, self._ping)
         self._waiting: deque[Asked] = deque()
         self._more = asyncio.Event()
+        self._time = FreeTime(options.timeout, self._is_waited_for)
+        self._until = 0
+        self._under_way: asyncio.Timeout | None = None
         self._task: asyncio.Task[None] | None = None
         self._next_complaint = 0.0
 
@@ -117,7 +125,8 @@ class RedisLink:
             return None
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._run())
-        asked = Asked(vm_id, take, loop.time() + self._options.timeout)
+        self._time.run()
+        asked = Asked(vm_id, take, self._time.ticks + TICKS)
         self._waiting.append(asked)
         self._more.set()
         return asked
@@ -146,8 +155,7 @@ class RedisLink:
     async def _is_carried(self, connection: Connection, batch: list[Asked]) -> bool:
         """Send a batch and tell of each take; whether the connection can be used again."""
         try:
-            async with asyncio.timeout_at(batch[0].until):
-                answers = await self._call(connection, batch)
+            answers = await self._call_in_time(connection, batch)
         except ResponseError as error:
             self._complain(error)
             self._failed(batch)
@@ -158,6 +166,22 @@ class RedisLink:
             return False
         for asked, answer in zip(batch, answers, strict=True):
             self._answered(asked, answer)
+        return True
+
+    async def _call_in_time(self, connection: Connection, batch: list[Asked]) -> list[Answer]:
+        self._until = batch[0].until
+        try:
+            async with asyncio.timeout(None) as self._under_way:
+                return await self._call(connection, batch)
+        finally:
+            self._under_way = None
+
+    def _is_waited_for(self) -> bool:
+        """Look at the time after a tick: whether there will be something to look at again."""
+        if self._under_way is None:
+            return bool(self._waiting)
+        if self._time.ticks >= self._until and not self._under_way.expired():
+            self._under_way.reschedule(asyncio.get_running_loop().time())
         return True
 
     async def _call(self, connection: Connection, batch: list[Asked]) -> list[Answer]:
@@ -192,6 +216,7 @@ class RedisLink:
         reason = str(error) or type(error).__name__
         if not self.breaker.is_open:
             self.breaker.trip(reason)
+            _log.warning("quotas are %s until then", self._meanwhile)
         batch += self._waiting
         self._waiting.clear()
         self._more.clear()
@@ -201,7 +226,12 @@ class RedisLink:
         now = time.monotonic()
         if now >= self._next_complaint:
             self._next_complaint = now + _COMPLAINT_SECONDS
-            _log.warning("quotas: Redis at %s refused a call: %s", self._options.place, error)
+            _log.warning(
+                "quotas: Redis at %s refused a call, which is %s: %s",
+                self._options.place,
+                self._meanwhile,
+                error,
+            )
 
     def _ping(self) -> bool:
         try:
@@ -219,6 +249,7 @@ class RedisLink:
                 _log.warning("quotas: what was taken last is not counted: %s", error)
                 break
         self._probe.close()
+        self._time.close()
         if self._task is not None:
             with suppress(RuntimeError):  # the loop is closed, and ended it
                 self._task.cancel()

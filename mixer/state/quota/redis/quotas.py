@@ -11,9 +11,10 @@ from mixer.state.redis_store.client import RedisOptions
 class RedisQuotas:
     """`mixer.state.quota.Quotas` for many hosts, in the thread of an event loop.
 
-    An answer comes later, at most ``options.timeout`` after the asking. Where the server cannot be
-    reached it comes at once, from the fallback. The time is the server's, so that no clocks of
-    hosts have to agree. The server clears counters away that are full again.
+    An answer comes later, at most ``options.timeout`` after the asking (and what the loop is late
+    by). Where the server cannot be reached it comes at once, from the fallback. The time is the
+    server's, so that no clocks of hosts have to agree. The server clears counters away that are
+    full again.
 
     Args:
         options: Where the server is.
@@ -32,7 +33,7 @@ class RedisQuotas:
     ) -> None:
         self.counts = QuotaCounts()
         self._fallback = fallback
-        self._link = RedisLink(options, self._answered, self._failed, clock)
+        self._link = RedisLink(options, self._answered, self._failed, fallback.told, clock)
 
     def take(self, vm_id: str, take: Take) -> Answer | Asked:
         """See `mixer.state.quota.Quotas`."""
@@ -54,7 +55,7 @@ class RedisQuotas:
 
     def _answer_locally(self, vm_id: str, take: Take) -> Answer:
         self.counts.local += 1
-        answer = self._fallback(vm_id, take)
+        answer = self._fallback.answer(vm_id, take)
         self.counts.note(take, answer)
         return answer
 
