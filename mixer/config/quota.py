@@ -18,6 +18,7 @@ class OnUnavailable(StrEnum):
     LOCAL = "LOCAL"
     OPEN = "OPEN"
     CLOSED = "CLOSED"
+    """Nothing: the adapter decides."""
 
 
 class QuotaLease(Model):

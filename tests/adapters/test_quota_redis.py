@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -41,6 +42,10 @@ class Asked:
         number: Of engines.
         quota: Their quota.
         state: More of ``spec.state.quota``.
+
+    Attributes:
+        engines: Once entered.
+        reasons: Of requests that did not pass.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Asked:
         self._number = number
         self._stack = ExitStack()
         self.engines: list[Engine] = []
+        self.reasons: set[str] = set()
 
     async def __aenter__(self) -> "Asked":
         scheduler = LoopScheduler(asyncio.get_running_loop())
@@ -65,11 +71,11 @@ class Asked:
         await asyncio.sleep(0)
 
     async def passes(self, engine: int = 0) -> bool:
-        """Whether a request passes; one that does not is told why."""
+        """Whether a request passes; why one does not is noted."""
         decision = await settled(self.engines[engine].decide(request()))
         if decision.verdict is Verdict.ALLOW:
             return True
-        assert decision.reason == "quota_exhausted:requests"
+        self.reasons.add(decision.reason)
         return False
 
 
@@ -95,6 +101,7 @@ async def test_several_services_let_exactly_so_many_pass(
     async with Asked(server, tmp_path, 2, quota(algorithm)) as asked:
         passed = await asyncio.gather(*(asked.passes(n % 2) for n in range(3 * LIMIT)))
         assert sum(passed) == LIMIT
+        assert asked.reasons == {"quota_exhausted:requests"}
         counts = [engine.services.quotas.counts for engine in asked.engines]
         assert all(one.waits > 0 and one.local == 0 for one in counts)
 
@@ -107,6 +114,18 @@ async def test_with_a_lease_no_more_passes(server: RedisServer, tmp_path: Path) 
         counts = [engine.services.quotas.counts for engine in asked.engines]
         assert any(one.waits < one.takes for one in counts)
         assert LIMIT - 2 * 6 <= sum(passed) <= LIMIT
+
+
+async def test_a_start_with_a_healthy_server(
+    server: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However long the service loads after the adapter, its counters are found to be there."""
+    async with Asked(server, tmp_path, 1, quota(), timeout="100ms") as asked:
+        time.sleep(0.3)  # noqa: ASYNC251 (as the loading of more modules does)
+        assert await asked.passes()
+        counts = asked.engines[0].services.quotas.counts
+        assert (counts.local, counts.store_errors) == (0, 0)
+    assert not [one for one in caplog.records if one.name.startswith("mixer.state")]
 
 
 async def test_amounts(server: RedisServer, tmp_path: Path) -> None:
@@ -167,6 +186,8 @@ async def test_redis_is_killed_under_load(
         was = counts.local
         await load.see(lambda _: counts.local >= was + 2 * LIMIT)
         passed = sum(load.passed)
+        closed = "quota_unavailable:requests" in asked.reasons
+        assert closed == (kind == "CLOSED")
         if more is None:
             assert passed >= 2 * LIMIT
         else:
