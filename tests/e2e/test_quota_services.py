@@ -16,6 +16,7 @@ from tests.support.redis_server import RedisServer
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("envoy")]
 
 LIMIT = 20
+PATIENCE_S = 30.0
 LIMITED, FREE = ("limited-one", "limited-two"), ("free-one", "free-two")
 QUOTA = {
     "quotas": [
@@ -55,7 +56,8 @@ async def deployed(envoy: Path, services: Services) -> AsyncIterator[Deployed]:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mixer-redis-"))
         redis = stack.enter_context(RedisServer(Path(folder)))
-        state = {"quota": {"store": {"redis": {"url": redis.url, "timeout": "10s"}}}}
+        store = {"redis": {"url": redis.url, "timeout": "10s"}}
+        state = {"quota": {"store": store, "onUnavailable": "CLOSED"}}
         addresses = {name: services.address(name) for name in names}
         proxy = await stack.enter_async_context(running_envoy(listeners, addresses))
         ports = [int(proxy.envoy.address(one).rpartition(":")[2]) for one in LIMITED]
@@ -82,3 +84,16 @@ async def test_a_server_that_is_slow(deployed: Deployed) -> None:
     finally:
         deployed.redis.thaw()
     assert await waiting == [200] * 10
+
+
+async def test_a_server_that_is_away(deployed: Deployed) -> None:
+    """With CLOSED it is no quota that is used up: 503 until the server is back, and 200 then."""
+    await asyncio.to_thread(deployed.redis.stop)
+    try:
+        assert await deployed.statuses(6, "c", *LIMITED) == [503] * 6
+        assert await deployed.statuses(4, "c", *FREE) == [200] * 4
+    finally:
+        await asyncio.to_thread(deployed.redis.start)
+    async with asyncio.timeout(PATIENCE_S):
+        while await deployed.statuses(2, "c", *LIMITED) != [200] * 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
