@@ -1,6 +1,7 @@
 """Streams of rate limit quota over gRPC: how they end, and what is left of them."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -253,7 +254,13 @@ def test_a_proxy_that_does_not_read_is_let_go(caplog: pytest.LogCaptureFixture) 
             await asyncio.gather(blocked, return_exceptions=True)
 
     asyncio.run(flood())
-    assert [one.getMessage() for one in caplog.records] == []
+    # gRPC itself may tell that the end of the loop cut a call.
+    told = [one for one in caplog.records if not isinstance(_cause(one), asyncio.CancelledError)]
+    assert [one.getMessage() for one in told] == []
+
+
+def _cause(record: logging.LogRecord) -> BaseException | None:
+    return record.exc_info[1] if record.exc_info else None
 
 
 async def _write_on(stream: Any) -> None:

@@ -18,6 +18,12 @@ _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _OVERHEAD_BYTES = 512
 
+_MANY = 8
+"""Records of a commit after which the next one waits for more: it costs as much as a dozen."""
+
+_MOMENT_S = 0.004
+"""For so long."""
+
 Done = Callable[[bool], None]
 """Told whether it is stored; where it is not, the ledger did not take it now."""
 
@@ -100,6 +106,7 @@ class GroupCommit:
         self._rows = 0
         self._pause = _FIRST_PAUSE_S
         self._tried_again_at = 0.0
+        self._interval = limits.interval
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -173,8 +180,8 @@ class GroupCommit:
         """The oldest records, once there are any; none at the end."""
         with self._changed:
             while not self._closing:
-                if self._waiting and not self.failing and self._limits.interval:
-                    self._changed.wait(self._limits.interval)
+                if self._waiting and not self.failing and self._interval:
+                    self._changed.wait(self._interval)
                 if self._waiting:
                     break
                 self._idle = True
@@ -203,6 +210,7 @@ class GroupCommit:
             for ticket, record in batch.items():
                 if self._waiting.pop(ticket, None) is not None:
                     self._bytes -= _size(record)
+        self._interval = max(self._limits.interval, _MOMENT_S if len(batch) >= _MANY else 0.0)
         stats = self.stats
         stats.commits += 1
         stats.records += appended.stored

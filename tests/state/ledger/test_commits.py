@@ -322,3 +322,22 @@ def test_a_commit_of_which_nothing_is_heard(
     loop.until(lambda: commits.is_stored(ticket))
     assert [row.key for row in ledger.rows] == [b"ua"]
     assert commits.stats.duplicates == 1
+
+
+def test_after_a_large_commit_the_next_one_waits_for_more(
+    ledger: _Ledger, loop: _Loop, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many small commits would cost more than what is in them; the end waits for nothing."""
+    monkeypatch.setattr("mixer.state.ledger.commits._MOMENT_S", 3600.0)
+    commits = make()
+    ledger.gate.clear()
+    _put(commits, "a")
+    ledger.attempts.acquire()
+    tickets = _put(commits, *"bcdefghi")
+    ledger.gate.set()
+    loop.until(lambda: commits.is_stored(tickets[-1]))
+    assert ledger.batches == [1, 8]
+    (last,) = _put(commits, "j")
+    assert not commits.is_stored(last)
+    commits.close()
+    assert ledger.batches == [1, 8, 1]
