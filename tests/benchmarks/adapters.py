@@ -26,6 +26,7 @@ from mixer.config import loads
 from mixer.demo.configuration import auth_configuration
 from mixer.demo.credentials import new_credentials
 from mixer.engine import Decision, Engine, PendingDecision, Request
+from mixer.engine.durable import Recorded
 from mixer.proxywasm import ManualScheduler
 from tests.benchmarks import report
 from tests.benchmarks.own_code import CROSSING, OwnCode
@@ -34,6 +35,8 @@ from tests.benchmarks.variants import EMPTY, Variant
 _ROUNDS = 7
 _WAITING = 256
 """Checks that wait for the ledger at one time."""
+_REPORTS = 8
+"""Reports that wait for it likewise."""
 _QUOTA = {
     "quotas": [
         {
@@ -66,7 +69,7 @@ class Case:
         records: Whether it is told of records, and not asked about requests.
         headers: Of the requests, beyond those of a browser.
         queue: Whether there is one for records of usage, which are dropped at once.
-        ledger: A file in which they are kept instead, each before its check is answered.
+        ledger: A file in which they are kept instead, before what they belong to is answered.
     """
 
     name: str
@@ -95,6 +98,8 @@ class Case:
         """What it does."""
         if self.records:
             data = report.batch()
+            if self.ledger is not None:
+                return lambda number: tell_and_store(engine, data, number)
             return lambda number: _tell(engine, data, number)
         checks = Variant(self.name, None, self.headers).requests()
         if self.ledger is not None:
@@ -167,6 +172,28 @@ def ask_and_store(engine: Engine, requests: list[bytes], number: int) -> None:
                 waiting.popleft()
 
 
+def tell_and_store(engine: Engine, data: bytes, number: int) -> None:
+    """Tell of reports, each answered once all of it is in the ledger, while others wait too."""
+    scheduler, waiting = engine.services.scheduler, deque[Recorded]()
+    assert isinstance(scheduler, Woken)
+    assert engine.commits is not None
+    for _ in range(-(-number // report.RECORDS)):
+        recorded = Recorded(engine.commits)
+        report.tell(engine, data, recorded)
+        recorded.wait(lambda: None)
+        waiting.append(recorded)
+        while len(waiting) >= _REPORTS:
+            _let_go(scheduler, waiting)
+    while waiting:
+        _let_go(scheduler, waiting)
+
+
+def _let_go(scheduler: Woken, waiting: deque[Recorded]) -> None:
+    while not waiting[0].is_stored:
+        scheduler.wait()
+    waiting.popleft()
+
+
 def _answer(decision: Decision) -> None:
     assert decision.response is None, decision
     ext_authz.encode(decision)
@@ -219,7 +246,12 @@ def cases(folder: Path) -> Iterator[Case]:
     kept = folder / "usage.db"
     yield Case("billing, a call, into SQLite", asked, "empty module", ledger=kept)
     told = {"url": "builtin://billing", "pluginConfig": _BILLING}
-    yield Case("billing, a record", told, "empty module, a record", records=True, queue=True)
+    logged = "empty module, a record"
+    yield Case("billing, a record", told, logged, records=True, queue=True)
+    # Without a key that the report has: the same one again would be no further record.
+    told = {**told, "pluginConfig": {**_BILLING, "idempotencyKey": 'request.headers["x-none"]'}}
+    file = folder / "reports.db"
+    yield Case("billing, a record, into SQLite", told, logged, records=True, ledger=file)
 
 
 def _module(folder: Path, name: str, text: str) -> str:

@@ -14,6 +14,7 @@ from mixer.api.mixer_v1 import decode_report
 from mixer.attributes import Duration, Manifest, Timestamp, Value
 from mixer.config import loads
 from mixer.engine import Admission, Engine
+from mixer.engine.durable import Recorded
 from mixer.proxywasm import ManualScheduler
 from mixer.wire import mixer_v1_pb2 as pb
 from mixer.wire.compression import WordList, compress
@@ -103,14 +104,20 @@ def counter(form: str) -> dict[str, Any]:
     return {"metrics": [{"name": "requests", "kind": "COUNTER", "dimensions": dimensions}]}
 
 
-def tell(engine: Engine | None, data: bytes) -> None:
-    """Tell an engine of a report; None only decodes it."""
+def tell(engine: Engine | None, data: bytes, recorded: Recorded | None = None) -> None:
+    """Tell an engine of a report; None only decodes it.
+
+    Args:
+        engine: Is told.
+        data: The report.
+        recorded: Notes what adapters recorded for the ledger.
+    """
     told = decode_report(data, engine.admission if engine is not None else _ADMISSION, "caller")
     for _ in told.check():
         pass
     for record in told.records():
         if engine is not None:
-            engine.report(record)
+            engine.report(record, recorded)
 
 
 def batch() -> bytes:
