@@ -83,6 +83,8 @@ class Pool:
         self._connections: dict[HttpConnection, asyncio.TimerHandle | None] = {}
         self._roomy: dict[HttpConnection, None] = {}
         self._dialing: set[asyncio.Task[None]] = set()
+        # Not as many as there are tasks: one ends only after its connection was made and is in use.
+        self._coming = 0
         self._closed = False
         self._streams = 1 if protocol is HttpProtocol.HTTP1 else _STREAMS_OF_HTTP2
 
@@ -110,9 +112,10 @@ class Pool:
 
     def dial_if_needed(self) -> None:
         """Open connections for the callouts that wait, as far as the limits let it."""
-        coming = len(self._dialing) * self._streams
+        coming = self._coming * self._streams
         while len(self._pending) > coming and self._may_dial():
             self._budget.connections += 1
+            self._coming += 1
             task = asyncio.create_task(self._dial())
             self._dialing.add(task)
             task.add_done_callback(self._dialing.discard)
@@ -173,12 +176,14 @@ class Pool:
 
     def opened(self, connection: HttpConnection) -> None:
         """Take a new connection."""
+        self._coming -= 1
         self._connections[connection] = self._roomy[connection] = None
         self._streams = _STREAMS_OF_HTTP2 if isinstance(connection, Http2Connection) else 1
         self._serve(connection)
 
     def not_opened(self) -> None:
         """Count one connection less."""
+        self._coming -= 1
         self._budget.connections -= 1
 
     def _fail(self, error: DialError) -> None:

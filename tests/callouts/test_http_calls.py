@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from mixer.callouts.clusters import ClusterLimits, HttpProtocol
+from mixer.callouts.dialing import Dialer
 from mixer.callouts.ports import HttpCall, NotSentError, UnknownClusterError
 from tests.callouts.clients import GET, OK, POST, callouts, reply_to, static, text, until, upstream
 from tests.support.callout_upstream import Http1, Http2, Upstream
@@ -74,6 +75,24 @@ async def test_a_large_body_follows_the_windows_of_http2():
     async with upstream(PLAIN2, protocol=HttpProtocol.HTTP2) as (server, client):
         assert text(await reply_to(client, HttpCall("up", POST, body))) == ("200", "hi")
     assert server.requests[0][1] == body
+
+
+async def test_none_waits_for_a_connection_that_another_one_has(monkeypatch):
+    """One that comes just after a connection was made, before its dial ended, gets one of its own."""
+    dial, held = Dialer.dial, asyncio.Event()
+
+    async def ends_late(self, factory, address):
+        made = await dial(self, factory, address)
+        await held.wait()
+        return made
+
+    monkeypatch.setattr(Dialer, "dial", ends_late)
+    async with upstream(SILENT) as (server, client):
+        client.http_call(CALL, lambda _reply: None)
+        await until(lambda: len(server.requests) == 1)
+        client.http_call(CALL, lambda _reply: None)
+        await until(lambda: len(server.requests) == 2)
+        held.set()
 
 
 async def test_a_thousand_callouts_at_once():

@@ -246,9 +246,10 @@ async def test_mixer_v1(services: Services, guests: Guests, auth: Auth) -> None:
         "mixer-v1", documents(guests), clusters=clusters(auth), loadShedding=shedding
     )
     async with service, channel(service.address) as opened:
-        checking = asyncio.create_task(check(opened, check_request()))
-        await auth.until_asked(1)
-        waiting = (checking, asyncio.create_task(overloaded(opened, CHECK, check_bytes({}))))
+        waiting = [
+            asyncio.create_task(check(opened, check_request())),
+            asyncio.create_task(overloaded(opened, CHECK, check_bytes({}))),
+        ]
         await auth.until_asked(2)
         assert await overloaded(opened, CHECK, check_bytes({}))
         assert is_refusal(await check(opened, check_request()))
