@@ -78,7 +78,7 @@ async def test_a_large_body_follows_the_windows_of_http2():
 
 
 async def test_none_waits_for_a_connection_that_another_one_has(monkeypatch):
-    """One that comes just after a connection was made, before its dial ended, gets one of its own."""
+    """One that comes after a connection was made, before its dial ended, gets one of its own."""
     dial, held = Dialer.dial, asyncio.Event()
 
     async def ends_late(self, factory, address):
