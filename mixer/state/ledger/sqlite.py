@@ -4,12 +4,13 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from itertools import chain, islice
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mixer.state.ledger.chain import GENESIS, link
-from mixer.state.ledger.ports import Appended, Head, LedgerUnavailableError, Record, Row
+from mixer.state.ledger.chain import GENESIS, link, next_digest
+from mixer.state.ledger.ports import Appended, Head, LedgerUnavailableError, Record
 from mixer.state.ledger.reading import PagedReader
 from mixer.state.ports import StoreError
 
@@ -24,22 +25,26 @@ _MOVED = (
     " the service anew"
 )
 
-# One statement for many rows: each statement gives the interpreter's lock away and waits for it.
-_ROWS_AT_ONCE = (256, 128, 64, 32, 16, 8, 4, 2, 1)
+# Few sizes: each is a statement that is prepared once.
+_ROWS_AT_ONCE = (1, 4, 16, 64, 128, 256, 512, 1024)
 _KEYS_AT_ONCE = (1, 8, 64, 512)
 _STATEMENTS = 32
+_COLUMNS = 5
 
-_SCHEMA = f"""
-CREATE TABLE mixer_ledger_entries (
-  position INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, time INTEGER,
-  entry BLOB NOT NULL, digest BLOB NOT NULL) STRICT;
-CREATE INDEX mixer_ledger_times ON mixer_ledger_entries (time);
-CREATE TABLE mixer_ledger_head (
-  one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL, digest BLOB NOT NULL) STRICT;
-INSERT INTO mixer_ledger_head VALUES (1, 0, zeroblob(32));
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_VERSION};
-"""  # noqa: S608 - constants alone
+_SCHEMA = (
+    """CREATE TABLE mixer_ledger_entries (
+    position INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, time INTEGER,
+    entry BLOB NOT NULL, digest BLOB NOT NULL) STRICT""",
+    "CREATE INDEX mixer_ledger_times ON mixer_ledger_entries (time)",
+    """CREATE TABLE mixer_ledger_head (
+    one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL, digest BLOB NOT NULL)
+    STRICT""",
+    "INSERT INTO mixer_ledger_head VALUES (1, 0, zeroblob(32))",
+    """CREATE TRIGGER mixer_ledger_follows AFTER INSERT ON mixer_ledger_entries BEGIN
+    UPDATE mixer_ledger_head SET position = NEW.position, digest = NEW.digest; END""",
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {_VERSION}",
+)
 
 
 class SqliteLedger:
@@ -47,6 +52,11 @@ class SqliteLedger:
 
     A commit is on the disk before it returns (``synchronous=FULL``). Each takes the write lock of
     the file, so that several processes may append to one chain.
+
+    Each statement gives the interpreter's lock away and waits for it, which costs the thread that
+    serves requests more than the commit itself. So a commit is one statement, which supposes that
+    nobody else appended and that nothing is there already; where that is wrong it does nothing, and
+    a transaction that looks first takes its place.
 
     Args:
         path: Made where it is not there; of this user alone. On a local disk.
@@ -62,6 +72,7 @@ class SqliteLedger:
         self._connection: sqlite3.Connection | None = None
         self._file: _Identity | None = None
         self._log: _Identity | None = None
+        self._head: Head | None = None
         try:
             self._connection = self._open()
         except (sqlite3.Error, OSError) as error:
@@ -88,6 +99,7 @@ class SqliteLedger:
             if self._max_pages is not None:
                 connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
             _prepare(connection)
+            self._head = _head(connection)
             self._log = _identity(self._log_path)
         except BaseException:
             connection.close()
@@ -103,11 +115,30 @@ class SqliteLedger:
         return self._guarded(lambda connection: self._append(connection, records))
 
     def _append(self, connection: sqlite3.Connection, records: Sequence[Record]) -> Appended:
-        appended = _append(connection, records)
+        appended = self._append_blindly(connection, records) or _append(connection, records)
+        self._head = appended.head
         found = _identity(self._path), _identity(self._log_path)
         if found != (self._file, self._log):  # what was written is in a file that has no name
             raise sqlite3.OperationalError(_MOVED)
         return appended
+
+    def _append_blindly(
+        self, connection: sqlite3.Connection, records: Sequence[Record]
+    ) -> Appended | None:
+        """Append without looking; None where something was there, and nothing was done."""
+        if self._head is None or not 0 < len(records) <= _ROWS_AT_ONCE[-1]:
+            return None
+        position, digest = self._head
+        rows: list[Any] = []
+        for key, entry, time in records:
+            position += 1
+            digest = next_digest(digest, position, entry)
+            rows += position, key, time, entry, digest
+        try:
+            done = _insert(connection, self._head.digest, rows)
+        except sqlite3.IntegrityError:
+            return None
+        return Appended(Head(position, digest), len(records), 0, ()) if done else None
 
     @property
     def _log_path(self) -> Path:
@@ -150,7 +181,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
         (found,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if not found and not tables:
-            for statement in filter(None, map(str.strip, _SCHEMA.split(";"))):
+            for statement in _SCHEMA:
                 connection.execute(statement)
     check_is_ledger(connection)
 
@@ -186,12 +217,13 @@ def _head(connection: sqlite3.Connection) -> Head:
 def _append(connection: sqlite3.Connection, records: Sequence[Record]) -> Appended:
     with _transaction(connection):
         known = _known(connection, [record.key for record in records])
-        rows, appended = link(_head(connection), known, records)
-        if rows:
-            _insert(connection, rows)
-            connection.execute(
-                "UPDATE mixer_ledger_head SET position = ?, digest = ?", appended.head
-            )
+        head = _head(connection)
+        rows, appended = link(head, known, records)
+        most, before = _ROWS_AT_ONCE[-1], head.digest
+        for start in range(0, len(rows), most):
+            some = rows[start : start + most]
+            _insert(connection, before, list(chain.from_iterable(some)))
+            before = some[-1].digest
     return appended
 
 
@@ -208,21 +240,29 @@ def _known(connection: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, byt
     return found
 
 
-def _insert(connection: sqlite3.Connection, rows: list[Row]) -> None:
-    for some in _in_parts(rows, _ROWS_AT_ONCE):
-        marks = ",".join(["(?,?,?,?,?)"] * len(some))
-        sql = f"INSERT INTO mixer_ledger_entries VALUES {marks}"  # noqa: S608 - marks alone
-        connection.execute(sql, list(chain.from_iterable(some)))
+def _insert(connection: sqlite3.Connection, before: bytes, rows: list[Any]) -> bool:
+    """Insert rows behind the one with a digest; False where that one is not the last.
+
+    Args:
+        connection: To the file.
+        before: The digest.
+        rows: The columns of each, one after the other.
+    """
+    count = len(rows) // _COLUMNS
+    size = next(one for one in _ROWS_AT_ONCE if one >= count)
+    values = [*rows, *[None] * (_COLUMNS * (size - count)), before]
+    # Not `execute`, which would wait for the interpreter's lock once more, to keep the last rowid.
+    return connection.executemany(_insertion(size), [values]).rowcount == count
 
 
-def _in_parts(items: Sequence[_T], sizes: tuple[int, ...]) -> Iterator[list[_T]]:
-    """Split into parts of few sizes: each size is a statement that is prepared once."""
-    left = iter(items)
-    count = len(items)
-    for size in sizes:
-        while count >= size:
-            yield list(islice(left, size))
-            count -= size
+@cache
+def _insertion(size: int) -> str:
+    """Inserts so many rows; those without a position are none."""
+    marks = ",".join(["(?,?,?,?,?)"] * size)
+    return (
+        f"INSERT INTO mixer_ledger_entries SELECT * FROM (VALUES {marks})"  # noqa: S608 - marks
+        " WHERE column1 IS NOT NULL AND (SELECT digest FROM mixer_ledger_head) = ?"
+    )
 
 
 class SqliteReader(PagedReader):
