@@ -1,6 +1,6 @@
 """What may go into the ledger: an Entry within its bounds, in canonical bytes."""
 
-from collections.abc import Iterable, Sized
+from collections.abc import Sequence, Sized
 from itertools import pairwise
 
 from google.protobuf.message import DecodeError
@@ -16,6 +16,9 @@ MAX_LABELS = 32
 MAX_TIERS = 64
 MAX_TIME = (1 << 63) - 2
 """One less than a database holds, so that there is a time behind each."""
+
+_SURE = MAX_NAME_BYTES // 4
+"""So many characters are within the bound in bytes, whatever they are."""
 
 _CURRENCY_LETTERS = 3
 _SHOWN_BYTES = 64
@@ -34,14 +37,16 @@ def record_of(message: bytes) -> Record:
     if len(message) > MAX_ENTRY_BYTES:
         raise MalformedEntryError(f"an entry has over {MAX_ENTRY_BYTES} bytes")
     entry = read_entry(message)
-    kind = entry.WhichOneof("entry")
-    if kind == "usage":
-        _check_usage(entry.usage)
-    elif kind == "plan":
+    key: bytes
+    time: int | None
+    if entry.HasField("usage"):
+        key, time = _checked_usage(entry.usage)
+    elif entry.HasField("plan"):
         _check_plan(entry.plan)
+        key, time = key_of(entry), None
     else:
         raise MalformedEntryError("an entry has neither usage nor plan")
-    return Record(key_of(entry), entry.SerializeToString(deterministic=True), time_of(entry))
+    return Record(key, entry.SerializeToString(deterministic=True), time)
 
 
 def read_entry(message: bytes) -> Entry:
@@ -73,16 +78,22 @@ def shown_key(key: bytes) -> str:
     return f"{kind} {cut!r}{'...' if len(key) > 1 + _SHOWN_BYTES else ''}"
 
 
-def _check_usage(usage: UsageRecord) -> None:
-    _within("usage.idempotency_key", usage.idempotency_key, 1, MAX_NAME_BYTES)
-    _within("usage.subject", usage.subject, 1, MAX_NAME_BYTES)
-    _within("usage.plan", usage.plan, 0, MAX_NAME_BYTES)
-    _within("usage.plan_version", usage.plan_version, 0, MAX_NAME_BYTES)
-    _at_most("usage.quantities", usage.quantities, 1, MAX_QUANTITIES)
+def _checked_usage(usage: UsageRecord) -> tuple[bytes, int]:
+    """Its key in the ledger and its time. There may be one for each request: see `_SURE`."""
+    key, subject, time = usage.idempotency_key, usage.subject, usage.time_unix_nano
+    longest = max(len(key), len(subject), len(usage.plan), len(usage.plan_version))
+    if not key or not subject or longest > _SURE:
+        _within("usage.idempotency_key", key, 1, MAX_NAME_BYTES)
+        _within("usage.subject", subject, 1, MAX_NAME_BYTES)
+        _within("usage.plan", usage.plan, 0, MAX_NAME_BYTES)
+        _within("usage.plan_version", usage.plan_version, 0, MAX_NAME_BYTES)
     _at_most("usage.labels", usage.labels, 0, MAX_LABELS)
-    _check_meters("usage.quantities", (one.meter for one in usage.quantities))
-    if not 1 <= usage.time_unix_nano <= MAX_TIME:
+    meters = [one.meter for one in usage.quantities]
+    _at_most("usage.quantities", meters, 1, MAX_QUANTITIES)
+    _check_meters("usage.quantities", meters)
+    if not 1 <= time <= MAX_TIME:
         raise MalformedEntryError("usage.time_unix_nano must be from 1 to 2^63 - 2")
+    return b"u" + key.encode(), time
 
 
 def _check_plan(plan: Plan) -> None:
@@ -94,7 +105,7 @@ def _check_plan(plan: Plan) -> None:
     if plan.period not in Period.values():
         raise MalformedEntryError("plan.period must be MONTH or DAY")
     _at_most("plan.rates", plan.rates, 0, MAX_QUANTITIES)
-    _check_meters("plan.rates", (one.meter for one in plan.rates))
+    _check_meters("plan.rates", [one.meter for one in plan.rates])
     for rate in plan.rates:
         _check_tiers(rate)
 
@@ -110,13 +121,12 @@ def _check_tiers(rate: Rate) -> None:
         raise MalformedEntryError("plan.rates.tiers: up_to must rise, and be 0 for the last alone")
 
 
-def _check_meters(field: str, meters: Iterable[str]) -> None:
-    seen = set[str]()
+def _check_meters(field: str, meters: Sequence[str]) -> None:
+    named = f"{field}.meter"
     for meter in meters:
-        _within(f"{field}.meter", meter, 1, MAX_METER_BYTES)
-        if meter in seen:
-            raise MalformedEntryError(f"{field} has a meter twice")
-        seen.add(meter)
+        _within(named, meter, 1, MAX_METER_BYTES)
+    if len(meters) > 1 and len(set(meters)) < len(meters):
+        raise MalformedEntryError(f"{field} has a meter twice")
 
 
 def _within(field: str, text: str, least: int, most: int) -> None:
