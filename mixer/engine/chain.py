@@ -5,7 +5,7 @@ holds the headers back sees the body first. The first answer of an adapter ends 
 adapter pauses the request for a callout, the chain waits as well; see `mixer.engine.pending`.
 """
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator
 from functools import partial
 
 from mixer.engine.adapter import Adapter
@@ -217,10 +217,9 @@ class Chain:
         decision = self._conclusion().failed(failure)
         return decision if self._trace is None else self._trace.told(decision)
 
-    def records(self) -> Iterable[Records]:
+    def records(self) -> Collection[Records]:
         """See `mixer.engine.pending.Deciding`."""
-        opened = ((adapter, context.root) for adapter, context in self._open.items())
-        return records_of(self._stream.tickets, opened)
+        return records_of(self._stream.tickets, self._open)
 
     def _delete_contexts(self) -> None:
         if self._trace is not None:

@@ -13,16 +13,13 @@ from mixer.engine.agreement import (
     validity_of,
 )
 from mixer.engine.cache.trace import Trace
-from mixer.engine.decision import Decision, Response, Verdict
+from mixer.engine.decision import FAILURE_STATUS, Decision, Response, Verdict
 from mixer.engine.failure import AdapterFailure
 from mixer.engine.request import Request
 from mixer.engine.response_headers import response_headers
 from mixer.engine.rules import NOTHING, Applied, Rules
 from mixer.engine.validity import Validity
 from mixer.proxywasm import HttpStream, MapType
-
-FAILURE_STATUS = 503
-"""What Envoy answers for a Wasm filter that failed closed."""
 
 
 class Conclusion:

@@ -10,6 +10,9 @@ from mixer.engine.validity import Validity
 if TYPE_CHECKING:
     from mixer.engine.story.story import Story
 
+FAILURE_STATUS = 503
+"""What Envoy answers for a Wasm filter that failed closed."""
+
 
 class Verdict(StrEnum):
     """Whether the request may go on."""

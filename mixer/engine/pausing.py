@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from mixer.engine.adapter import Adapter
-from mixer.engine.decision import Decision
 from mixer.proxywasm import StreamContext
 
 PAUSED_FOR_EVER = "paused_for_ever"
@@ -22,15 +21,12 @@ class Paused(NamedTuple):
     """Where a chain waits.
 
     Attributes:
-        adapter: Who paused the request, its answer or the connection; None where it is nobody's
-            fault.
+        adapter: Who paused the request, its answer or the connection.
         context: Its stream.
-        otherwise: What is decided where nobody waits any longer; None is that the adapter failed.
     """
 
-    adapter: Adapter | None
+    adapter: Adapter
     context: Waiting
-    otherwise: Decision | None = None
 
 
 def may_resume(context: StreamContext) -> bool:

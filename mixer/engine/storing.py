@@ -27,22 +27,21 @@ async def stored(recorded: Recorded | None, timeout_s: float) -> bool:
     """
     if recorded is None or recorded.is_stored:
         return True
-    if not recorded.is_refused:
-        await _settled(recorded, timeout_s)
-    if recorded.by is None or not (recorded.is_failed or recorded.is_refused):
+    settled = not recorded.is_refused and await _settled(recorded, timeout_s)
+    if recorded.by is None or settled:
         return True
     recorded.by.note_failure(UNSTORED)
     return False
 
 
-async def _settled(recorded: Recorded, timeout_s: float) -> None:
+async def _settled(recorded: Recorded, timeout_s: float) -> bool:
     settled = asyncio.get_running_loop().create_future()
-    recorded.wait(lambda: None if settled.done() else settled.set_result(None))
+    recorded.wait(lambda stored: None if settled.done() else settled.set_result(stored))
     try:
         async with asyncio.timeout(timeout_s):
-            await settled
+            return bool(await settled)
     except TimeoutError:
-        recorded.is_failed = True
+        return False
     finally:
         recorded.leave()
 

@@ -236,7 +236,7 @@ def test_a_report_tells_what_was_recorded(open_service: Callable[..., _Service])
     assert not recorded.is_stored
     assert recorded.by is service.engine.adapters[0]
     told: list[bool] = []
-    recorded.wait(lambda: told.append(recorded.is_failed))
+    recorded.wait(lambda stored: told.append(not stored))
     lock.close()
     service.until(lambda: bool(told))
     assert told == [False]

@@ -21,7 +21,7 @@ from mixer.engine.sees import Sees
 from mixer.proxywasm import HttpMessage, HttpStream, LifecycleError, StreamContext, local_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from mixer.attributes import HeaderMap
     from mixer.engine.adapter import Adapter
@@ -255,10 +255,9 @@ class HttpExchange:
     def _conclusion(self) -> Conclusion:
         return Conclusion(self._asked, self._stream, self._open, self._failed_open, None, None)
 
-    def records(self) -> Iterable[Records]:
+    def records(self) -> Collection[Records]:
         """What the adapters recorded in the ledger so far."""
-        opened = ((adapter, context.root) for adapter, context in self._open.items())
-        return records_of(self._stream.tickets, opened)
+        return records_of(self._stream.tickets, self._open)
 
     @property
     def decision(self) -> Decision:

@@ -6,8 +6,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mixer.engine.conclusion import FAILURE_STATUS
-from mixer.engine.decision import Decision, Response, Verdict
+from mixer.engine.decision import FAILURE_STATUS, Decision, Response, Verdict
 from mixer.engine.durable import records_of
 from mixer.engine.exchange.exchange import GONE
 from mixer.engine.failure import AdapterFailure, misled
@@ -18,7 +17,7 @@ from mixer.proxywasm import Outcome, Peer, TcpStream
 from mixer.vm import TrapError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from mixer.attributes import AttributeBag
     from mixer.engine.adapter import Adapter
@@ -110,10 +109,10 @@ class TcpExchange:
             holder.adapter.note_failure(PAUSED_FOR_EVER)
             self._fail(holder, PAUSED_FOR_EVER)
 
-    def records(self) -> Iterable[Records]:
+    def records(self) -> Collection[Records]:
         """What the adapters recorded in the ledger so far."""
-        opened = ((one.adapter, one.context.root) for one in self._links if one.context is not None)
-        return records_of(self._stream.tickets, opened)
+        contexts = {one.adapter: one.context for one in self._links if one.context is not None}
+        return records_of(self._stream.tickets, contexts)
 
     def downstream_data(self, data: bytes, *, end_of_stream: bool) -> None:
         """The client sent something, or nothing but the end."""

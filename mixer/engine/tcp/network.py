@@ -11,7 +11,7 @@ from mixer.engine.tcp.exchange import TcpExchange
 from mixer.engine.verdict_counts import VerdictCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from mixer.attributes import AttributeBag
     from mixer.engine.chain import Steps
@@ -78,7 +78,7 @@ class ConnectionCheck:
         """Have `wake` called once something changed."""
         self._exchange.on_change = wake
 
-    def records(self) -> Iterable[Records]:
+    def records(self) -> Collection[Records]:
         """See `mixer.engine.pending.Deciding`."""
         return self._exchange.records()
 

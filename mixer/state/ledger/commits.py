@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 
 from mixer.state.ledger.entries import shown_key
 from mixer.state.ledger.ports import Appended, Ledger, LedgerUnavailableError, Record
@@ -18,11 +18,9 @@ _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _OVERHEAD_BYTES = 512
 
-_MANY = 8
-"""Records of a commit after which the next one waits for more: it costs as much as a dozen."""
-
-_MOMENT_S = 0.004
-"""For so long."""
+_PATIENCE_S, _LONGEST_PATIENCE_S = 0.00025, 0.008
+"""How long a commit waits for more, for each record of the one before: it costs as much as a dozen
+records do, and where there are many, as many more come meanwhile."""
 
 Done = Callable[[bool], None]
 """Told whether it is stored; where it is not, the ledger did not take it now."""
@@ -96,9 +94,11 @@ class GroupCommit:
         self._post = post
         self._waiting: dict[int, Record] = {}
         self._bytes = 0
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._idle = self._closing = False
-        self._waiters: dict[object, tuple[int, Done]] = {}
+        self._waiters: dict[int, tuple[int, Done]] = {}
+        self._keys = count()
         self.last = 0
         self.stats = CommitStats()
         self.failing = ""
@@ -122,8 +122,8 @@ class GroupCommit:
 
     def put(self, record: Record) -> int | None:
         """Take a record on; its ticket, or None where there is no room."""
-        size = _size(record)
-        with self._changed:
+        size = len(record.entry) + _OVERHEAD_BYTES
+        with self._lock:
             full = len(self._waiting) >= self._limits.max_records
             if full or self._bytes + size > self._limits.max_bytes or self._closing:
                 self.stats.refused += 1
@@ -140,19 +140,19 @@ class GroupCommit:
         """Whether the record with a ticket is stored, as far as this thread was told."""
         return ticket <= self._stored
 
-    def wait(self, ticket: int, done: Done) -> Callable[[], None]:
-        """Have `done` called once, later; what this returns forgets it."""
-        key = object()
+    def wait(self, ticket: int, done: Done) -> int:
+        """Have `done` called once, later; a number by which to forget it."""
+        key = next(self._keys)
         self._waiters[key] = ticket, done
         if self.failing and time.monotonic() < self._tried_again_at:
             self._post(partial(self._give_up, key))
+        return key
 
-        def forget() -> None:
-            self._waiters.pop(key, None)
+    def forget(self, key: int) -> None:
+        """Tell somebody no longer who waits; nothing where they were told."""
+        self._waiters.pop(key, None)
 
-        return forget
-
-    def _give_up(self, key: object) -> None:
+    def _give_up(self, key: int) -> None:
         """Tell one who waits that it is not stored now."""
         found = self._waiters.pop(key, None)
         if found is not None:
@@ -164,7 +164,7 @@ class GroupCommit:
             for ticket in tickets:
                 record = self._waiting.pop(ticket, None)
                 if record is not None:
-                    self._bytes -= _size(record)
+                    self._bytes -= len(record.entry) + _OVERHEAD_BYTES
                     self.stats.withdrawn += 1
 
     def _run(self) -> None:
@@ -209,8 +209,9 @@ class GroupCommit:
         with self._changed:
             for ticket, record in batch.items():
                 if self._waiting.pop(ticket, None) is not None:
-                    self._bytes -= _size(record)
-        self._interval = max(self._limits.interval, _MOMENT_S if len(batch) >= _MANY else 0.0)
+                    self._bytes -= len(record.entry) + _OVERHEAD_BYTES
+        patience = min(len(batch) * _PATIENCE_S, _LONGEST_PATIENCE_S) if len(batch) > 1 else 0.0
+        self._interval = max(self._limits.interval, patience)
         stats = self.stats
         stats.commits += 1
         stats.records += appended.stored
@@ -272,7 +273,3 @@ class GroupCommit:
                        len(self._waiting), self.failing or "it did not answer in time")  # fmt: skip
         if not self._thread.is_alive():
             self._ledger.close()
-
-
-def _size(record: Record) -> int:
-    return len(record.entry) + _OVERHEAD_BYTES

@@ -191,7 +191,7 @@ def test_whoever_left_is_not_told(ledger: _Ledger, loop: _Loop, make: Make) -> N
     ledger.gate.clear()
     told: list[str] = []
     (ticket,) = _put(commits, "a")
-    commits.wait(ticket, lambda _: told.append("left"))()
+    commits.forget(commits.wait(ticket, lambda _: told.append("left")))
     commits.wait(ticket, lambda _: told.append("stayed"))
     ledger.gate.set()
     loop.until(lambda: bool(told))
@@ -328,7 +328,8 @@ def test_after_a_large_commit_the_next_one_waits_for_more(
     ledger: _Ledger, loop: _Loop, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many small commits would cost more than what is in them; the end waits for nothing."""
-    monkeypatch.setattr("mixer.state.ledger.commits._MOMENT_S", 3600.0)
+    monkeypatch.setattr("mixer.state.ledger.commits._PATIENCE_S", 3600.0)
+    monkeypatch.setattr("mixer.state.ledger.commits._LONGEST_PATIENCE_S", 3600.0)
     commits = make()
     ledger.gate.clear()
     _put(commits, "a")
