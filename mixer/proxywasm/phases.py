@@ -7,7 +7,7 @@ in between, or what it is for a message without headers.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mixer.attributes import grpc_status
 from mixer.proxywasm.abi import BufferType
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from mixer.proxywasm.http_stream import HttpStream
     from mixer.proxywasm.stream_access import StreamAccess
 
-    Read = Callable[[StreamAccess], Value | None]
+    Read = Callable[[Any], Value | None]
+    """Given a `StreamAccess`."""
 
 
 def _received(context: StreamAccess) -> Value:
@@ -128,3 +129,8 @@ PHASED = MappingProxyType(
     }
 )
 """How to read each of them; all other attributes can be read in every phase."""
+
+PHASED_WHILE_OPEN = MappingProxyType(
+    {name: read for name, read in PHASED.items() if not name.startswith("request.")}
+)
+"""The same while the headers of the request can be read."""

@@ -8,15 +8,16 @@ from mixer.proxywasm.abi import BufferType, LogLevel, MapType, Status, StreamTyp
 from mixer.proxywasm.departures import CHANGE_READ_ONLY_BUFFER
 from mixer.proxywasm.lifecycle import NEW, End
 from mixer.proxywasm.message_view import MessageView, Pause
-from mixer.proxywasm.phases import PHASED
+from mixer.proxywasm.phases import PHASED, PHASED_WHILE_OPEN
 from mixer.proxywasm.stream_properties import StreamProperties
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mixer.attributes import HeaderMap, Value
     from mixer.proxywasm.contexts import RootContext
     from mixer.proxywasm.http_stream import HttpStream, LocalResponse
+    from mixer.proxywasm.phases import Read
     from mixer.proxywasm.reads import Reads
 
 
@@ -39,7 +40,6 @@ class StreamAccess(StreamProperties):
     )
 
     stream: HttpStream
-    phased = PHASED
 
     def __init__(self, root: RootContext, stream: HttpStream, reads: Reads | None = None) -> None:
         super().__init__(root, stream, reads)
@@ -182,6 +182,12 @@ class StreamAccess(StreamProperties):
         view.set_body(content)
         view.message.handed_over += handed_over
         return Status.OK
+
+    @property
+    def phased(self) -> Mapping[str, Read]:
+        """See `StreamProperties.phased`."""
+        can_be_read = self._request.headers_open or self.end is End.LOGGED
+        return PHASED_WHILE_OPEN if can_be_read else PHASED
 
     def attribute(self, name: str) -> Value | None:
         """See `StreamProperties.attribute`; as the current phase has it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from mixer.cel import GROUPS
 from mixer.proxywasm.abi import Status
@@ -35,6 +35,9 @@ _NEED_REBUILD = b"wasm_need_rebuild"
 """Higress's: later streams are to have a new VM."""
 
 
+_ALIKE: Mapping[str, Callable[[Any], Value | None]] = MappingProxyType({})
+
+
 class StreamProperties(Context):
     """The answers of a stream to ``proxy_get_property`` and ``proxy_set_property``.
 
@@ -50,8 +53,6 @@ class StreamProperties(Context):
     __slots__ = ("root", "said", "stream")
 
     stream: HttpStream | TcpStream
-    phased: ClassVar[Mapping[str, Callable[[Any], Value | None]]] = MappingProxyType({})
-    """How to read the attributes that are not in every phase what the front end says."""
 
     def __init__(
         self, root: RootContext, stream: HttpStream | TcpStream, reads: Reads | None = None
@@ -73,6 +74,11 @@ class StreamProperties(Context):
     def note_unrecorded(self) -> None:
         """Note that the ledger had no room; whoever answers for what is over may have to know."""
         self.stream.unrecorded = True
+
+    @property
+    def phased(self) -> Mapping[str, Callable[[Any], Value | None]]:
+        """How to read the attributes that are not what the front end says in the present phase."""
+        return _ALIKE
 
     def attribute(self, name: str) -> Value | None:
         """An attribute; None where it is absent."""
