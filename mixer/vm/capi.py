@@ -5,8 +5,9 @@ costs tens of microseconds a call. These bindings pass addresses and raw value s
 name below is a symbol of the shared library inside the ``wasmtime`` package; their C declarations
 are in ``wasmtime/{store,func,linker,instance,memory,trap,error}.h``.
 
-Functions that run guest code release the GIL, so that the epoch ticker can interrupt a guest that
-loops for ever. Accessors that return at once keep it: releasing costs more than they do.
+Functions that run guest code release the GIL only where the clock of the epochs needs it to tick,
+and so to interrupt a guest that loops for ever; see `mixer.vm.ticker`. Accessors that return at
+once keep it in any case: releasing costs more than they do.
 """
 
 import ctypes
@@ -16,6 +17,8 @@ from typing import Any
 
 from wasmtime import _bindings
 from wasmtime._ffi import dll
+
+from mixer.vm.ticker import NEEDS_NO_LOCK
 
 FuncStruct: type[ctypes.Structure] = _bindings.wasmtime_func_t
 MemoryStruct: type[ctypes.Structure] = _bindings.wasmtime_memory_t
@@ -36,12 +39,14 @@ EpochCallback = CFUNCTYPE(c_size_t, ptr, ptr, POINTER(c_uint64), POINTER(c_uint8
 """Of ``wasmtime_store_epoch_deadline_callback``: context, data, delta, kind -> error or 0."""
 
 
-def _enters_guest(name: str, result: Any, *params: Any) -> Any:
-    return CFUNCTYPE(result, *params)((name, dll))
-
-
 def _accessor(name: str, result: Any, *params: Any) -> Any:
     return PYFUNCTYPE(result, *params)((name, dll))
+
+
+def _enters_guest(name: str, result: Any, *params: Any) -> Any:
+    if NEEDS_NO_LOCK:
+        return _accessor(name, result, *params)
+    return CFUNCTYPE(result, *params)((name, dll))
 
 
 store_new = _accessor("wasmtime_store_new", ptr, ptr, ptr, ptr)

@@ -8,7 +8,7 @@ there on by the CPU time of its thread, and interrupted once it has used the oth
 import math
 import time
 
-from mixer.vm.engine import TICK
+from mixer.vm.ticker import TICK
 
 _NS = 1_000_000_000
 

@@ -1,7 +1,6 @@
 """The wasmtime engine of one worker: how modules are compiled, and the clock that bounds them."""
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +15,7 @@ from mixer.vm.cache import CompileCache
 from mixer.vm.errors import ModuleError
 from mixer.vm.model import Export, Import, Signature, ValueType
 from mixer.vm.pool import InstancePool, use_pool
-
-TICK = 0.01
-"""Seconds between two epochs: the resolution of every CPU limit."""
+from mixer.vm.ticker import ticker
 
 MAX_MODULE_BYTES = 64 << 20
 """The largest module that is compiled."""
@@ -72,9 +69,7 @@ class WasmEngine:
         self._settings = f"{_SETTINGS};{pool.settings}" if pool else _SETTINGS
         self._cache = cache
         self._compiling = compiling
-        self._stop = threading.Event()
-        self._ticker = threading.Thread(target=self._tick, name="mixer-epoch", daemon=True)
-        self._ticker.start()
+        self._ticker = ticker(self._engine)
 
     @property
     def raw(self) -> wasmtime.Engine:
@@ -119,14 +114,9 @@ class WasmEngine:
         settings = hashlib.sha256(self._settings.encode()).hexdigest()[:8]
         return f"{digest}-{wasmtime_version()}-{settings}"
 
-    def _tick(self) -> None:
-        while not self._stop.wait(TICK):
-            self._engine.increment_epoch()
-
     def close(self) -> None:
         """Stop the ticker. Instances must not be entered afterwards."""
-        self._stop.set()
-        self._ticker.join()
+        self._ticker.close()
 
     def __enter__(self) -> "WasmEngine":
         return self

@@ -8,8 +8,8 @@ import pytest
 
 from mixer.vm import I32, HostFunction, Signature, TrapError, TrapKind, VmLimits
 from mixer.vm.deadline import CpuBudget, ticks
-from mixer.vm.engine import TICK
 from mixer.vm.fast import FastLinker
+from mixer.vm.ticker import TICK
 from tests.support.compile import engine, module
 
 MS = 1_000_000

@@ -15,7 +15,6 @@ from mixer.vm import (
     Signature,
     TrapError,
     VmLimits,
-    WasmEngine,
     read_module,
 )
 from mixer.vm import engine as engine_module
@@ -111,16 +110,6 @@ def test_file_over_the_bound_is_not_read(tmp_path: Path, monkeypatch: pytest.Mon
     path.write_bytes(bytes(11))
     with pytest.raises(ModuleError, match="11 bytes, over the bound of 10"):
         read_module(path)
-
-
-def test_closed_engine_has_no_ticker() -> None:
-    """Closing an engine ends its thread, and closing it twice is fine."""
-    one = WasmEngine()
-    ticker = one._ticker
-    assert ticker.is_alive()
-    one.close()
-    one.close()
-    assert not ticker.is_alive()
 
 
 def _call(_data: object, value: int) -> int:
