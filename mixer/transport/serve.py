@@ -1,7 +1,6 @@
 """The life of the service: load, listen, serve until told to stop."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ from mixer.engine.unmet import unmet
 from mixer.telemetry import Metrics
 from mixer.transport.access import METRICS, Access
 from mixer.transport.admin import admin_server
+from mixer.transport.collector import spare_the_collector
 from mixer.transport.decision_logging import decision_logging
 from mixer.transport.health import Health
 from mixer.transport.listening import check_free, check_listeners
@@ -47,9 +47,6 @@ class Told(NamedTuple):
 
 Announce = Callable[[Engine, Addresses, Told], None]
 """Told the engine and the addresses, once the service answers."""
-
-_ALLOCATIONS = 10_000
-"""Objects that come to be between two looks of the collector at the youngest."""
 
 _NO_RELOAD = "SIGHUP is ignored: the configuration is read at the start; restart to change it"
 
@@ -97,7 +94,7 @@ async def _answer(
     engine: Engine, spec: MixerSpec, health: Health, access: Access, announce: Announce
 ) -> None:
     shedder = shedder_for(spec.load_shedding)
-    _spare_the_collector()
+    spare_the_collector()
     async with AsyncExitStack() as stack:
         logger, recent = stack.enter_context(decision_logging(spec))
         if logger is not None:
@@ -116,17 +113,6 @@ async def _answer(
         await end_plugins(engine, spec.shutdown.grace)
     for adapter in engine.adapters:
         _log.info("adapter %s: %s", adapter.name, adapter.stats)
-
-
-def _spare_the_collector() -> None:
-    """Have Python's cyclic collector leave alone what was loaded, and look less often.
-
-    Requests leave no circles behind: each look at their objects is for nothing, and costs the more
-    the more of them wait for a callout or for the ledger.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_ALLOCATIONS)
 
 
 @asynccontextmanager
