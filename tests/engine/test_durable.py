@@ -6,17 +6,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import wasmtime
 
 from mixer.attributes import AttributeBag, HeaderMap
+from mixer.callouts.ports import Callouts
 from mixer.config import loads
 from mixer.engine import Decision, Engine, PendingDecision, Record, Request, Verdict
 from mixer.engine.durable import UNSTORED
+from mixer.engine.story import Wanted
 from mixer.proxywasm import ManualScheduler
 from mixer.state import StoreError
+from mixer.testing.callouts import FakeCallouts
+from tests.engine.world import asking
 from tests.support.ledger_entries import usage
 from tests.support.recorder import recorder
 
-_CONFIG = """
+_MIXER = """
 apiVersion: mixer.dev/v1alpha1
 kind: Mixer
 metadata: {name: mixer}
@@ -24,23 +29,32 @@ spec:
   ledger:
     sqlite: {path: usage.db}
     maxPendingRecords: 3
----
+"""
+_PLUGIN = """
 apiVersion: extensions.istio.io/v1alpha1
 kind: WasmPlugin
 metadata: {name: records}
 spec: {url: ./recorder.wasm, failStrategy: STRATEGY}
 """
+_CONFIG = f"{_MIXER}---{_PLUGIN}"
 
 
 class _Service:
     """An engine whose ledger is told what it may do."""
 
-    def __init__(self, folder: Path, strategy: str = "FAIL_CLOSE", config: str = _CONFIG) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        strategy: str = "FAIL_CLOSE",
+        config: str = _CONFIG,
+        callouts: Callouts | None = None,
+    ) -> None:
         (folder / "recorder.wasm").write_bytes(recorder())
         self.file = folder / "usage.db"
         self.scheduler = ManualScheduler()
         text = config.replace("STRATEGY", strategy)
-        self.engine = Engine(loads(text, base=folder), scheduler=self.scheduler)
+        configuration = loads(text, base=folder)
+        self.engine = Engine(configuration, scheduler=self.scheduler, callouts=callouts)
 
     def decide(self, entry: bytes | None) -> Decision | PendingDecision:
         headers = {} if entry is None else {"x-entry": entry.hex()}
@@ -195,6 +209,65 @@ def test_who_waits_no_longer(
     commits = service.engine.commits
     assert commits is not None
     service.until(lambda: commits.pending == 0)
+
+
+@pytest.mark.parametrize(("strategy", "stored"), [("FAIL_CLOSE", []), ("FAIL_OPEN", [b"ua"])])
+def test_what_becomes_of_the_record_then(
+    open_service: Callable[..., _Service],
+    full: Callable[[bool], None],
+    strategy: str,
+    stored: list[bytes],
+) -> None:
+    """It is taken back with the request, unless that was let pass."""
+    service = open_service(strategy=strategy)
+    full(True)
+    decision = service.decide(usage("a"))
+    assert isinstance(decision, PendingDecision)
+    decision.give_up("decision_timed_out")
+    full(False)
+    while service.ask(usage("b")).verdict is not Verdict.ALLOW:  # it is tried again after a pause
+        pass
+    service.until(lambda: service.keys()[-1:] == [b"ub"])
+    assert service.keys() == [*stored, b"ub"]
+
+
+def test_a_decision_that_waited_for_a_callout_before(tmp_path: Path) -> None:
+    """What is recorded once the callout is answered is waited for all the same."""
+    (tmp_path / "asks.wasm").write_bytes(wasmtime.wat2wasm(asking()))
+    first = _PLUGIN.replace("STRATEGY", "FAIL_CLOSE, priority: 1")
+    asks = first.replace("recorder", "asks").replace("records", "asks").replace("y: 1", "y: 2")
+    callouts = FakeCallouts()
+    service = _Service(tmp_path, config=f"{_MIXER}---{first}---{asks}", callouts=callouts)
+    lock = service.lock()
+    decision = service.decide(usage("a"))
+    assert isinstance(decision, PendingDecision)
+    callouts.http_calls[0].respond(200)
+    commits = service.engine.commits
+    assert commits is not None
+    service.until(lambda: commits.pending == 1)
+    assert decision.decision is None
+    lock.close()
+    service.until(lambda: decision.decision is not None)
+    assert service.keys() == [b"ua"]
+    service.engine.close()
+
+
+def test_the_story_of_a_refusal(
+    open_service: Callable[..., _Service], full: Callable[[bool], None]
+) -> None:
+    """Its story ends with the refusal, not with what the adapters had decided."""
+    service = open_service()
+    service.engine.sampler = lambda _: Wanted.LOG
+    full(True)
+    refused = service.ask(usage("a"))
+    assert refused.verdict is Verdict.ERROR
+    assert refused.story is not None
+    assert refused.story.decision is not None
+    assert (refused.story.decision.verdict, refused.story.decision.reason) == (
+        Verdict.ERROR,
+        UNSTORED,
+    )
+    assert [turn.callback for turn in refused.story.turns] == ["request_headers"]
 
 
 def test_memory_is_bounded(

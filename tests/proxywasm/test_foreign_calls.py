@@ -310,6 +310,19 @@ def test_many_properties_at_once() -> None:
     assert given_back(cut, len(PROPERTIES)) == [one and one[:3] for one in single]
 
 
+def test_many_properties_while_headers_are_closed() -> None:
+    """They are what each alone is: those of the request's headers are absent."""
+    paths = PROPERTIES[:3]
+    alone = [call("proxy_get_property", path, BYTES) for path in paths]
+    with Guest() as guest:
+        headers = [(b":path", b"/abcdefgh"), (b":method", b"GET"), (b"x-a", b"v")]
+        together, *each = guest.in_body(
+            foreign("mixer_get_properties", asked(1 << 20, *paths)), *alone, headers=headers
+        )
+    single = [one.data if one.status == OK else None for one in each]
+    assert given_back(together, len(paths)) == single == [None, None, None]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [b"", b"\0\0\0", asked(1), asked(1, b"a")[:-1], asked(1, b"a") + b"x",

@@ -196,6 +196,20 @@ def _truncate(place: Place) -> None:
     )
 
 
+def test_what_is_appended_after_the_end_was_cut(place: Place) -> None:
+    """Whoever has the ledger open goes on from the end that there is: the chain has no gap."""
+    ledger = place.writer()
+    ledger.append(records("a", "b", "c", "d", "e"))
+    _truncate(place)
+    assert ledger.append(records("f")).head.position == 4
+    ledger.append(records("d", "g"))
+    ledger.close()
+    reader = place.reader()
+    assert [row.key for row in reader.rows()] == [b"ua", b"ub", b"uc", b"uf", b"ud", b"ug"]
+    assert verify(reader).position == 6
+    reader.close()
+
+
 def _write_anew(place: Place) -> None:
     place.execute(f"DELETE FROM {_ENTRIES}")
     place.execute(f"UPDATE mixer_ledger_head SET position = 0, digest = {place.zeros}")
