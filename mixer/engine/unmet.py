@@ -3,8 +3,7 @@
 Modules are told of it only when they ask, which may be long after the start.
 """
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from mixer.callouts.ports import UnknownClusterError
 from mixer.config import Configuration, Problem, WasmPlugin
 from mixer.config.problem import FieldPath
 from mixer.engine.clusters import configured_clusters
+from mixer.engine.given import Given, given_to
 
 _EACH = None
 """Any item of a list."""
@@ -37,28 +37,30 @@ _NO_LEDGER = {
 
 
 def unmet(configuration: Configuration) -> Iterator[Problem]:
-    """Tell which clusters, and which ledger, plugins need that the service does not have."""
+    """Tell which clusters, and which ledger, plugins need that the service does not have.
+
+    What rules configure a plugin with is looked at as its own configuration is.
+    """
     clusters = configured_clusters(configuration.mixer)
     for plugin in configuration.plugins:
         scheme, _, module = plugin.spec.url.rpartition("://")
         if scheme != "builtin":
             continue
-        given = json.loads(plugin.configuration or b"{}")
-        yield from _without_cluster(plugin, module, given, clusters)
+        all_given = [*given_to(plugin, configuration)]
+        for given in all_given:
+            yield from _without_cluster(given, module, clusters)
         if module == "billing" and configuration.mixer.ledger is None:
-            yield _without_ledger(plugin, given)
+            yield _without_ledger(plugin, all_given)
 
 
-def _without_cluster(
-    plugin: WasmPlugin, module: str, given: Any, clusters: Clusters
-) -> Iterator[Problem]:
+def _without_cluster(given: Given, module: str, clusters: Clusters) -> Iterator[Problem]:
     for pattern, effect in _CLUSTERS.get(module, {}).items():
-        for path, name in _found(given, pattern):
+        for path, name in _found(given.content, pattern):
             try:
                 clusters.find(name)
             except UnknownClusterError as error:
                 message = f"{error}; {effect}: add it to spec.clusters of the Mixer document"
-                found = plugin.problem(("spec", plugin.configuration_field, *path), message)
+                found = given.problem(path, message)
                 yield replace(found, field=f"{found.field}{_below(path)}")
 
 
@@ -84,7 +86,8 @@ def _found(given: Any, pattern: tuple[str | None, ...]) -> Iterator[tuple[FieldP
             yield (key, *path), text
 
 
-def _without_ledger(plugin: WasmPlugin, given: dict[str, Any]) -> Problem:
-    effect = _NO_LEDGER["allow" if given.get("onError") == "allow" else "deny"]
+def _without_ledger(plugin: WasmPlugin, given: Sequence[Given]) -> Problem:
+    denies = any(one.content.get("onError") != "allow" for one in given)
+    effect = _NO_LEDGER["deny" if denies else "allow"]
     message = f"there is no ledger, so that {effect}: add spec.ledger to the Mixer document"
     return plugin.problem(("spec", "url"), message)

@@ -65,3 +65,73 @@ def test_what_is_not_there(module: str, config: str, where: str, effect: str) ->
 def test_what_is_there(url: str, config: str, spec: str) -> None:
     """Nothing is told of what can be reached, nor of fields of other modules."""
     assert told(url, config, spec) == []
+
+
+_RULE = """
+---
+apiVersion: mixer.dev/v1alpha1
+kind: MixerRule
+metadata: {name: acme}
+spec:
+  adapters:
+  - {name: other, pluginConfig: {introspection: {http_uri: {cluster: elsewhere}}}}
+  - name: one
+    pluginConfig:
+      providers:
+      - remote_jwks:
+          http_uri: {cluster: id}
+---
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: other}
+spec: {url: file:///other.wasm}
+"""
+
+
+def test_what_rules_name() -> None:
+    """A configuration of a rule is looked at as the plugin's own, and told with its own place."""
+    (notice,) = told("builtin://auth", "{}", "{}" + _RULE)
+    assert notice.startswith(
+        "a.yaml:25: spec.adapters[1].pluginConfig.providers[0].remote_jwks.http_uri.cluster: "
+    )
+    assert told("builtin://auth", "{}", _HAS_ID + _RULE) == []
+
+
+_BILLING_RULE = """
+---
+apiVersion: mixer.dev/v1alpha1
+kind: MixerRule
+metadata: {name: acme}
+spec: {adapters: [{name: one, pluginConfig: {onError: EFFECT}}]}
+"""
+
+
+@pytest.mark.parametrize(("own", "ruled"), [("allow", "deny"), ("deny", "allow")])
+def test_one_configuration_denies(own: str, ruled: str) -> None:
+    """Without a ledger the worst is told once, be it of the plugin's own configuration or not."""
+    rule = _BILLING_RULE.replace("EFFECT", ruled)
+    (notice,) = told("builtin://billing", f"onError: {own}", "{}" + rule)
+    assert "requests get 503" in notice
+
+
+_HIGRESS = """
+apiVersion: extensions.higress.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: one}
+spec:
+  url: builtin://telemetry
+  defaultConfig: {otlp: {cluster: first}}
+  matchRules:
+  - {domain: [a.example], config: {}}
+  - domain: [b.example]
+    config:
+      otlp: {cluster: second}
+"""
+
+
+def test_what_rules_of_higress_name() -> None:
+    """The default and each of `matchRules` are configurations of their own."""
+    notices = [str(one) for one in unmet(loads(_HIGRESS, file="a.yaml"))]
+    first, second = (notice.split(": ")[:2] for notice in notices)
+    assert first == ["a.yaml:7", "spec.defaultConfig.otlp.cluster"]
+    assert second == ["a.yaml:12", "spec.matchRules[1].config.otlp.cluster"]
