@@ -1,11 +1,11 @@
 """From the configuration to adapters: modules, VMs, and what rules make of each."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from mixer.cel import Program
 from mixer.config import WasmPlugin
 from mixer.engine.adapter import Adapter
+from mixer.engine.expressions import Expressions
 from mixer.engine.failure import CAPABILITIES, DIGEST, URL, LoadFailure
 from mixer.engine.selection import Arrangement, Condition, Ordered, Slot
 from mixer.engine.selection.higress import arrangements_of, rules_for_host
@@ -22,8 +22,7 @@ class AdapterLoader:
     Args:
         wasm: Compiles modules.
         owners: Have the VMs.
-        matches: The expressions of ``mixer.dev/match``, by the adapter's name.
-        arrangements: What rules say, in order, by the adapter's name.
+        expressions: Of adapters and rules.
         progress: Told in a few words what is going on.
         on_change: Told when the state of an adapter changes.
     """
@@ -32,15 +31,14 @@ class AdapterLoader:
         self,
         wasm: WasmEngines,
         owners: VmOwners,
-        matches: Mapping[str, Program],
-        arrangements: Mapping[str, Sequence[Arrangement]],
+        expressions: Expressions,
         progress: Callable[[str], None],
         on_change: Callable[[Adapter], None],
     ) -> None:
         self._wasm = wasm
         self._owners = owners
-        self._matches = matches
-        self._arrangements = arrangements
+        self._matches = expressions.matches
+        self._arrangements = expressions.arrangements
         self._progress = progress
         self._on_change = on_change
 

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from mixer.attributes import AttributeBag, Manifest
 from mixer.callouts.ports import Callouts, NoCallouts
-from mixer.config import Configuration, LedgerSettings, Problem
+from mixer.config import Configuration, Problem
 from mixer.engine.adapter import Adapter
 from mixer.engine.adapter_loader import AdapterLoader
 from mixer.engine.adapter_state import AdapterState
@@ -18,10 +18,9 @@ from mixer.engine.decision import Decision
 from mixer.engine.durable import Recorded
 from mixer.engine.exchange import HttpExchange
 from mixer.engine.expressions import compile_expressions
-from mixer.engine.ledger import open_ledger
 from mixer.engine.notices import notices
+from mixer.engine.opened_state import open_state
 from mixer.engine.pending import Deciding, PendingDecision, decide
-from mixer.engine.quota_store import open_quotas
 from mixer.engine.quotas import UNKNOWN_QUOTA, QuotaAdapters
 from mixer.engine.record import Record
 from mixer.engine.reporting import loggers, report
@@ -29,15 +28,12 @@ from mixer.engine.request import Request
 from mixer.engine.roles import roles
 from mixer.engine.scheduling import scheduler_of_this_thread
 from mixer.engine.selection import Selector
-from mixer.engine.sharing import open_stores, shared_services
 from mixer.engine.story import DecisionLog, Sampler, Story, Wanted, Witness
 from mixer.engine.tcp import ConnectionCheck, NetworkAdapters, TcpExchange
 from mixer.engine.verdict_counts import VerdictCounts
 from mixer.engine.vm_owners import VmOwners
 from mixer.engine.wasm_engines import WasmEngines
 from mixer.proxywasm import Scheduler
-from mixer.state import StoreError
-from mixer.state.ledger import GroupCommit
 
 _log = logging.getLogger(__name__)
 
@@ -95,68 +91,37 @@ class Engine:
         scheduler: Scheduler | None = None,
         callouts: Callouts | None = None,
     ) -> None:
-        expressions = compile_expressions(configuration)
-        self.rules = expressions.rules
+        spec, expressions = configuration.mixer, compile_expressions(configuration)
         scheduler = scheduler or scheduler_of_this_thread()
-        self._stores = open_stores(configuration.mixer.state, scheduler)
-        try:
-            self._quota_counters = open_quotas(configuration.mixer.state, scheduler)
-        except BaseException:
-            self._stores.close()
-            raise
+        self._state = open_state(spec, scheduler)
         self._wasm = WasmEngines(configuration)
-        self.commits = self._open_ledger(configuration.mixer.ledger, scheduler)
-        self.services = shared_services(
-            self._stores,
-            self._quota_counters,
-            scheduler,
-            callouts or NoCallouts(),
-            self.commits,
-        )
-        self._owners = VmOwners(self.services, configuration.mixer.limits.max_isolated_streams)
-        loader = AdapterLoader(
-            self._wasm,
-            self._owners,
-            expressions.matches,
-            expressions.arrangements,
-            progress,
-            on_change,
-        )
+        self.services = self._state.services(scheduler, callouts or NoCallouts())
+        self._owners = VmOwners(self.services, spec.limits.max_isolated_streams)
+        loader = AdapterLoader(self._wasm, self._owners, expressions, progress, on_change)
         self.slots = tuple(loader.load(plugin) for plugin in configuration.plugins)
         self.adapters = tuple(slot.adapter for slot in self.slots)
         self._all = tuple(adapter for slot in self.slots for adapter in slot.adapters)
         filters, network, told = roles(self.slots)
         self.selector = Selector(filters)
-        self._network = NetworkAdapters(network, configuration.mixer.limits.max_held_bytes)
+        self._network = NetworkAdapters(network, spec.limits.max_held_bytes)
         self._loggers = loggers(told)
         self._quotas = QuotaAdapters(filters)
-        limits = configuration.mixer.decision_cache
-        self.cache = DecisionCache(limits, {slot.adapter.name: slot.adapter for slot in filters})
-        self.admission = Admission(Manifest(configuration.mixer.attribute_manifest))
-        self.decisions = 0
-        self.connections = 0
-        self.allocations = 0
-        self.reports = 0
-        self.limits = configuration.mixer.limits
-        self.rate_limit = configuration.mixer.rate_limit
+        self.rules = expressions.rules
+        self.commits = self._state.commits
+        adapters = {slot.adapter.name: slot.adapter for slot in filters}
+        self.cache = DecisionCache(spec.decision_cache, adapters)
+        self.admission = Admission(Manifest(spec.attribute_manifest))
+        self.limits = spec.limits
+        self.decision_timeout = spec.limits.decision_timeout
+        self.rate_limit = spec.rate_limit
         self.sampler: Sampler | None = None
         self.on_story: Callable[[Story], None] | None = None
         self.decision_log: DecisionLog | None = None
-        self.decision_timeout = self.limits.decision_timeout
+        self.decisions = self.connections = self.allocations = self.reports = 0
         self.verdicts = VerdictCounts()
         self.allocation_verdicts = VerdictCounts()
         for adapter in self._all:
             adapter.start()
-
-    def _open_ledger(
-        self, settings: LedgerSettings | None, scheduler: Scheduler
-    ) -> GroupCommit | None:
-        try:
-            return open_ledger(settings, scheduler.post)
-        except StoreError:
-            self._quota_counters.close()
-            self._stores.close()
-            raise
 
     @property
     def broken(self) -> tuple[Adapter, ...]:
@@ -324,10 +289,7 @@ class Engine:
         Plugins that were not shut down are, but not waited for.
         """
         self._owners.close()
-        self._quota_counters.close()
-        if self.commits is not None:
-            self.commits.close()
-        self._stores.close()
+        self._state.close()
         self._wasm.close()
 
     def __enter__(self) -> "Engine":

@@ -1,15 +1,12 @@
-"""What the adapters of one engine share."""
+"""The stores that the adapters of one engine share, opened as they are configured."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mixer.callouts.ports import Callouts
 from mixer.config import LmdbStore, RedisStore, SharedState
-from mixer.proxywasm import Scheduler, Services
+from mixer.proxywasm import Scheduler
 from mixer.state import Post, StateLimits, StoreError, Stores, memory_stores
-from mixer.state.ledger import GroupCommit, LedgerQueues
-from mixer.state.quota import Quotas
 
 if TYPE_CHECKING:
     from mixer.state.redis_store import RedisOptions
@@ -70,22 +67,4 @@ def redis_options(store: RedisStore) -> "RedisOptions":
         timeout=store.timeout,
         start_timeout=store.start_timeout,
         ca_file=None if store.ca_file is None else str(store.ca_file),
-    )
-
-
-def shared_services(
-    stores: Stores,
-    quotas: Quotas,
-    scheduler: Scheduler,
-    callouts: Callouts,
-    commits: GroupCommit | None = None,
-) -> Services:
-    """Make what every adapter of an engine is given."""
-    return Services(
-        scheduler=scheduler,
-        callouts=callouts,
-        shared_data=stores.data,
-        shared_queues=stores.queues if commits is None else LedgerQueues(stores.queues, commits),
-        quotas=quotas,
-        commits=commits,
     )

@@ -82,7 +82,7 @@ def test_a_request_waits_for_its_counters(
 ) -> None:
     """The decision is made when the answer has come, and is not kept for others."""
     quotas = LateQuotas()
-    monkeypatch.setattr("mixer.engine.engine.open_quotas", lambda *_: quotas)
+    monkeypatch.setattr("mixer.engine.opened_state.open_quotas", lambda *_: quotas)
     charge = SentCharge(key=b"k", limit=5, window_ns=10**9, cost=1)
     asks = do.call_foreign("mixer_quota_take", TakeRequest(charges=[charge]).SerializeToString())
     text = adapter(
