@@ -1,17 +1,16 @@
 """``mixer run``: one request through one module, without a server."""
 
-import json
 from typing import TYPE_CHECKING
 
 import typer
 
 from mixer.cli import run_options as options
-from mixer.cli.failure import USAGE, fail
+from mixer.cli.running import plugin_of, print_json, print_lines, starting, usable
 
 if TYPE_CHECKING:
     from mixer.config import MixerSpec
     from mixer.runner import RunReport, RunRequest
-    from mixer.runner.trace import TraceLine
+    from mixer.runner.trace import Trace
 
 _STOPPED = 1
 
@@ -53,32 +52,23 @@ def run(
     --response-body '<p>' --response-body '</p>' --response-trailer 'x-checksum: 1'`;
     `mixer run plugin.wasm --cluster auth=127.0.0.1:8000 --trace`
     """
-    from mixer.cli.module_file import locate
     from mixer.cli.run_callouts import called_clusters
-    from mixer.proxywasm import Compat
-    from mixer.runner import PropertyError, RunRequest, parse_properties
-    from mixer.runner.inputs import (
-        InputError,
-        capabilities,
-        content,
-        header_fields,
-        header_pairs,
-        metadata_blocks,
-        response,
-    )
-    from mixer.runner.plugin_file import run_plugin
-    from mixer.vm import ModuleError, read_module
+    from mixer.runner import RunRequest, parse_properties
+    from mixer.runner.inputs import content, header_fields, header_pairs, metadata_blocks, response
+    from mixer.runner.trace import Trace
 
-    try:
-        file = locate(module)
-        plugin = run_plugin(config, file, adapter)
+    with usable("mixer run"):
+        plugin, code = plugin_of(
+            module,
+            config,
+            adapter,
+            compat,
+            allow,
+            stop_iteration=allow_on_headers_stop_iteration,
+        )
         request = RunRequest(
             headers=header_pairs(method, path, authority, header or []),
-            plugin=plugin.with_options(
-                stop_iteration=allow_on_headers_stop_iteration,
-                compat=Compat(compat) if compat else None,
-                allowed=capabilities(allow or ()),
-            ),
+            plugin=plugin,
             body=None if body is None else [content(piece) for piece in body],
             trailers=header_fields(trailer) if trailer else None,
             metadata=metadata_blocks(metadata or ()),
@@ -90,58 +80,41 @@ def run(
             wait=wait,
         )
         clusters = called_clusters(cluster or (), config, all_of_config=callouts)
-        code = read_module(file)
-    except (InputError, PropertyError, ModuleError) as error:
-        fail(f"mixer run: {error}", USAGE)
-    report, lines = _run_or_fail(module, code, request, clusters, trace=trace)
-    _print(report, lines, json_output=json_output)
+    calls = Trace() if trace else None
+    report = _run(module, code, request, clusters, calls)
+    if json_output:
+        print_json(report.as_json(), calls)
+    else:
+        _print(report, calls)
     raise typer.Exit(0 if report.verdict == "allow" else _STOPPED)
 
 
-def _run_or_fail(
-    module: str, code: bytes, request: "RunRequest", clusters: "MixerSpec | None", *, trace: bool
-) -> "tuple[RunReport, list[TraceLine] | None]":
+def _run(
+    module: str,
+    code: bytes,
+    request: "RunRequest",
+    clusters: "MixerSpec | None",
+    trace: "Trace | None",
+) -> "RunReport":
     from mixer.cli.compiling import announced, user_cache
     from mixer.cli.run_callouts import network
-    from mixer.proxywasm import PluginStartError
     from mixer.runner import run_request
-    from mixer.runner.trace import Trace
-    from mixer.vm import ModuleError, TrapError
 
-    calls = Trace() if trace else None
-    lines = calls.lines if calls else None
-    try:
-        with network(clusters) as waiter:
-            report = run_request(
-                code,
-                request,
-                user_cache(),
-                waiter=waiter,
-                trace=calls,
-                compiling=announced(module),
-            )
-            return report, lines
-    except (ModuleError, PluginStartError) as error:
-        _print_trace(lines)
-        fail(f"mixer run: {module}: {error}", USAGE)
-    except TrapError as error:
-        _print_trace(lines)
-        fail(f"mixer run: {module}: trapped while it started: {error}", USAGE)
+    with starting("mixer run", module, trace), network(clusters) as waiter:
+        return run_request(
+            code,
+            request,
+            user_cache(),
+            waiter=waiter,
+            trace=trace,
+            compiling=announced(module),
+        )
 
 
-def _print_trace(lines: "list[TraceLine] | None") -> None:
-    for line in lines or ():
-        print(line)
-
-
-def _print(report: "RunReport", trace: "list[TraceLine] | None", *, json_output: bool) -> None:
-    if json_output:
-        calls = {} if trace is None else {"trace": [line.as_json() for line in trace]}
-        print(json.dumps(report.as_json() | calls, indent=2, ensure_ascii=False))
-        return
-    _print_trace(trace)
+def _print(report: "RunReport", trace: "Trace | None") -> None:
     from rich.console import Console
 
     from mixer.cli.run_report import render
 
+    print_lines(trace.lines if trace else ())
     Console(highlight=False).print(render(report), soft_wrap=True)

@@ -1,13 +1,12 @@
 """``mixer run-tcp``: one TCP connection through one module, without a server."""
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mixer.cli import run_options as options
-from mixer.cli.failure import USAGE, fail
+from mixer.cli.running import plugin_of, print_json, print_lines, starting, usable
 
 if TYPE_CHECKING:
     from mixer.runner.tcp import ConnectionReport
@@ -41,51 +40,28 @@ def run_tcp(
     Example: `mixer run-tcp plugin.wasm --downstream HELO --downstream QUIT --upstream '250 OK'`
     """
     from mixer.cli.compiling import announced, user_cache
-    from mixer.cli.module_file import locate
-    from mixer.proxywasm import Compat, PluginStartError
-    from mixer.runner import PropertyError, parse_properties
-    from mixer.runner.inputs import InputError, capabilities
-    from mixer.runner.plugin_file import run_plugin
+    from mixer.runner import parse_properties
     from mixer.runner.tcp import RunConnection, pieces, run_connection
     from mixer.runner.trace import Trace
-    from mixer.vm import ModuleError, TrapError, read_module
 
-    calls = Trace()
-    try:
-        file = locate(module)
-        plugin = run_plugin(config, file, adapter).with_options(
-            compat=Compat(compat) if compat else None, allowed=capabilities(allow or ())
-        )
+    with usable("mixer run-tcp"):
+        plugin, code = plugin_of(module, config, adapter, compat, allow)
         sent = pieces(downstream or (), upstream or ())
         connection = RunConnection(plugin, sent, properties=parse_properties(property_ or []))
-        code = read_module(file)
-    except (InputError, PropertyError, ModuleError) as error:
-        fail(f"mixer run-tcp: {error}", USAGE)
-    try:
+    calls = Trace() if trace else None
+    with starting("mixer run-tcp", module, calls):
         report = run_connection(
             code,
             connection,
             user_cache(),
-            trace=calls if trace else None,
+            trace=calls,
             compiling=announced(module),
         )
-    except (ModuleError, PluginStartError) as error:
-        _print(calls.lines)
-        fail(f"mixer run-tcp: {module}: {error}", USAGE)
-    except TrapError as error:
-        _print(calls.lines)
-        fail(f"mixer run-tcp: {module}: trapped while it started: {error}", USAGE)
     if json_output:
-        lines = {"trace": [line.as_json() for line in calls.lines]} if trace else {}
-        print(json.dumps(report.as_json() | lines, indent=2, ensure_ascii=False))
+        print_json(report.as_json(), calls)
     else:
-        _print((*calls.lines, *_lines(report)))
+        print_lines((*(calls.lines if calls else ()), *_lines(report)))
     raise typer.Exit(0 if report.verdict == "carried" else _STOPPED)
-
-
-def _print(lines: Iterable[object]) -> None:
-    for line in lines:
-        print(line)
 
 
 def _lines(report: "ConnectionReport") -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 from mixer.runner.attributes import PropertyError, parse_properties
 from mixer.runner.exchange import Pieces, RunResponse
+from mixer.runner.plugin import RunPlugin
 from mixer.runner.report import RunReport
-from mixer.runner.run import RunPlugin, RunRequest, run_request
+from mixer.runner.run import RunRequest, run_request
 
 __all__ = [
     "Pieces",

@@ -6,7 +6,7 @@ from pathlib import Path
 from mixer.config import ConfigError, WasmPlugin, load
 from mixer.proxywasm import Compat, LogLevel, PluginSettings
 from mixer.runner.inputs import InputError, content
-from mixer.runner.run import RunPlugin
+from mixer.runner.plugin import RunPlugin
 from mixer.vm import VmLimits
 
 _YAML = (".yaml", ".yml")

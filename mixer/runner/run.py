@@ -2,35 +2,30 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from mixer.attributes import HeaderChange, HeaderMap, Value
 from mixer.proxywasm import (
-    Capabilities,
-    Compat,
     HttpMessage,
     HttpStream,
     LogLevel,
     Outcome,
-    PluginSettings,
     ProxyWasmModule,
     ReadSet,
     RootContext,
     Services,
     StreamContext,
-    WasmVm,
-    load_module,
-    restricted,
 )
 from mixer.runner.attributes import attribute_bag
 from mixer.runner.callout_notes import NotedCallouts
 from mixer.runner.exchange import Exchange, Pieces, RunResponse, TextPairs
 from mixer.runner.messages import TypedSource
+from mixer.runner.plugin import RunPlugin, linked, started_plugin
 from mixer.runner.report import RunReport, path_text
 from mixer.runner.trace import Trace
 from mixer.runner.waiting import JumpingWaiter, Waiter
-from mixer.vm import CompileCache, Linker, TrapError, VmLimits, WasmEngine, make_linker
+from mixer.vm import CompileCache, Linker, TrapError
 
 _VERDICTS = {
     Outcome.CONTINUE: "allow",
@@ -39,46 +34,6 @@ _VERDICTS = {
     Outcome.PAUSE: "pause",
     Outcome.HOLD: "pause",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlugin:
-    """The plugin and its VM.
-
-    Attributes:
-        settings: Name, configuration, and Envoy's options.
-        vm_id: ``plugin_vm_id``.
-        environment: Variables that the module sees.
-        log_level: The lowest level to record.
-        limits: Bounds of the VM.
-        start_cpu: Seconds of CPU for the start.
-        allowed: The only host calls and callbacks, or None for all.
-    """
-
-    settings: PluginSettings
-    vm_id: str = ""
-    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    log_level: LogLevel = LogLevel.TRACE
-    limits: VmLimits = field(default_factory=VmLimits)
-    start_cpu: float = 10.0
-    allowed: Capabilities | None = None
-
-    def with_options(
-        self,
-        *,
-        stop_iteration: bool = False,
-        compat: Compat | None = None,
-        allowed: Capabilities | None = None,
-    ) -> "RunPlugin":
-        """The same with what was said beside its file; what was not stays as it is."""
-        settings = replace(
-            self.settings,
-            allow_on_headers_stop_iteration=(
-                stop_iteration or self.settings.allow_on_headers_stop_iteration
-            ),
-            compat=compat or self.settings.compat,
-        )
-        return replace(self, settings=settings, allowed=allowed or self.allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +88,9 @@ def run_request(
         PluginStartError: It refused to start.
         TrapError: It trapped while it started.
     """
-    with WasmEngine(cache, compiling=compiling) as engine:
-        functions = restricted(request.plugin.allowed)
-        linker = make_linker(engine, functions if trace is None else trace.functions(functions))
-        try:
-            waiter = waiter or JumpingWaiter()
-            run = _Run(load_module(engine, code), request, waiter, trace)
-            return waiter.run(run.execute(linker))
-        finally:
-            linker.close()
+    with linked(request.plugin, code, cache, trace, compiling) as (module, linker):
+        waiter = waiter or JumpingWaiter()
+        return waiter.run(_Run(module, request, waiter, trace).execute(linker))
 
 
 class _Run:
@@ -171,26 +120,13 @@ class _Run:
             failed=self._trapped.append,
         )
         began = time.perf_counter()
-        with WasmVm(
-            self._module,
-            linker,
-            plugin.limits,
-            start_cpu=plugin.start_cpu,
-            services=services,
-            vm_id=plugin.vm_id,
-            environment=plugin.environment,
-            allowed=plugin.allowed,
-        ) as vm:
-            if self._trace is not None:
-                vm.callbacks = self._trace.callbacks(vm.callbacks)
-            root = vm.start_plugin(plugin.settings)
-            vm.started()
+        with started_plugin(plugin, self._module, linker, services, self._trace) as root:
             started = time.perf_counter()
             if self._request.advance:
                 await self._waiter.pass_time(self._request.advance)
             verdict, trap = await self._drive(root)
             ended = time.perf_counter()
-            memory = 0 if vm.closed else vm.instance.memory.size()
+            memory = 0 if root.vm.closed else root.vm.instance.memory.size()
             return self._report(verdict, trap, started - began, ended - started, memory)
 
     async def _drive(self, root: RootContext) -> tuple[str, str]:

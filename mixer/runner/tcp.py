@@ -16,15 +16,12 @@ from mixer.proxywasm import (
     Services,
     TcpStream,
     TcpStreamContext,
-    WasmVm,
-    load_module,
-    restricted,
 )
 from mixer.runner.inputs import content
+from mixer.runner.plugin import RunPlugin, linked, started_plugin
 from mixer.runner.report import logs_json, reads_json, text
-from mixer.runner.run import RunPlugin
 from mixer.runner.trace import Trace
-from mixer.vm import CompileCache, TrapError, WasmEngine, make_linker
+from mixer.vm import CompileCache, TrapError
 
 _NO_TCP = "it trapped where a connection begins: is it a module for HTTP? `mixer run` runs those"
 
@@ -153,27 +150,11 @@ def run_connection(
     services = Services(
         log=lambda level, line: logs.append((level, line)), log_level=plugin.log_level
     )
-    with WasmEngine(cache, compiling=compiling) as engine:
-        functions = restricted(plugin.allowed)
-        linker = make_linker(engine, functions if trace is None else trace.functions(functions))
-        try:
-            with WasmVm(
-                load_module(engine, code),
-                linker,
-                plugin.limits,
-                start_cpu=plugin.start_cpu,
-                services=services,
-                vm_id=plugin.vm_id,
-                environment=plugin.environment,
-                allowed=plugin.allowed,
-            ) as vm:
-                if trace is not None:
-                    vm.callbacks = trace.callbacks(vm.callbacks)
-                root = vm.start_plugin(plugin.settings)
-                vm.started()
-                return _report(root, connection, logs, began)
-        finally:
-            linker.close()
+    with (
+        linked(plugin, code, cache, trace, compiling) as (module, linker),
+        started_plugin(plugin, module, linker, services, trace) as root,
+    ):
+        return _report(root, connection, logs, began)
 
 
 def _report(
