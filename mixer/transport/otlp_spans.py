@@ -7,7 +7,7 @@ there is no room for, and nothing else.
 import asyncio
 import contextlib
 import logging
-from types import TracebackType
+from typing import Self
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import SpanExportResult
@@ -17,15 +17,13 @@ from mixer.telemetry.otel import resource
 from mixer.telemetry.span import Span
 from mixer.telemetry.span_otel import readable
 from mixer.telemetry.tracing import SpanQueue
+from mixer.transport.otlp_sender import OtlpSender
 from mixer.transport.spans_push import SpanSettings
 
 _log = logging.getLogger(__name__)
-_EXPORTERS = "opentelemetry.exporter"
-
-_LAST_S = 2.0
 
 
-class SpanPush:
+class SpanPush(OtlpSender):
     """Sends while entered, and what is left at the end.
 
     Args:
@@ -39,37 +37,19 @@ class SpanPush:
         self._counts = counts
         self._settings = settings
         self._resource = resource(settings.resource_attributes)
-        self._is_down = False
         self._full = asyncio.Event()
         self._exporter = OTLPSpanExporter(endpoint=settings.endpoint, timeout=settings.timeout)
+        super().__init__("spans", settings.endpoint, self._exporter.shutdown)
 
-    async def __aenter__(self) -> "SpanPush":
-        logging.getLogger(_EXPORTERS).setLevel(logging.CRITICAL)  # `_tell` says it once
+    async def __aenter__(self) -> Self:
         self._queue.on_batch = self._full.set
-        self._task = asyncio.create_task(self._send_for_ever())
-        return self
+        return await super().__aenter__()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+    async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_S):
-                await self._send_all()
-        self._exporter.shutdown()
-
-    async def _send_for_ever(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.interval):
-                    await self._full.wait()
-            self._full.clear()
-            await self._send_all()
+            async with asyncio.timeout(self._settings.interval):
+                await self._full.wait()
+        self._full.clear()
 
     async def _send_all(self) -> None:
         """Send what there is now; what comes meanwhile too, if it makes a batch."""
@@ -88,13 +68,8 @@ class SpanPush:
         return self._exporter.export(ready) is SpanExportResult.SUCCESS
 
     def _count(self, spans: int, *, taken: bool) -> None:
-        """One line for each outage; the exporter's own would be one for each batch."""
         if taken:
             self._counts.sent += spans
         else:
             self._counts.failed += spans
-        if not taken and not self._is_down:
-            _log.warning("OTLP at %s takes no spans", self._settings.endpoint)
-        elif self._is_down and taken:
-            _log.info("OTLP at %s takes spans again", self._settings.endpoint)
-        self._is_down = not taken
+        self._tell(is_down=not taken)
