@@ -4,24 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import h2.config
-import h2.connection
 import h2.events
 import h2.exceptions
-import h2.settings
 from h2.errors import ErrorCodes
 from hyperframe.exceptions import HyperframeError
 
 from mixer.callouts.goaway import GoAwayFilter
 from mixer.callouts.grpc_exchange import Exchange
 from mixer.callouts.grpc_status import PROTOCOL_ERROR, REFUSED, REMOTE_RESET, Failure
+from mixer.callouts.http2_connection import MOST_AT_FIRST, cancel, connect, is_used_up
 from mixer.callouts.ports import Pairs
 
-_WINDOW_BYTES = 1 << 20
-_CONNECTION_WINDOW_BYTES = 16 << 20
-_MAX_HEAD_BYTES = 64 * 1024
-_HIGHEST_STREAM = (1 << 31) - 3
-_MOST_AT_FIRST = 100  # exchanges, until the server tells its bound
 _RESETS = {
     ErrorCodes.PROTOCOL_ERROR: PROTOCOL_ERROR,
     ErrorCodes.REFUSED_STREAM: REFUSED,
@@ -48,23 +41,11 @@ class GrpcHttp2:
     """
 
     def __init__(self) -> None:
-        config = h2.config.H2Configuration(client_side=True, header_encoding=None)
-        self._protocol = h2.connection.H2Connection(config)
-        # Not by `update`: those would be taken for acknowledged though they were never sent.
-        self._protocol.local_settings = h2.settings.Settings(
-            client=True,
-            initial_values={
-                h2.settings.SettingCodes.ENABLE_PUSH: 0,
-                h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: _WINDOW_BYTES,
-                h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: _MAX_HEAD_BYTES,
-            },
-        )
-        self._protocol.initiate_connection()
-        self._protocol.increment_flow_control_window(_CONNECTION_WINDOW_BYTES)
+        self._protocol = connect()
         self._goaway = GoAwayFilter()
         self._streams: dict[int, _Stream] = {}
         self._closing = False
-        self._most = _MOST_AT_FIRST
+        self._most = MOST_AT_FIRST
         self._unwritten = bytearray()
         self.answers = 0
 
@@ -76,7 +57,7 @@ class GrpcHttp2:
     @property
     def capacity(self) -> int:
         """How many exchanges may begin now."""
-        if self._closing or self._protocol.highest_outbound_stream_id >= _HIGHEST_STREAM:
+        if self._closing or is_used_up(self._protocol):
             return 0
         return self._most - len(self._streams)
 
@@ -114,10 +95,7 @@ class GrpcHttp2:
     def reset(self, number: int) -> None:
         """Give an exchange up."""
         if self._streams.pop(number, None) is not None:
-            try:
-                self._protocol.reset_stream(number, ErrorCodes.CANCEL)
-            except (h2.exceptions.StreamClosedError, h2.exceptions.ProtocolError):
-                return  # it has ended from the other side
+            cancel(self._protocol, number)
 
     def receive(self, data: bytes) -> None:
         """Take bytes of the server, and tell the exchanges.

@@ -7,34 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import h2.config
-import h2.connection
 import h2.events
 import h2.exceptions
-import h2.settings
 from h2.errors import ErrorCodes
 from hyperframe.exceptions import HyperframeError
 
 from mixer.callouts.goaway import GoAwayFilter
+from mixer.callouts.http2_connection import MOST_AT_FIRST, cancel, connect, is_used_up
 from mixer.callouts.http_failures import Outcome, Reset, ResetError
 from mixer.callouts.http_request import Request
 from mixer.callouts.http_response import MAX_HEADERS, Response, ResponseTooLargeError
 from mixer.callouts.ports import Pairs
 
-_WINDOW_BYTES = 1 << 20
-_CONNECTION_WINDOW_BYTES = 16 << 20
-# Until the upstream tells its own bound, that which RFC 9113 recommends.
-_MOST_AT_FIRST = 100
-_MAX_HEAD_BYTES = 64 * 1024
-_HIGHEST_STREAM = (1 << 31) - 1
 # Of the connection, which HTTP/2 has none of (RFC 9113, 8.2.2).
 _OF_HTTP1 = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"upgrade"})
-_SETTINGS = {
-    h2.settings.SettingCodes.ENABLE_PUSH: 0,
-    h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: _WINDOW_BYTES,
-    h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: _MAX_HEAD_BYTES,
-}
-
 _RESETS = {
     ErrorCodes.PROTOCOL_ERROR: Reset.PROTOCOL_ERROR,
     ErrorCodes.REFUSED_STREAM: Reset.REFUSED_STREAM,
@@ -60,24 +46,19 @@ class Http2Codec:
     """
 
     def __init__(self) -> None:
-        config = h2.config.H2Configuration(client_side=True, header_encoding=None)
-        self._protocol = h2.connection.H2Connection(config)
-        # Not updated later: they would count only once the upstream has acknowledged them.
-        self._protocol.local_settings = h2.settings.Settings(client=True, initial_values=_SETTINGS)
-        self._protocol.initiate_connection()
-        self._protocol.increment_flow_control_window(_CONNECTION_WINDOW_BYTES)
+        self._protocol = connect()
         self._goaway = GoAwayFilter()
         self._exchanges: dict[int, _Exchange] = {}
         self._ended: list[tuple[int, Outcome]] = []
         self._closing = False
-        self._most = _MOST_AT_FIRST
+        self._most = MOST_AT_FIRST
         self._unwritten = b""
         self.answers = 0
 
     @property
     def capacity(self) -> int:
         """How many exchanges may begin now."""
-        if self._closing or self._protocol.highest_outbound_stream_id >= _HIGHEST_STREAM - 2:
+        if self._closing or is_used_up(self._protocol):
             return 0
         return self._most - len(self._exchanges)
 
@@ -106,7 +87,7 @@ class Http2Codec:
         """Give an exchange up; whether the headers of its response had come."""
         exchange = self._exchanges.pop(stream, None)
         if exchange is not None:
-            self._reset(stream)
+            cancel(self._protocol, stream)
         return exchange is not None and exchange.response.has_headers
 
     def receive(self, data: bytes) -> list[tuple[int, Outcome]]:
@@ -164,12 +145,6 @@ class Http2Codec:
         exchange = self._exchanges.pop(stream)
         self._ended.append((stream, None if exchange.response.has_headers else reset))
 
-    def _reset(self, stream: int) -> None:
-        try:
-            self._protocol.reset_stream(stream, ErrorCodes.CANCEL)
-        except (h2.exceptions.StreamClosedError, h2.exceptions.ProtocolError):
-            return  # it has ended from the other side
-
     def _refuse_above(self, last_stream: int) -> None:
         self._closing = True
         for stream in [one for one in self._exchanges if one > last_stream]:
@@ -182,7 +157,7 @@ class Http2Codec:
         fields = dict(event.headers)
         if len(event.headers) > MAX_HEADERS:
             self._end(event.stream_id, Reset.REMOTE_RESET)
-            self._reset(event.stream_id)
+            cancel(self._protocol, event.stream_id)
             return
         headers = tuple((n, v) for n, v in event.headers if not n.startswith(b":"))
         exchange.response.add_headers(fields[b":status"], headers)
@@ -196,7 +171,7 @@ class Http2Codec:
             exchange.response.add_body(event.data)
         except ResponseTooLargeError:
             self._end(event.stream_id, Reset.REMOTE_RESET)
-            self._reset(event.stream_id)
+            cancel(self._protocol, event.stream_id)
 
     def _on_trailers(self, event: Any) -> None:
         if exchange := self._exchanges.get(event.stream_id):
@@ -206,7 +181,7 @@ class Http2Codec:
         if exchange := self._exchanges.pop(event.stream_id, None):
             self._ended.append((event.stream_id, exchange.response.reply()))
             if not exchange.sent:
-                self._reset(event.stream_id)
+                cancel(self._protocol, event.stream_id)
 
     def _on_reset(self, event: Any) -> None:
         if event.stream_id in self._exchanges:
