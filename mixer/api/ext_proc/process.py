@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
+from mixer.api.ext_proc.answering import Answering
 from mixer.api.ext_proc.attributes import StreamSource
-from mixer.api.ext_proc.composing import Composer
 from mixer.api.ext_proc.errors import InexpressibleError, ProtocolError
 from mixer.api.ext_proc.finishing import is_finished
-from mixer.api.ext_proc.half import REQUEST, RESPONSE, Half, Phases
-from mixer.api.ext_proc.halves import BufferedHalf, PiecewiseHalf, half_for
+from mixer.api.ext_proc.half import REQUEST, RESPONSE, Phases
 from mixer.api.ext_proc.headers import header_map
 from mixer.api.ext_proc.lifecycle import NEW, Action, advance
 from mixer.api.ext_proc.local_reply import check_is_local
@@ -17,7 +16,7 @@ from mixer.api.ext_proc.modes import BodyMode, Modes
 from mixer.api.ext_proc.opening import read_opening
 from mixer.api.ext_proc.responses import encode_immediate, encode_more_time, refuse
 from mixer.attributes import FindCaller, HeaderMap
-from mixer.engine import Decision, Flow, HttpExchange, Record, Request
+from mixer.engine import Decision, HttpExchange, Record, Request
 from mixer.engine.durable import Records
 from mixer.proxywasm import LifecycleError
 
@@ -66,12 +65,11 @@ class ProcessStream:
     """
 
     __slots__ = (
+        "_answers",
         "_asked_for_time",
         "_caller",
-        "_composer",
         "_engine",
         "_exchange",
-        "_halves",
         "_is_bypassed",
         "_may_override",
         "_modes",
@@ -87,7 +85,7 @@ class ProcessStream:
         "waits",
     )
 
-    _composer: Composer
+    _answers: Answering
     _request: Request
     _source: StreamSource
 
@@ -108,7 +106,6 @@ class ProcessStream:
         self._state = NEW
         self._modes = Modes()
         self._exchange: HttpExchange | None = None
-        self._halves: dict[Phases, Half] = {}
         self._out: list[bytes] = []
         self._asked_for_time = self._is_bypassed = False
         self.is_over = self.observes = self.waits = False
@@ -169,7 +166,7 @@ class ProcessStream:
         request = self._first(message, header_map(message.content.headers))
         request.has_body = self._modes.request is BodyMode.NONE and not self._may_override()
         exchange = self._enter(self._engine.open(request))
-        self._ask(self._modes.request, exchange.request, REQUEST)
+        self._answers.begin(REQUEST, exchange.request)
         exchange.request_headers(end_of_stream=message.ends)
 
     def _first(self, message: Message, headers: HeaderMap) -> Request:
@@ -182,7 +179,7 @@ class ProcessStream:
         self._exchange = exchange
         self._source.message = exchange.request.message
         exchange.on_change = self._on_change
-        self._composer = Composer(exchange, self._modes, self._may_override)
+        self._answers = Answering(exchange, self._modes, self._may_override)
         return exchange
 
     def _bypass(self, message: Message) -> None:
@@ -191,7 +188,7 @@ class ProcessStream:
         check_is_local(header_map(message.content.headers), request.attributes)
         self._is_bypassed = True
         exchange = self._enter(self._engine.bypass(request))
-        self._composer.tell_nothing()
+        self._answers.tell_nothing()
         exchange.request_headers(end_of_stream=True)
         self._begin_response(message)
 
@@ -201,12 +198,7 @@ class ProcessStream:
         headers = header_map(message.content.headers)
         exchange.response_headers(headers, end_of_stream=message.ends)
         assert exchange.response is not None
-        self._ask(self._modes.response, exchange.response, RESPONSE)
-
-    def _ask(self, mode: BodyMode, flow: Flow, phases: Phases) -> None:
-        half = half_for(mode, flow, phases, body_before_answer=self._modes.body_before_answer)
-        half.ask(phases.headers)
-        self._halves[phases] = half
+        self._answers.begin(RESPONSE, exchange.response)
 
     def _add_to_request(self, message: Message) -> None:
         self._note(REQUEST, message)
@@ -219,7 +211,7 @@ class ProcessStream:
     def _note(self, phases: Phases, message: Message) -> None:
         """Note a piece that is to be answered; a proxy that observes sends them without end."""
         if not self.observes:
-            self._halves[phases].ask(message.phase, message.content.body)
+            self._answers.ask(phases, message.phase, message.content.body)
 
     def _end_request(self, message: Message) -> None:
         self._end(REQUEST, message, self._open.request_trailers)
@@ -228,10 +220,8 @@ class ProcessStream:
         self._end(RESPONSE, message, self._open.response_trailers)
 
     def _end(self, phases: Phases, message: Message, put: Callable[[HeaderMap], None]) -> None:
-        half = self._halves[phases]
-        half.ask(message.phase)
-        if not half.has_trailers:
-            half.has_trailers = True
+        self._answers.ask(phases, message.phase)
+        if self._answers.ends(phases):
             put(header_map(message.content.trailers))
 
     @property
@@ -248,22 +238,19 @@ class ProcessStream:
             self._overlook(exchange)
             return
         try:
-            for phases in list(self._halves):
-                self._answer(exchange, phases)
+            self._out.extend(self._answers.messages())
         except InexpressibleError as error:
             exchange.give_up(error.reason)
         if exchange.answer is not None:
             self._out.append(encode_immediate(exchange.answer))
             self.is_over, self.waits = True, False
             return
-        self.waits = self._must_wait(exchange)
+        self.waits = self._answers.must_wait
         if self.waits:
             self._ask_for_time()
         else:
-            self._asked_for_time, self.is_over = (
-                False,
-                is_finished(exchange, self._modes, self._state),
-            )
+            self._asked_for_time = False
+            self.is_over = is_finished(exchange, self._modes, self._state)
 
     def _overlook(self, exchange: HttpExchange) -> None:
         """Nothing of it is answered, nor kept."""
@@ -272,27 +259,6 @@ class ProcessStream:
             flow.take_body()
         held_up = exchange.is_answering or any(flow.holds and not flow.wants_more for flow in flows)
         self.waits = exchange.answer is None and held_up
-
-    def _answer(self, exchange: HttpExchange, phases: Phases) -> None:
-        half = self._halves[phases]
-        if half.wants_trailers:
-            self._give_trailers(exchange, phases)
-        if exchange.answer is not None or exchange.is_answering:
-            return
-        if isinstance(half, PiecewiseHalf) and half.lacks_body and self._composer.may_buffer():
-            self._composer.buffer(phases)
-            half = self._halves[phases] = BufferedHalf(half.flow, phases, BodyMode.BUFFERED)
-            half.ask(phases.headers)
-        self._out.extend(map(self._composer.compose, half.answers()))
-
-    def _give_trailers(self, exchange: HttpExchange, phases: Phases) -> None:
-        """Tell the adapters of the end: trailers come only once the body was answered, or never."""
-        self._halves[phases].has_trailers = True
-        put = exchange.request_trailers if phases is REQUEST else exchange.response_trailers
-        put(HeaderMap.of())
-
-    def _must_wait(self, exchange: HttpExchange) -> bool:
-        return exchange.is_answering or any(half.must_wait for half in self._halves.values())
 
     def _ask_for_time(self) -> None:
         """Have the proxy wait as long as this does; it looks at the first time for a message."""
@@ -321,9 +287,8 @@ class ProcessStream:
 
         Where nothing is left to be shown but the end, that is no error.
         """
-        response = self._halves.get(RESPONSE)
-        has_no_body = response is not None and response.mode is BodyMode.NONE
-        if self.observes or (has_no_body and not self.waits):
+        is_told_all = self._exchange is not None and self._answers.has_bodiless_response
+        if self.observes or (is_told_all and not self.waits):
             self.is_over = True
         else:
             self.give_up("stream_idle_timeout")
