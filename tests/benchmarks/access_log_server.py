@@ -3,18 +3,15 @@
 ``python -m tests.benchmarks.access_log_server read|parse ADDRESS``
 """
 
-import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator
 
 import grpc
-import grpc.aio
 import uvloop
 from envoy.service.accesslog.v3 import als_pb2
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from mixer.api import access_log
+from tests.benchmarks.serving import serve
 
 
 async def _read(messages: AsyncIterator[bytes], _context: object) -> bytes:
@@ -31,21 +28,8 @@ async def _parse(messages: AsyncIterator[bytes], _context: object) -> bytes:
 
 
 async def _serve(what: str, address: str) -> None:
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = grpc.aio.server()
-    method = grpc.stream_unary_rpc_method_handler({"read": _read, "parse": _parse}[what])
-    methods = {access_log.METHOD: method}
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(access_log.SERVICE, methods),)
-    )
-    servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    server.add_insecure_port(address)
-    await server.start()
-    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-    await stop.wait()
-    await server.stop(None)
+    handler = grpc.stream_unary_rpc_method_handler({"read": _read, "parse": _parse}[what])
+    await serve(address, access_log.SERVICE, access_log.METHOD, handler)
 
 
 if __name__ == "__main__":

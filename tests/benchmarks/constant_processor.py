@@ -3,17 +3,15 @@
 ``python -m tests.benchmarks.constant_processor ADDRESS``
 """
 
-import asyncio
-import signal
 import sys
 
 import grpc
 import grpc.aio
 import uvloop
 from envoy.service.ext_proc.v3 import external_processor_pb2
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from mixer.api import ext_proc
+from tests.benchmarks.serving import serve
 
 
 async def _serve(address: str) -> None:
@@ -25,20 +23,8 @@ async def _serve(address: str) -> None:
         while await context.read() is not grpc.aio.EOF:
             await context.write(answer)
 
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = grpc.aio.server()
-    methods = {ext_proc.METHOD: grpc.stream_stream_rpc_method_handler(process)}
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(ext_proc.SERVICE, methods),)
-    )
-    servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    server.add_insecure_port(address)
-    await server.start()
-    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-    await stop.wait()
-    await server.stop(None)
+    handler = grpc.stream_stream_rpc_method_handler(process)
+    await serve(address, ext_proc.SERVICE, ext_proc.METHOD, handler)
 
 
 if __name__ == "__main__":

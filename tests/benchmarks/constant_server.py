@@ -3,17 +3,14 @@
 ``python -m tests.benchmarks.constant_server ADDRESS``
 """
 
-import asyncio
-import signal
 import sys
 
 import grpc
-import grpc.aio
 import uvloop
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from mixer.api import ext_authz
 from mixer.engine import Decision, Verdict
+from tests.benchmarks.serving import serve
 
 
 async def _serve(address: str) -> None:
@@ -22,21 +19,8 @@ async def _serve(address: str) -> None:
     async def check(_data: bytes, _context: object) -> bytes:
         return answer
 
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = grpc.aio.server()
-    method = grpc.unary_unary_rpc_method_handler(check)
-    methods = {ext_authz.METHOD: method}
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(ext_authz.SERVICE, methods),)
-    )
-    servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    server.add_insecure_port(address)
-    await server.start()
-    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-    await stop.wait()
-    await server.stop(None)
+    handler = grpc.unary_unary_rpc_method_handler(check)
+    await serve(address, ext_authz.SERVICE, ext_authz.METHOD, handler)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ the headers, takes the answer and cancels.
 
 import asyncio
 import statistics
-import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -22,9 +21,12 @@ from envoy.service.ext_proc.v3 import external_processor_pb2
 
 from mixer.api import ext_proc
 from mixer.study.service import ServiceProcess
+from tests.benchmarks.servers import baseline, service_of
 from tests.benchmarks.variants import Variant
 
-_CONSTANT = (sys.executable, "-m", "tests.benchmarks.constant_processor")
+PROCESSOR = "constant_processor"
+"""The module of the baseline."""
+
 _CONCURRENCY = 8
 _ROUNDS = 7
 _PSEUDO = ("authority", "path", "method", "scheme")
@@ -57,7 +59,7 @@ async def measure(variants: Sequence[Variant], streams: int) -> list[StreamCost]
     """
     async with AsyncExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="mixer-bench-")))
-        servers = [await baseline(running, folder)]
+        servers = [await baseline(running, folder, PROCESSOR)]
         servers += [await service_of(running, folder, i, v) for i, v in enumerate(variants)]
         requests = [messages_of(v) for v in (variants[0], *variants)]
         costs = [StreamCost("does nothing (baseline)"), *(StreamCost(v.name) for v in variants)]
@@ -85,25 +87,6 @@ def _message(check: Any) -> bytes:
         headers.add(key=name, raw_value=value.encode())
     message.request_headers.end_of_stream = True
     return bytes(message.SerializeToString())
-
-
-async def baseline(running: AsyncExitStack, folder: Path) -> ServiceProcess:
-    """A handler that does nothing; it runs until the stack is left."""
-    address = f"unix:{folder}/constant.sock"
-    # The harness adds the configuration file, which for this server is the address itself.
-    server = ServiceProcess(Path(address), address, folder / "constant.log", command=_CONSTANT)
-    return await running.enter_async_context(server)
-
-
-async def service_of(
-    running: AsyncExitStack, folder: Path, number: int, variant: Variant
-) -> ServiceProcess:
-    """The service with the configuration of a variant; it runs until the stack is left."""
-    address = f"unix:{folder}/{number}.sock"
-    config = folder / f"{number}.yaml"
-    config.write_text(variant.documents(address))
-    server = ServiceProcess(config, address, folder / f"{number}.log")
-    return await running.enter_async_context(server)
 
 
 async def _ask(server: ServiceProcess, messages: list[bytes], streams: int) -> float:

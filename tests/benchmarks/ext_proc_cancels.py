@@ -20,7 +20,8 @@ import psutil
 from mixer.api import ext_proc
 from mixer.demo.credentials import new_credentials
 from mixer.study.service import ServiceProcess
-from tests.benchmarks.ext_proc import baseline, messages_of, service_of
+from tests.benchmarks.ext_proc import PROCESSOR, messages_of
+from tests.benchmarks.servers import baseline, service_of
 from tests.benchmarks.variants import variants
 
 COUNT = 500_000
@@ -54,7 +55,10 @@ async def measure(count: int) -> list[tuple[Resident, Resident]]:
     async with AsyncExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="mixer-bench-")))
         _, empty, *_ = variants(folder, new_credentials())
-        servers = (await baseline(running, folder), await service_of(running, folder, 0, empty))
+        servers = (
+            await baseline(running, folder, PROCESSOR),
+            await service_of(running, folder, 0, empty),
+        )
         begins = [await _method(running, server.address) for server in servers]
         (message, *_) = messages_of(empty)
         found = []

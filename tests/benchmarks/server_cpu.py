@@ -2,7 +2,6 @@
 
 import asyncio
 import statistics
-import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -15,9 +14,9 @@ import psutil
 
 from mixer.api import ext_authz
 from mixer.study.service import ServiceProcess
+from tests.benchmarks.servers import baseline, service_of
 from tests.benchmarks.variants import Variant
 
-_CONSTANT = (sys.executable, "-m", "tests.benchmarks.constant_server")
 _CONCURRENCY = 8
 _ROUNDS = 5
 
@@ -51,8 +50,8 @@ async def measure(variants: Sequence[Variant], checks: int) -> list[ServerCost]:
     """
     async with AsyncExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="mixer-bench-")))
-        servers = [await _baseline(running, folder)]
-        servers += [await _service(running, folder, i, v) for i, v in enumerate(variants)]
+        servers = [await baseline(running, folder, "constant_server")]
+        servers += [await service_of(running, folder, i, v) for i, v in enumerate(variants)]
         requests = [variants[0].requests(), *(v.requests() for v in variants)]
         costs = [ServerCost("constant answer (baseline)"), *(ServerCost(v.name) for v in variants)]
         for number in range(_ROUNDS + 1):
@@ -63,23 +62,6 @@ async def measure(variants: Sequence[Variant], checks: int) -> list[ServerCost]:
         for server, cost in zip(servers, costs, strict=True):
             cost.resident_mib = psutil.Process(server.pid).memory_info().rss / (1 << 20)
         return costs
-
-
-async def _baseline(running: AsyncExitStack, folder: Path) -> ServiceProcess:
-    address = f"unix:{folder}/constant.sock"
-    # The harness adds the configuration file, which for this server is the address itself.
-    server = ServiceProcess(Path(address), address, folder / "constant.log", command=_CONSTANT)
-    return await running.enter_async_context(server)
-
-
-async def _service(
-    running: AsyncExitStack, folder: Path, number: int, variant: Variant
-) -> ServiceProcess:
-    address = f"unix:{folder}/{number}.sock"
-    config = folder / f"{number}.yaml"
-    config.write_text(variant.documents(address))
-    server = ServiceProcess(config, address, folder / f"{number}.log")
-    return await running.enter_async_context(server)
 
 
 async def ask(server: ServiceProcess, requests: list[bytes], checks: int) -> float:
