@@ -84,7 +84,7 @@ def _print_server(costs: list[server_cpu.ServerCost]) -> None:
                 f"{c.median / base:.2f}",
                 f"{c.median - base:+.0f} us",
                 f"{min(c.cpu_us):.0f}-{max(c.cpu_us):.0f}",
-                f"{c.python_mib:.0f}",
+                f"{c.resident_mib:.0f}",
             )
             for c in costs
         ],
