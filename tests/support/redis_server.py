@@ -91,6 +91,10 @@ class RedisServer:
             self._process = None
         self.socket.unlink(missing_ok=True)
 
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self.stop()
+
     def freeze(self) -> None:
         """Let it answer nothing, while it keeps its connections."""
         assert self._process is not None
