@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mixer.state.ledger.chain import GENESIS, link, next_digest
+from mixer.state.ledger.chain import link, next_digest
 from mixer.state.ledger.ports import Appended, Head, LedgerUnavailableError, Record
 from mixer.state.ledger.reading import PagedReader
 from mixer.state.ports import StoreError
@@ -18,12 +18,14 @@ _T = TypeVar("_T")
 _Identity = tuple[int, int]
 
 _APPLICATION_ID = 0x4D78_4C31
-_VERSION = 1
+_VERSION = 2
 _LOCK_TIMEOUT_S = 10.0
 _MOVED = (
     "it was removed or replaced while it was written: put back the file that was there, or start"
     " the service anew"
 )
+
+_NO_HEAD = "its head does not follow its rows: somebody changed its tables"
 
 # Few sizes: each is a statement that is prepared once.
 _ROWS_AT_ONCE = (1, 4, 16, 64, 128, 256, 512, 1024)
@@ -211,7 +213,9 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _head(connection: sqlite3.Connection) -> Head:
     row = connection.execute("SELECT position, digest FROM mixer_ledger_head").fetchone()
-    return GENESIS if row is None else Head(*row)
+    if row is None:
+        raise sqlite3.DatabaseError(_NO_HEAD)
+    return Head(*row)
 
 
 def _append(connection: sqlite3.Connection, records: Sequence[Record]) -> Appended:
@@ -222,7 +226,8 @@ def _append(connection: sqlite3.Connection, records: Sequence[Record]) -> Append
         most, before = _ROWS_AT_ONCE[-1], head.digest
         for start in range(0, len(rows), most):
             some = rows[start : start + most]
-            _insert(connection, before, list(chain.from_iterable(some)))
+            if not _insert(connection, before, list(chain.from_iterable(some))):
+                raise sqlite3.DatabaseError(_NO_HEAD)
             before = some[-1].digest
     return appended
 

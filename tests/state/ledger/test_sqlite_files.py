@@ -1,6 +1,8 @@
 """A file of a ledger that is moved, removed or replaced while it is written."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,19 @@ def test_a_log_that_was_removed(tmp_path: Path) -> None:
     ledger.append(records("b", "c"))
     ledger.close()
     assert _keys(file) == [b"ua", b"ub", b"uc"]
+
+
+@pytest.mark.parametrize(
+    "harm", ["DELETE FROM mixer_ledger_head", "DROP TRIGGER mixer_ledger_follows"]
+)
+def test_what_is_not_written_is_not_acknowledged(tmp_path: Path, harm: str) -> None:
+    """A file without the head, or whose head follows no rows, takes none that is not there then."""
+    file = tmp_path / "usage.db"
+    ledger = SqliteLedger(file)
+    ledger.append(records("a"))
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute(harm)
+        with pytest.raises(LedgerUnavailableError, match=r"usage\.db: .* head"):
+            ledger.append(records(*map(str, range(2000))))
+        assert other.execute("SELECT key FROM mixer_ledger_entries").fetchall() == [(b"ua",)]
+    ledger.close()
