@@ -26,6 +26,13 @@ Done = Callable[[bool], None]
 """Told whether it is stored; where it is not, the ledger did not take it now."""
 
 
+def _nobody(_stored: bool) -> None:
+    """Who waited has left, while others were told."""
+
+
+_LEFT: tuple[int, Done] = 0, _nobody
+
+
 @dataclass(frozen=True, slots=True)
 class CommitLimits:
     """Bounds of what waits for the ledger.
@@ -34,7 +41,7 @@ class CommitLimits:
         max_records: Records that are taken on and not stored.
         max_bytes: Bytes of them, with 512 more for each.
         max_batch: Records of one commit.
-        interval: Seconds that a commit waits for more records.
+        interval: Seconds that a commit waits for more records, unless there are `max_batch`.
         close_grace: Seconds for what waits at the end.
     """
 
@@ -124,14 +131,16 @@ class GroupCommit:
         """Take a record on; its ticket, or None where there is no room."""
         size = len(record.entry) + _OVERHEAD_BYTES
         with self._lock:
-            full = len(self._waiting) >= self._limits.max_records
+            before = len(self._waiting)
+            full = before >= self._limits.max_records
             if full or self._bytes + size > self._limits.max_bytes or self._closing:
                 self.stats.refused += 1
                 return None
             self.last += 1
             self._waiting[self.last] = record
             self._bytes += size
-            if self._idle:
+            is_full = before + 1 == self._limits.max_batch and not self.failing
+            if self._idle or is_full:
                 self._idle = False
                 self._changed.notify()
         return self.last
@@ -180,7 +189,7 @@ class GroupCommit:
         """The oldest records, once there are any; none at the end."""
         with self._changed:
             while not self._closing:
-                if self._waiting and not self.failing and self._interval:
+                if self._waits_for_more:
                     self._changed.wait(self._interval)
                 if self._waiting:
                     break
@@ -188,6 +197,11 @@ class GroupCommit:
                 self._changed.wait()
                 self._idle = False
             return dict(islice(self._waiting.items(), self._limits.max_batch))
+
+    @property
+    def _waits_for_more(self) -> bool:
+        has_room = 0 < len(self._waiting) < self._limits.max_batch
+        return has_room and not self.failing and self._interval > 0
 
     def _commit(self, batch: dict[int, Record]) -> bool:
         began = time.monotonic_ns()
@@ -259,8 +273,12 @@ class GroupCommit:
         if stored:
             self._stored = max(self._stored, ticket)
         due = [key for key, (wanted, _) in self._waiters.items() if wanted <= ticket]
-        for _, done in [self._waiters.pop(key) for key in due]:
-            done(stored)
+        for key in due:
+            _, done = self._waiters.pop(key, _LEFT)
+            try:
+                done(stored)
+            except Exception:  # the others wait as well
+                _log.exception("one who waited for the ledger failed")
 
     def close(self) -> None:
         """Store what waits, within the grace period, and close the ledger."""

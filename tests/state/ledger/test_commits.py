@@ -199,6 +199,48 @@ def test_whoever_left_is_not_told(ledger: _Ledger, loop: _Loop, make: Make) -> N
     assert told == ["stayed"]
 
 
+def test_one_who_fails_harms_no_other(
+    ledger: _Ledger, loop: _Loop, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who is told after one who cannot bear it is told all the same."""
+    commits = make()
+    ledger.gate.clear()
+    (ticket,) = _put(commits, "a")
+    told: list[bool] = []
+    commits.wait(ticket, lambda _: told.append(1 / 0))  # type: ignore[arg-type]
+    commits.wait(ticket, told.append)
+    ledger.gate.set()
+    loop.until(lambda: bool(told))
+    assert told == [True]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_one_of_them_leaves_while_they_are_told(
+    ledger: _Ledger, loop: _Loop, make: Make
+) -> None:
+    """Whoever leaves because another was told is not told any more."""
+    commits = make()
+    ledger.gate.clear()
+    (ticket,) = _put(commits, "a")
+    told: list[bool] = []
+    commits.wait(ticket, lambda _: commits.forget(second))
+    second = commits.wait(ticket, told.append)
+    last: list[bool] = []
+    commits.wait(ticket, last.append)
+    ledger.gate.set()
+    loop.until(lambda: bool(last))
+    assert not told
+
+
+def test_a_full_batch_waits_for_no_more(ledger: _Ledger, loop: _Loop, make: Make) -> None:
+    """Where there is as much as one commit takes, there is nothing to wait for."""
+    commits = make(interval=3600.0, max_batch=2)
+    tickets = _put(commits, "a", "b", "c", "d")
+    commits.wait(tickets[-1], lambda _: None)
+    loop.until(lambda: commits.is_stored(tickets[-1]))
+    assert ledger.batches == [2, 2]
+
+
 def test_the_end_stores_what_waits(ledger: _Ledger, make: Make) -> None:
     """Closing commits what was enqueued, takes nothing more, and closes the ledger."""
     commits = make(interval=60.0)
