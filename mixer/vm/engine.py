@@ -52,7 +52,7 @@ class WasmEngine:
         compiling: Told the size of a module that is about to be compiled, in bytes.
 
     Raises:
-        ModuleError: There is no address space for the pool.
+        ModuleError: There is no address space for the pool, or no timer.
     """
 
     def __init__(
@@ -69,7 +69,10 @@ class WasmEngine:
         self._settings = f"{_SETTINGS};{pool.settings}" if pool else _SETTINGS
         self._cache = cache
         self._compiling = compiling
-        self._ticker = ticker(self._engine)
+        try:
+            self._ticker = ticker(self._engine)
+        except OSError as error:
+            raise ModuleError(f"guests could not be interrupted: {error}") from error
 
     @property
     def raw(self) -> wasmtime.Engine:

@@ -6,10 +6,13 @@ away. To do so costs little by itself, but each time it wakes a thread that wait
 as the ledger's, and mostly in vain, since guests come back within microseconds: that costs both
 threads more than the guest takes. Elsewhere a thread of Python's ticks, and guests must leave it
 the lock.
+
+The C library of GNU makes a thread for each tick. While the system gives it none (the bound of a
+container on processes is reached), no guest is interrupted, and one that loops has the lock.
 """
 
-import atexit
 import ctypes
+import os
 import sys
 import threading
 import time
@@ -25,6 +28,8 @@ TICK = 0.01
 
 _GRACE_S = 10.0
 """For so long an engine outlives its clock: a tick may have begun, and nothing tells its end."""
+
+_NO_TIMER = "the system gives no timer; RLIMIT_SIGPENDING bounds them, for all processes of a user"
 
 _CLOCK_MONOTONIC = 1
 _SIGEV_THREAD = 2
@@ -58,7 +63,10 @@ class Ticker(Protocol):
 
 
 class TimerTicker:
-    """Ticks by a timer of the system. The engine lives for as long, whoever else drops it.
+    """Ticks by a timer of the system, in a forked child by another one.
+
+    The engine lives for as long, whoever else drops it: also while the interpreter ends, when guests
+    may run yet.
 
     Args:
         engine: Whose epoch it increments.
@@ -67,31 +75,36 @@ class TimerTicker:
         OSError: The system gives no timer.
     """
 
-    _open: ClassVar[dict["TimerTicker", wasmtime.Engine]] = {}
+    _open: ClassVar[set["TimerTicker"]] = set()
     _outlived: ClassVar[deque[tuple[float, wasmtime.Engine]]] = deque()
 
     def __init__(self, engine: wasmtime.Engine) -> None:
-        self._timer = _timer(ctypes.cast(engine.ptr(), ctypes.c_void_p))
-        self._open[self] = engine
+        self._engine = engine
+        self._begin()
+        self._open.add(self)
+        _keep(ctypes.py_object(engine))
+
+    def _begin(self) -> None:
+        self._timer = _timer(ctypes.cast(self._engine.ptr(), ctypes.c_void_p))
         every = (ctypes.c_long * 2)(0, int(TICK * 1e9))
         _check(_libc.timer_settime(self._timer, 0, byref(_TimerSpec(every, every)), None))
 
     def close(self) -> None:
         """See `Ticker`."""
-        engine = self._open.pop(self, None)
-        if engine is None:
+        if self not in self._open:
             return
+        self._open.remove(self)
         _libc.timer_delete(self._timer)
         outlived, now = self._outlived, time.monotonic()
-        outlived.append((now, engine))
+        outlived.append((now, self._engine))
         while outlived and outlived[0][0] < now - _GRACE_S:
-            outlived.popleft()
+            _drop(ctypes.py_object(outlived.popleft()[1]))
 
     @classmethod
-    def close_all(cls) -> None:
-        """Stop those that nobody closed: the interpreter ends, and drops the engines."""
-        for one in list(cls._open):
-            one.close()
+    def begin_all(cls) -> None:
+        """Begin again in a child, which has no timers of its parent."""
+        for one in cls._open:
+            one._begin()
 
 
 class ThreadTicker:
@@ -128,7 +141,7 @@ def _timer(engine: ctypes.c_void_p) -> ctypes.c_void_p:
 
 def _check(result: int) -> None:
     if result:
-        raise OSError(ctypes.get_errno(), "the system gives no timer")
+        raise OSError(ctypes.get_errno(), _NO_TIMER)
 
 
 def _library() -> Any:
@@ -153,7 +166,11 @@ _libc = _library()
 NEEDS_NO_LOCK = _has_timers()
 """Whether the clock ticks while another thread has the interpreter's lock."""
 
-atexit.register(TimerTicker.close_all)
+# References that the end of the interpreter does not drop.
+_keep, _drop = ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.Py_DecRef
+
+if NEEDS_NO_LOCK:
+    os.register_at_fork(after_in_child=TimerTicker.begin_all)
 
 
 def ticker(engine: wasmtime.Engine) -> Ticker:

@@ -33,6 +33,58 @@ with WasmEngine() as engine:
     linker.close()
 """
 
+_IN_A_CHILD = """
+import os, signal, wasmtime
+from mixer.vm import TrapError, VmLimits, WasmEngine
+from mixer.vm.fast import FastLinker
+engine = WasmEngine()
+module = engine.compile(wasmtime.wat2wasm('(module (func (export "run") (loop br 0)))'))
+child = os.fork()
+if child:
+    raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+signal.alarm(30)  # whatever has the interpreter's lock
+own = WasmEngine()
+other = WasmEngine()
+other.close()
+linker = FastLinker(engine, ())
+instance = linker.instantiate(module, None, VmLimits(cpu=0.05))
+try:
+    instance.function("run")()
+except TrapError as trap:
+    print(trap.kind, flush=True)
+os._exit(0)
+"""
+
+_AT_THE_END = """
+import atexit, signal
+
+@atexit.register  # called the last
+def loop():
+    signal.alarm(30)
+    try:
+        instance.function("run")()
+    except TrapError as trap:
+        print(trap.kind, flush=True)
+
+import wasmtime
+from mixer.vm import TrapError, VmLimits, WasmEngine
+from mixer.vm.fast import FastLinker
+engine = WasmEngine()
+module = engine.compile(wasmtime.wat2wasm('(module (func (export "run") (loop br 0)))'))
+linker = FastLinker(engine, ())
+instance = linker.instantiate(module, None, VmLimits(cpu=0.05))
+"""
+
+_NO_MORE_TIMERS = """
+import os, resource
+from mixer.vm import ModuleError, WasmEngine
+resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, 0))
+try:
+    WasmEngine()
+except ModuleError as error:
+    print(error)
+"""
+
 _makers = pytest.mark.parametrize(
     "make",
     [
@@ -42,6 +94,11 @@ _makers = pytest.mark.parametrize(
         ThreadTicker,
     ],
 )
+
+
+def _run(script: str) -> subprocess.CompletedProcess[str]:
+    run = [sys.executable, "-c", script]
+    return subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
 
 
 class _Guest:
@@ -99,9 +156,28 @@ for _ in range(100):
 gc.collect()
 time.sleep(0.05)  # some ticks of each
 """
-    run = [sys.executable, "-c", script]
-    done = subprocess.run(run, capture_output=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, b"")
+    done = _run(script)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not NEEDS_NO_LOCK, reason="elsewhere guests leave others the lock")
+def test_a_child_has_a_clock_of_its_own() -> None:
+    """Timers are not inherited: a guest that loops would have the lock of the child for ever."""
+    done = _run(_IN_A_CHILD)
+    assert (done.stdout.strip(), done.returncode) == ("deadline", 0)
+
+
+def test_it_ticks_until_the_end() -> None:
+    """What runs as the interpreter ends is interrupted, too."""
+    assert _run(_AT_THE_END).stdout.strip() == "deadline"
+
+
+@pytest.mark.skipif(not NEEDS_NO_LOCK, reason="needs POSIX timers")
+def test_a_system_without_further_timers() -> None:
+    """The error says what is missing, and which bound of the system it is."""
+    found = _run(_NO_MORE_TIMERS).stdout
+    assert "no timer" in found
+    assert "RLIMIT_SIGPENDING" in found
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="POSIX timers are of Linux")
@@ -112,6 +188,5 @@ def test_linux_has_timers() -> None:
 
 def test_without_timers() -> None:
     """Elsewhere guests give the lock away, so that a thread can tick."""
-    run = [sys.executable, "-c", _WITHOUT_TIMERS]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    done = _run(_WITHOUT_TIMERS)
     assert (done.stdout.strip(), done.stderr) == ("deadline", "")
