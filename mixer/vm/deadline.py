@@ -1,8 +1,11 @@
 """CPU limits over wasmtime's epochs.
 
 An epoch is wall-clock time, and a worker that the kernel kept off the processor must not be blamed
-for it. A guest that reaches its first deadline, after half its limit, is therefore measured from
-there on by the CPU time of its thread, and interrupted once it has used the other half.
+for it. A guest is therefore measured by the CPU time of its thread, from the first epoch on that
+comes while it runs: those that run for less, nearly all, are spared to look at a clock.
+
+A guest keeps the interpreter's lock, see `mixer.vm.ticker`. At each epoch it comes by here, and the
+interpreter lets other threads that wait for the lock have a turn.
 """
 
 import math
@@ -20,7 +23,7 @@ class CpuBudget:
         seconds: CPU for each call.
     """
 
-    __slots__ = ("_half_ns", "_since", "first_ticks", "seconds")
+    __slots__ = ("_rest_ns", "_since", "seconds")
 
     def __init__(self, seconds: float) -> None:
         self._since: int | None = None
@@ -29,20 +32,18 @@ class CpuBudget:
     def limit(self, seconds: float) -> None:
         """Change the CPU that each later call has."""
         self.seconds = seconds
-        self._half_ns = int(seconds * _NS / 2)
-        self.first_ticks = ticks(seconds / 2)
+        self._rest_ns = int(max(seconds - TICK, seconds / 2) * _NS)
 
     def start(self) -> None:
         """Forget what an earlier call used."""
         self._since = None
 
-    def more_ticks(self) -> int | None:
-        """Called at a deadline: how many epochs the guest may go on, or None to interrupt it."""
+    def goes_on(self) -> bool:
+        """Called at each epoch: whether the guest may go on to the next one."""
         now = time.thread_time_ns()
         if self._since is None:
             self._since = now
-        left = self._half_ns - (now - self._since)
-        return ticks(left / _NS) if left > 0 else None
+        return now - self._since < self._rest_ns
 
     def message(self) -> str:
         """Say which bound was overrun."""

@@ -86,14 +86,12 @@ class FastLinker:
 
     def _deadline(self, _context: int, _data: int, delta: Any, kind: Any) -> int:
         instance = self._entered.instance
-        more = instance.budget.more_ticks() if instance else None
-        if more is None:
-            if instance:
-                instance.overran = True
-            return capi.new_error(b"interrupted")
-        delta[0] = more
-        kind[0] = 0
-        return 0
+        if instance and instance.budget.goes_on():
+            delta[0], kind[0] = 1, 0
+            return 0
+        if instance:
+            instance.overran = True
+        return capi.new_error(b"interrupted")
 
     def instantiate(self, module: Module, data: Any, limits: VmLimits) -> "FastInstance":
         """Make an instance in a store of its own; runs the module's start section, if any.
@@ -195,7 +193,7 @@ class FastInstance:
         trap = ctypes.c_void_p()
         outer, self._entered.instance = self._entered.instance, self
         self.budget.start()
-        capi.set_epoch_deadline(self._context, self.budget.first_ticks)
+        capi.set_epoch_deadline(self._context, 1)
         try:
             error = capi.instance_pre_instantiate(
                 pre, self._context, byref(self._handle), byref(trap)
@@ -247,7 +245,7 @@ class FastInstance:
             if outer is not self:  # not from within a host call of this very instance
                 entered.instance = self
                 budget.start()
-                set_deadline(context, budget.first_ticks)
+                set_deadline(context, 1)
             try:
                 error = call_guest(context, handle_address, slots_address, count, trap_address)
             finally:

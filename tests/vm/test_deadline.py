@@ -7,9 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from mixer.vm import I32, HostFunction, Signature, TrapError, TrapKind, VmLimits
-from mixer.vm.deadline import CpuBudget, ticks
+from mixer.vm.deadline import CpuBudget
 from mixer.vm.fast import FastLinker
-from mixer.vm.ticker import TICK
 from tests.support.compile import engine, module
 
 MS = 1_000_000
@@ -29,48 +28,44 @@ def cpu(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return spend
 
 
-def test_first_deadline_is_after_half_the_limit() -> None:
-    """The first epochs cover half the limit, so that the rest can be measured."""
-    assert CpuBudget(1.0).first_ticks * TICK == pytest.approx(0.5)
-
-
 def test_guest_that_was_kept_off_the_processor_goes_on(cpu: Clock) -> None:
-    """Deadlines that come while no CPU time is used extend the call, however many come."""
+    """Epochs that come while no CPU time is used are not held against it, however many come."""
     budget = CpuBudget(0.1)
     budget.start()
-    assert [budget.more_ticks() for _ in range(100)] == [ticks(0.05)] * 100
-    cpu(30)
-    assert budget.more_ticks() == ticks(0.02)
+    assert all(budget.goes_on() for _ in range(100))
+    cpu(89)
+    assert all(budget.goes_on() for _ in range(100))
 
 
 def test_guest_that_used_its_limit_is_interrupted(cpu: Clock) -> None:
-    """From the first deadline on, the other half of the limit may be used, and no more."""
+    """It may have run for an epoch before the first one that it sees: it has the rest."""
     budget = CpuBudget(0.1)
     budget.start()
-    assert budget.more_ticks() is not None
-    cpu(49)
-    assert budget.more_ticks() == 1
+    assert budget.goes_on()
+    cpu(89)
+    assert budget.goes_on()
     cpu(1)
-    assert budget.more_ticks() is None
+    assert not budget.goes_on()
 
 
 def test_next_call_starts_anew(cpu: Clock) -> None:
     """What one call used is not held against the next one."""
     budget = CpuBudget(0.1)
     budget.start()
-    budget.more_ticks()
-    cpu(50)
-    assert budget.more_ticks() is None
+    budget.goes_on()
+    cpu(90)
+    assert not budget.goes_on()
     budget.start()
-    assert budget.more_ticks() == ticks(0.05)
+    assert budget.goes_on()
 
 
 def test_limit_below_an_epoch_still_lets_the_guest_run(cpu: Clock) -> None:
     """A limit smaller than the resolution gives one epoch, never none."""
-    del cpu
     budget = CpuBudget(0.001)
     budget.start()
-    assert (budget.first_ticks, budget.more_ticks()) == (1, 1)
+    assert budget.goes_on()
+    cpu(1)
+    assert not budget.goes_on()
 
 
 def test_message_tells_the_limit() -> None:
@@ -128,5 +123,33 @@ def test_loop_is_stopped_while_another_thread_takes_the_processor() -> None:
         rival.join()
     assert caught.value.kind is TrapKind.DEADLINE
     assert 0.025 <= used < 1.0
+    instance.close()
+    linker.close()
+
+
+def test_others_have_turns_while_a_guest_runs() -> None:
+    """A guest that runs for long does not keep every other thread waiting until its limit."""
+    linker = FastLinker(engine(), [])
+    text = '(module (func (export "spin") (loop (br 0))))'
+    instance = linker.instantiate(module(text), None, VmLimits(cpu=0.5))
+    spin = instance.function("spin")
+    assert spin is not None
+    turns, ends = [0], threading.Event()
+
+    def take_turns() -> None:
+        while not ends.wait(0.001):
+            turns[0] += 1
+
+    other = threading.Thread(target=take_turns)
+    other.start()
+    try:
+        before = turns[0]
+        with pytest.raises(TrapError):
+            spin()
+        taken = turns[0] - before
+    finally:
+        ends.set()
+        other.join()
+    assert taken >= 10
     instance.close()
     linker.close()
