@@ -65,8 +65,8 @@ class Ticker(Protocol):
 class TimerTicker:
     """Ticks by a timer of the system, in a forked child by another one.
 
-    The engine lives for as long, whoever else drops it: also while the interpreter ends, when guests
-    may run yet.
+    The engine lives for as long, whoever else drops it: also while the interpreter ends, when
+    guests may run yet.
 
     Args:
         engine: Whose epoch it increments.
@@ -146,7 +146,8 @@ def _check(result: int) -> None:
 
 def _library() -> Any:
     """The C library, where it has timers whose structures are known here."""
-    if sys.platform != "linux" or ctypes.sizeof(ctypes.c_void_p) != 8:
+    platform: str = sys.platform
+    if platform != "linux" or ctypes.sizeof(ctypes.c_void_p) != 8:
         return None
     library = ctypes.CDLL(None, use_errno=True)
     return library if hasattr(library, "timer_create") else None

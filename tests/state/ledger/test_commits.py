@@ -215,9 +215,7 @@ def test_one_who_fails_harms_no_other(
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_one_of_them_leaves_while_they_are_told(
-    ledger: _Ledger, loop: _Loop, make: Make
-) -> None:
+def test_one_of_them_leaves_while_they_are_told(ledger: _Ledger, loop: _Loop, make: Make) -> None:
     """Whoever leaves because another was told is not told any more."""
     commits = make()
     ledger.gate.clear()
