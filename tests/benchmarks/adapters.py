@@ -216,14 +216,14 @@ class AdapterCost:
         us: Microseconds of CPU.
         over: The same, over the baseline.
         own: Of that, microseconds in the module's own code: what the baseline takes to be entered
-            is taken off.
+            is taken off. None where others need the processor meanwhile, as the ledger does.
         host_calls: How many it makes.
     """
 
     case: Case
     us: float
     over: float
-    own: float
+    own: float | None
     host_calls: float
 
 
@@ -320,10 +320,11 @@ _Own = tuple[float, float]
 
 def _cost(case: Case, fastest: dict[str, float], own: dict[str, _Own]) -> AdapterCost:
     us, (spent, calls) = fastest[case.name], own[case.name]
-    base_us, base_spent = us, spent
-    if case.baseline:
-        base_us, base_spent = fastest[case.baseline], own[case.baseline][0]
-    return AdapterCost(case, us, us - base_us, spent - base_spent, calls)
+    if not case.baseline:
+        return AdapterCost(case, us, 0.0, None, calls)
+    base_us, base_spent = fastest[case.baseline], own[case.baseline][0]
+    alone = spent - base_spent if case.ledger is None else None
+    return AdapterCost(case, us, us - base_us, alone, calls)
 
 
 def _own(case: Case, checks: int, crossing_ns: float) -> _Own:
@@ -350,7 +351,7 @@ def rows(costs: list[AdapterCost]) -> list[tuple[str, ...]]:
             cost.case.name,
             f"{cost.us:.1f}",
             f"{cost.over:+.1f}" if cost.case.baseline else "",
-            f"{cost.own:.1f}" if cost.case.baseline else "",
+            "" if cost.own is None else f"{cost.own:.1f}",
             f"{cost.host_calls:.1f}",
         )
         for cost in costs
