@@ -116,7 +116,7 @@ def _cost(name: str, at_once: int, ledger: Ledger) -> LedgerCost:
         queues = LedgerQueues(MemorySharedQueues(), commits)
         cpu, began = time.process_time(), time.perf_counter()
         for message in messages:
-            while queues.enqueue(USAGE_QUEUE, message) is EnqueueResult.FULL:
+            while queues.enqueue(USAGE_QUEUE, message) is EnqueueResult.NO_ROOM:
                 stored.clear()
                 if commits.pending >= at_once:
                     stored.wait()

@@ -19,8 +19,11 @@ _LONGEST_PAUSE_S = 2.0
 _OVERHEAD_BYTES = 512
 
 _PATIENCE_S, _LONGEST_PATIENCE_S = 0.00025, 0.008
-"""How long a commit waits for more, for each record of the one before: it costs as much as a dozen
-records do, and where there are many, as many more come meanwhile."""
+"""How long a commit waits for more at the most, for each record of the one before: it costs as much
+as a dozen records do, and where there are many, as many more come meanwhile."""
+
+_LULL_S = 0.001
+"""It waits no longer once none has come for so long: all who could send one may wait for it."""
 
 Done = Callable[[bool], None]
 """Told whether it is stored; where it is not, the ledger did not take it now."""
@@ -113,7 +116,7 @@ class GroupCommit:
         self._rows = 0
         self._pause = _FIRST_PAUSE_S
         self._tried_again_at = 0.0
-        self._interval = limits.interval
+        self._patience = 0.0
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -189,8 +192,9 @@ class GroupCommit:
         """The oldest records, once there are any; none at the end."""
         with self._changed:
             while not self._closing:
-                if self._waits_for_more:
-                    self._changed.wait(self._interval)
+                if self._waits_for_more and self._limits.interval:
+                    self._changed.wait(self._limits.interval)
+                self._linger()
                 if self._waiting:
                     break
                 self._idle = True
@@ -201,7 +205,17 @@ class GroupCommit:
     @property
     def _waits_for_more(self) -> bool:
         has_room = 0 < len(self._waiting) < self._limits.max_batch
-        return has_room and not self.failing and self._interval > 0
+        return has_room and not self.failing and not self._closing
+
+    def _linger(self) -> None:
+        """Wait while more come, within what patience there is."""
+        until, seen = time.monotonic() + self._patience, 0
+        while self._waits_for_more and len(self._waiting) > seen:
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            seen = len(self._waiting)
+            self._changed.wait(min(left, _LULL_S))
 
     def _commit(self, batch: dict[int, Record]) -> bool:
         began = time.monotonic_ns()
@@ -224,8 +238,8 @@ class GroupCommit:
             for ticket, record in batch.items():
                 if self._waiting.pop(ticket, None) is not None:
                     self._bytes -= len(record.entry) + _OVERHEAD_BYTES
-        patience = min(len(batch) * _PATIENCE_S, _LONGEST_PATIENCE_S) if len(batch) > 1 else 0.0
-        self._interval = max(self._limits.interval, patience)
+        many = len(batch) > 1
+        self._patience = min(len(batch) * _PATIENCE_S, _LONGEST_PATIENCE_S) if many else 0.0
         stats = self.stats
         stats.commits += 1
         stats.records += appended.stored

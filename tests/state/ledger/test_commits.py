@@ -365,12 +365,29 @@ def test_a_commit_of_which_nothing_is_heard(
     assert commits.stats.duplicates == 1
 
 
+def test_it_waits_only_while_more_come(
+    ledger: _Ledger, loop: _Loop, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all who could send one wait already, waiting for more would hold them up in vain."""
+    monkeypatch.setattr("mixer.state.ledger.commits._PATIENCE_S", 3600.0)
+    monkeypatch.setattr("mixer.state.ledger.commits._LONGEST_PATIENCE_S", 3600.0)
+    commits = make()
+    ledger.gate.clear()
+    _put(commits, "a")
+    ledger.attempts.acquire()
+    _put(commits, *"bcdefghi")
+    ledger.gate.set()
+    (last,) = _put(commits, "j")
+    loop.until(lambda: commits.is_stored(last))
+
+
 def test_after_a_large_commit_the_next_one_waits_for_more(
     ledger: _Ledger, loop: _Loop, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many small commits would cost more than what is in them; the end waits for nothing."""
     monkeypatch.setattr("mixer.state.ledger.commits._PATIENCE_S", 3600.0)
     monkeypatch.setattr("mixer.state.ledger.commits._LONGEST_PATIENCE_S", 3600.0)
+    monkeypatch.setattr("mixer.state.ledger.commits._LULL_S", 3600.0)
     commits = make()
     ledger.gate.clear()
     _put(commits, "a")
