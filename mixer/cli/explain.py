@@ -72,19 +72,21 @@ def explain(
     `mixer explain --id 6e9f5b2a-7a6f-4d0f-9f0a-2f8f0b6f2f5e -a 127.0.0.1:9901`
     """
     from mixer.cli import explain_report as report
-    from mixer.cli.explain_request import Client, check_request
+    from mixer.cli.explain_request import Client, check_request, check_text
     from mixer.runner.inputs import InputError
     from mixer.wire import admin_pb2 as pb
 
-    if by_id:
-        asked = pb.ExplainRequest(id=target)
-    else:
-        client = Client(source, principal, tuple(context_extension or ()))
-        try:
+    client = Client(source, principal, tuple(context_extension or ()))
+    try:
+        check_text("--admin", admin)
+        if by_id:
+            check_text("the id", target)
+            asked = pb.ExplainRequest(id=target)
+        else:
             request = check_request(target, method, header or [], body, client)
-        except InputError as error:
-            fail(f"mixer explain: {error}", USAGE)
-        asked = pb.ExplainRequest(check_request=request)
+            asked = pb.ExplainRequest(check_request=request)
+    except InputError as error:
+        fail(f"mixer explain: {error}", USAGE)
     answer = _ask(admin, asked)
     if not answer.decisions:
         fail(f"mixer explain: no decision with the id {target!r} is remembered", FAILED)

@@ -21,7 +21,7 @@ def content(argument: str) -> bytes:
     """
     if not argument.startswith("@"):
         _suspect_a_file(argument)
-        return argument.encode()
+        return argument.encode(errors="surrogateescape")
     path = Path(argument[1:])
     try:
         return path.read_bytes()

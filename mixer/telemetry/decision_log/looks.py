@@ -17,6 +17,7 @@ from mixer.engine.cache.reads import (
     find,
 )
 from mixer.telemetry.decision_log.masking import MASKED, Masking
+from mixer.telemetry.decision_log.subject import one_line
 
 _LONGEST_NAME = 256
 
@@ -66,7 +67,8 @@ def _name(read: Read) -> str:
     if isinstance(read, BodyRead):
         return "request.body"
     if isinstance(read, AttributeRead | PresenceRead):
-        return read.name[:_LONGEST_NAME] + "".join(f"[{_quoted(key)}]" for key in read.keys)
+        keys = "".join(f"[{_quoted(key)}]" for key in read.keys)
+        return one_line(read.name, _LONGEST_NAME) + keys
     return type(read).__name__
 
 
