@@ -64,15 +64,25 @@ def _adapters(one: Decided) -> Iterator[str]:
         for call in adapter.get("callbacks", ()):
             took = f"{call['us']:g} us at {call['at_us']:g} us"
             yield f"    {call['callback']}: {took}: {call['outcome']}"
-        yield from _reads(adapter.get("reads", ()))
+        yield from _reads(adapter.get("reads", ()), adapter.get("changed_by", {}))
         for beyond in adapter.get("beyond", ()):
             yield f"    depends on {beyond}"
 
 
-def _reads(reads: Mapping[str, str] | Sequence[str]) -> Iterator[str]:
+def _reads(
+    reads: Mapping[str, str] | Sequence[str], changed_by: Mapping[str, str]
+) -> Iterator[str]:
+    """The note is before the value, which might be made to look like one."""
     for name in reads:
-        value = f" = {reads[name]}" if isinstance(reads, Mapping) else ""
-        yield f"    read {name}{value}"
+        value = reads[name] if isinstance(reads, Mapping) else None
+        note = f" ({_change(value, changed_by[name])})" if name in changed_by else ""
+        yield f"    read {name}{note}{'' if value is None else f' = {value}'}"
+
+
+def _change(value: str | None, by: str) -> str:
+    if not by:
+        return "changed before"
+    return f"{({None: 'changed', 'absent': 'removed'}).get(value, 'set')} by {by}"
 
 
 def _answer(data: bytes) -> Iterator[str]:

@@ -172,7 +172,7 @@ class Engine:
         story = Story(wanted)
         if self.on_story is not None:
             self.on_story(story)
-        return Witness(story)
+        return Witness(story, request)
 
     def _run(self, deciding: Deciding, verdicts: VerdictCounts) -> Decision | PendingDecision:
         return decide(deciding, verdicts, self.commits)
@@ -197,7 +197,7 @@ class Engine:
         What adapters do is done all the same: one that charges or records has to heed the
         attribute ``mixer.operation``, which is ``explain``.
         """
-        witness = Witness(Story(Wanted.LOG))
+        witness = Witness(Story(Wanted.LOG), request)
         return self._run(Chain(self.selector, request, witness, self.rules), VerdictCounts())
 
     def open(self, request: Request) -> HttpExchange:

@@ -1,5 +1,7 @@
 """What ``mixer explain`` prints."""
 
+from typing import Any
+
 from envoy.service.auth.v3 import external_auth_pb2
 
 from mixer.cli.explain_report import render
@@ -7,6 +9,35 @@ from mixer.engine import Decision, Verdict
 from mixer.telemetry.decision_log import entry_of
 from mixer.wire import admin_pb2 as pb
 from tests.telemetry.test_decision_log import asked
+
+READS = {
+    'request.headers["x-a"]': "alice, set by auth",
+    'request.headers["x-b"]': "absent",
+    "request.path": "/p",
+    "request.host": "h",
+}
+CHANGED_BY = {'request.headers["x-a"]': "one", 'request.headers["x-b"]': "two", "request.path": ""}
+
+
+def reads(**of_adapter: Any) -> list[str]:
+    """What is printed of what an adapter looked at."""
+    entry = entry_of("explain", asked(), Decision(Verdict.ALLOW, ("a",), "a"))
+    told = entry | {"adapters": [{"name": "a", "us": 1, **of_adapter}]}
+    return [line for line in render([told], pb.ExplainResponse()).splitlines() if "read " in line]
+
+
+def test_what_others_had_changed() -> None:
+    """It is told where no value can be taken for it."""
+    assert reads(reads=READS, changed_by=CHANGED_BY) == [
+        '    read request.headers["x-a"] (set by one) = alice, set by auth',
+        '    read request.headers["x-b"] (removed by two) = absent',
+        "    read request.path (changed before) = /p",
+        "    read request.host = h",
+    ]
+    assert reads(reads=list(READS), changed_by=CHANGED_BY)[0] == (
+        '    read request.headers["x-a"] (changed by one)'
+    )
+
 
 ESCAPE = "\x1b]0;evil\x07\nGET '/': ALLOW"
 

@@ -1,9 +1,12 @@
 """What is kept of how a decision was made."""
 
+from typing import Any
+
 from mixer.attributes import HeaderMap
 from mixer.engine import Decision, Request, Verdict
-from mixer.engine.cache.reads import AttributeRead, HeaderRead
-from mixer.engine.story import Story, Wanted
+from mixer.engine.cache.reads import AttributeRead, HeaderRead, PresenceRead, Read
+from mixer.engine.story import Seen, Story, Wanted
+from mixer.engine.story.changes import MAX_NAMES, Changes
 from tests.engine.conftest import MakeEngine, Plugins, request
 from tests.engine.world import World, asking
 from tests.support import adapters as do
@@ -107,6 +110,88 @@ def test_looks_after_something_volatile(make_engine: MakeEngine, plugins: Plugin
     assert isinstance(decision, Decision)
     reads = told(decision).reads["one"]
     assert list(reads) == [HeaderRead(b"x-user"), AttributeRead("request.host")]
+
+
+def seen_last(make_engine: MakeEngine, plugins: Plugins, *documents: Any) -> dict[Read, Any]:
+    """What an adapter saw of `x-user` and `request.path` after the others; `x-user: ann` came."""
+    looks = (do.when("x-user"), do.where_property("request\0headers\0x-user", "a"),
+             do.where_property("request\0path", "a"))  # fmt: skip
+    engine = make_engine(*documents, plugins.plugin("last", adapter(*looks), priority=0))
+    decision = engine.explain(request(("x-user", "ann")))
+    assert isinstance(decision, Decision)
+    reads = told(decision).reads["last"]
+    assert reads.pop(PresenceRead("request.headers")) is None
+    return dict(reads)
+
+
+def by(plugins: Plugins, name: str, *steps: do.Step, **spec: Any) -> dict[str, Any]:
+    return plugins.plugin(name, adapter(*steps), **{"priority": 9, **spec})
+
+
+HEADER = HeaderRead(b"x-user")
+OF_HEADER, PATH = AttributeRead("request.headers", ("x-user",)), AttributeRead("request.path")
+
+
+def test_what_came_in_is_seen(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """Where no adapter has changed it, or it is as it was, nothing is kept beside the look."""
+    same = by(plugins, "one", do.replace("x-user", "eve"), do.replace("x-user", "ann"))
+    other = by(plugins, "two", do.replace("x-other", "x"))
+    found = seen_last(make_engine, plugins, same, other)
+    assert found == {HEADER: None, OF_HEADER: None, PATH: None}
+
+
+def test_what_others_changed_is_seen(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """With who changed it last; and the adapter that changes it saw what was there before."""
+    first = by(plugins, "one", do.replace("x-user", "eve"), do.replace(":path", "/p"), priority=5)
+    second = by(plugins, "two", do.replace("x-user", "e" * 2000), priority=4)
+    found = seen_last(make_engine, plugins, first, second)
+    assert found[HEADER] == Seen(b"e" * 1024, "two")
+    assert found[OF_HEADER] == Seen("e" * 1024, "two")
+    assert found[PATH] == Seen("/p", "")  # both changed something
+
+
+def test_what_one_changed_is_seen(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """A removal is told, and the one that changed anything has changed the attribute."""
+    found = seen_last(
+        make_engine, plugins, by(plugins, "one", do.remove("x-user"), do.replace(":path", "/p"))
+    )
+    assert found == {
+        HEADER: Seen(None, "one"),
+        OF_HEADER: Seen(None, "one"),
+        PATH: Seen("/p", "one"),
+    }
+
+
+def test_the_first_look_counts(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """What an adapter looked at first, whatever it or others change later."""
+    steps = (do.when("x-user"), do.replace("x-user", "eve"), do.when("x-user"))
+    engine = make_engine(plugins.plugin("one", adapter(*steps)))
+    decision = engine.explain(request(("x-user", "ann")))
+    assert isinstance(decision, Decision)
+    assert told(decision).reads["one"] == {HEADER: None}
+
+
+def test_who_failed_has_changed_nothing(make_engine: MakeEngine, plugins: Plugins) -> None:
+    """What a failed adapter made of a header is undone, and it is not told as who changed it."""
+    first = by(plugins, "one", do.replace("x-user", "eve"))
+    failed = by(plugins, "two", do.replace("x-user", "mallory"), do.trap, priority=4,
+                failStrategy="FAIL_OPEN")  # fmt: skip
+    found = seen_last(make_engine, plugins, first, failed)
+    assert found[HEADER] == Seen(b"eve", "")
+
+
+def test_what_is_kept_of_changes_is_bounded() -> None:
+    """Beyond so many headers it is not known who changed one; a change of all begins anew."""
+    asked = request()
+    changes = Changes(asked)
+    for number in range(MAX_NAMES + 1):
+        name = b"x-%d" % number
+        asked.headers.replace(name, b"1")
+        changes.made(name, "one")
+    assert changes.seen(HeaderRead(b"x-0")) == Seen(b"1", "one")
+    assert changes.seen(HeaderRead(b"x-%d" % MAX_NAMES)) == Seen(b"1", "")
+    changes.made(None, "two")
+    assert changes.seen(HeaderRead(b"x-%d" % MAX_NAMES)) == Seen(b"1", "two")
 
 
 def test_a_stream(make_engine: MakeEngine, plugins: Plugins) -> None:

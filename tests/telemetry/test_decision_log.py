@@ -20,7 +20,7 @@ from mixer.engine.cache.reads import (
     PresenceRead,
     Read,
 )
-from mixer.engine.story import Story, Turn, Wanted
+from mixer.engine.story import Seen, Story, Turn, Wanted
 from mixer.telemetry.decision_log import (
     DecisionLogger,
     Entry,
@@ -179,8 +179,58 @@ def test_values(read: Read, value: str) -> None:
     assert list(entry["adapters"][0]["reads"].values()) == [value]
 
 
+def after(changes: dict[Read, Seen | None], masking: Masking | None = None) -> Entry:
+    """What is told of looks of an adapter that came after others."""
+    decision = told()
+    assert decision.story is not None
+    decision.story.reads["auth"] = changes
+    request = asked(("x-user", "ann"), ("x-a", "1"))
+    adapter: Entry = entry_of("x", request, decision, masking=masking)["adapters"][0]
+    return {key: adapter.get(key) for key in ("reads", "changed_by")}
+
+
+CHANGES: dict[Read, Seen | None] = {
+    HeaderRead(b"x-user"): Seen(b"eve", "one"),
+    HeaderRead(b"x-gone"): Seen(None, "two"),
+    HeaderRead(b"x-a"): None,
+    AttributeRead("request.path"): Seen("/p?q=hush", ""),
+    HeaderRead(b"x-api-key"): Seen(b"hush", "one"),
+    AttributeRead("request.headers", ("mine",)): Seen("hush", "one"),
+}
+
+
+def test_values_that_others_had_changed() -> None:
+    """They are told as they were seen, masked like those that came in, with who changed them."""
+    found = after(CHANGES, Masking(["mine"]))
+    assert found["reads"] == {
+        'request.headers["x-user"]': "eve",
+        'request.headers["x-gone"]': "absent",
+        'request.headers["x-a"]': "1",
+        "request.path": "/p?***",
+        'request.headers["x-api-key"]': "***",
+        'request.headers["mine"]': "***",
+    }
+    assert found["changed_by"] == {
+        'request.headers["x-user"]': "one",
+        'request.headers["x-gone"]': "two",
+        "request.path": "",
+        'request.headers["x-api-key"]': "one",
+        'request.headers["mine"]': "one",
+    }
+    without_values = after(CHANGES)
+    assert without_values["changed_by"] == found["changed_by"]
+    assert without_values["reads"] == list(found["reads"])
+
+
+def test_two_ways_to_one_value() -> None:
+    """What was seen first is told."""
+    read = AttributeRead("request.headers", ("x-user",))
+    found = after({HeaderRead(b"x-user"): None, read: Seen("eve", "one")}, Masking())
+    assert found == {"reads": {'request.headers["x-user"]': "ann"}, "changed_by": None}
+
+
 def test_values_are_those_that_came_in() -> None:
-    """Not what an adapter made of them; and the change is not lost by looking."""
+    """Where no adapter had changed them at the look; and a later change is not lost by telling."""
     request = asked(("x-user", "ann"))
     request.headers.replace(b"x-user", b"eve")
     entry = entry_of("x", request, told(HeaderRead(b"x-user")), masking=Masking())

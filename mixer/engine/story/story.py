@@ -47,6 +47,18 @@ class Turn(NamedTuple):
     outcome: str
 
 
+class Seen(NamedTuple):
+    """What an adapter saw where one before it had changed that.
+
+    Attributes:
+        value: At the first look, its beginning if it is long; None where there was nothing.
+        by: The adapter that had changed it; empty where that is not known.
+    """
+
+    value: object
+    by: str
+
+
 @dataclass(slots=True)
 class Story:
     """How one decision was made.
@@ -58,7 +70,8 @@ class Story:
         duration: Nanoseconds until it was decided, with all waiting; None until then.
         from_cache: Whether the decision cache had it.
         turns: In their order.
-        reads: By adapter, what it looked at in the request, in the order of the first looks.
+        reads: By adapter, what it looked at in the request, in the order of the first looks; with
+            what it saw where that is not what came in.
         beyond: By adapter, what else it follows from: ``time``, ``random`` and ``shared state``.
         left_out: Looks that were not kept because there were too many.
         decision: What was decided, without a story; None until then.
@@ -70,7 +83,7 @@ class Story:
     duration: int | None = None
     from_cache: bool = False
     turns: list[Turn] = field(default_factory=list)
-    reads: dict[str, dict[Read, None]] = field(default_factory=dict)
+    reads: dict[str, dict[Read, Seen | None]] = field(default_factory=dict)
     beyond: dict[str, dict[str, None]] = field(default_factory=dict)
     left_out: int = 0
     decision: Decision | None = None

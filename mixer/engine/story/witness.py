@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from mixer.engine.cache.reads import BodySizeRead, HeaderCountRead, UnderneathRead
 from mixer.engine.cache.trace import Trace
 from mixer.engine.failure import AdapterFailure
+from mixer.engine.story.changes import Changes
 from mixer.engine.story.story import Story, Turn
+from mixer.proxywasm import MapType
 from mixer.vm import TrapError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from mixer.engine.adapter import Adapter
     from mixer.engine.cache.reads import Read
     from mixer.engine.decision import Decision
+    from mixer.engine.request import Request
     from mixer.proxywasm import Outcome
 
 MAX_LOOKS = 512
@@ -38,13 +41,15 @@ class Witness(Trace):
 
     Args:
         story: Where to keep it.
+        request: What is decided about.
     """
 
-    __slots__ = ("_look_bytes", "_looks", "story")
+    __slots__ = ("_changes", "_look_bytes", "_looks", "story")
 
-    def __init__(self, story: Story) -> None:
+    def __init__(self, story: Story, request: Request) -> None:
         super().__init__()
         self.story = story
+        self._changes = Changes(request)
         self._looks = self._look_bytes = 0
 
     def acting(self, adapter: Adapter, callback: str, step: Callable[[], Outcome]) -> Outcome:
@@ -58,6 +63,7 @@ class Witness(Trace):
             return result
         except (TrapError, AdapterFailure):
             outcome = "failed"
+            self._changes.undone(adapter.name)
             raise
         finally:
             self._took(adapter, callback, began, outcome)
@@ -89,9 +95,15 @@ class Witness(Trace):
         if self._looks >= MAX_LOOKS or self._look_bytes + read.size > MAX_LOOK_BYTES:
             self.story.left_out += 1
             return
-        looks[read] = None
+        looks[read] = self._changes.seen(read) if self._with_changes else None
         self._looks += 1
         self._look_bytes += read.size
+
+    def changed_header(self, map_type: MapType, name: bytes | None) -> None:
+        """See `mixer.proxywasm.Reads`."""
+        super().changed_header(map_type, name)
+        if map_type is MapType.HTTP_REQUEST_HEADERS:
+            self._changes.made(name, "" if self.by is None else self.by.name)
 
     def saw_clock(self) -> None:
         """See `mixer.proxywasm.Reads`."""

@@ -75,7 +75,7 @@ def _told(request: Request, decision: Decision, story: Story, masking: Masking |
 
 def _adapter(request: Request, name: str, story: Story, masking: Masking | None) -> Entry:
     turns = [turn for turn in story.turns if turn.adapter == name]
-    seen = looks(request, story.reads.get(name, ()), masking)
+    seen = looks(request, story.reads.get(name, {}), masking)
     told: Entry = {
         "name": name,
         "rule": next((turn.rule for turn in turns if turn.rule), ""),
@@ -85,7 +85,8 @@ def _adapter(request: Request, name: str, story: Story, masking: Masking | None)
              "outcome": t.outcome}
             for t in turns
         ],
-        "reads": list(seen) if masking is None else seen,
+        "reads": list(seen) if masking is None else {at: look.value for at, look in seen.items()},
+        "changed_by": {at: by for at, (_, by) in seen.items() if by is not None},
         "beyond": list(story.beyond.get(name, ())),
     }  # fmt: skip
     return {key: value for key, value in told.items() if value not in ("", [], {})}

@@ -1,8 +1,8 @@
 """What adapters looked at, as expressions name it."""
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from mixer.cel import TYPES
 from mixer.engine import Request
@@ -16,29 +16,47 @@ from mixer.engine.cache.reads import (
     Read,
     find,
 )
+from mixer.engine.story import Seen
 from mixer.telemetry.decision_log.masking import MASKED, Masking
 from mixer.telemetry.decision_log.subject import one_line
 
 _LONGEST_NAME = 256
 
 
-def looks(request: Request, reads: Iterable[Read], masking: Masking | None) -> dict[str, str]:
-    """What was looked at, in order, with the values as the request came in.
+class Look(NamedTuple):
+    """One look.
+
+    Attributes:
+        value: What was seen, as it may be told; empty where no values are told.
+        changed_by: The adapter that had changed it, empty where that is not known; None where it
+            was as it came in.
+    """
+
+    value: str
+    changed_by: str | None
+
+
+def looks(
+    request: Request, reads: Mapping[Read, Seen | None], masking: Masking | None
+) -> dict[str, Look]:
+    """What was looked at, in order, with the values that were seen first.
 
     Args:
         request: That it was looked at in.
-        reads: Of one adapter.
-        masking: Of the values; None tells none, and the texts are empty.
+        reads: Of one adapter, with what it saw where that is not what came in.
+        masking: Of the values; None tells none.
     """
+    found: dict[str, Look] = {}
     changed = request.headers.save()
     request.headers.reset()
     try:
-        return {
-            _name(read): "" if masking is None else _value(request, read, masking)
-            for read in _without_stops([one for one in reads if not _is_type(one, request)])
-        }
+        for read in _without_stops([one for one in reads if not _is_type(one, request)]):
+            seen = reads[read]
+            value = "" if masking is None else _value(request, read, seen, masking)
+            found.setdefault(_name(read), Look(value, None if seen is None else seen.by))
     finally:
         request.headers.restore(changed)
+    return found
 
 
 def _is_type(read: Read, request: Request) -> bool:
@@ -77,13 +95,14 @@ def _quoted(key: Any) -> str:
     return json.dumps(text[:_LONGEST_NAME])
 
 
-def _value(request: Request, read: Read, masking: Masking) -> str:
+def _value(request: Request, read: Read, seen: Seen | None, masking: Masking) -> str:
     if isinstance(read, HeaderRead):
         name = read.name.decode(errors="backslashreplace")
         values = request.headers.original(read.name)
-        return masking.value((name,), b",".join(values) if values else None)
+        came = b",".join(values) if values else None
+        return masking.value((name,), came if seen is None else seen.value)
     if isinstance(read, AttributeRead | PresenceRead):
-        found = find(request, read.name, read.keys)
+        found = find(request, read.name, read.keys) if seen is None else seen.value
         keys = tuple(key if isinstance(key, str) else str(key) for key in read.keys)
         return masking.value((read.name, *keys), None if found is ABSENT else found)
     return MASKED
