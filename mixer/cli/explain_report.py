@@ -4,12 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from envoy.config.core.v3 import base_pb2
 from envoy.service.auth.v3 import external_auth_pb2
 
 from mixer.telemetry.decision_log import one_line
 from mixer.wire import admin_pb2 as pb
 
 _LONGEST_BODY = 200
+_ACTIONS = {
+    base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD: "set",
+    base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD: "add",
+}
 
 Decided = Mapping[str, Any]
 
@@ -36,10 +41,8 @@ def render(decisions: Sequence[Decided], answer: pb.ExplainResponse) -> str:
 
 
 def _head(one: Decided) -> Iterator[str]:
-    rule = f" (rule {one['rule']})" if "rule" in one else ""
     reason = f": {one['reason']}" if "reason" in one else ""
-    verdict, by = one["verdict"].upper(), one.get("adapter", "no adapter")
-    yield f"{one['subject']}: {verdict} by {by}{rule}{reason}"
+    yield f"{one['subject']}: {one['verdict'].upper()}{_by(one)}{reason}"
     began = datetime.fromtimestamp(one["time_unix_nano"] / 1e9, UTC)
     when = began.isoformat(timespec="milliseconds")
     yield f"  at {when} by {one['front_end']}"
@@ -51,6 +54,20 @@ def _head(one: Decided) -> Iterator[str]:
     ):  # fmt: skip
         if name in one and (name, one["front_end"]) != ("cache", "explain"):  # it is not asked
             yield f"  {label}: {one[name]}"
+
+
+def _by(one: Decided) -> str:
+    """Who decided; what is allowed was let pass by all that ran."""
+    if "adapter" not in one:
+        return " by no adapter"
+    rule = f" (rule {one['rule']})" if "rule" in one else ""
+    if one["verdict"] != "allow":
+        return f" by {one['adapter']}{rule}"
+    if "adapters" not in one:
+        return f", last by {one['adapter']}{rule}"
+    failed = one.get("failed_open", ())
+    names = [ran["name"] for ran in one["adapters"] if ran["name"] not in failed]
+    return f", by all of {', '.join(names)}" if len(names) > 1 else f" by {one['adapter']}{rule}"
 
 
 def _adapters(one: Decided) -> Iterator[str]:
@@ -91,14 +108,19 @@ def _answer(data: bytes) -> Iterator[str]:
     changed = response.denied_response if denied else response.ok_response
     if denied:
         yield f"HTTP status {response.denied_response.status.code}"
-    for option in changed.headers:
-        header = option.header
-        value = header.raw_value.decode(errors="backslashreplace") or header.value
-        yield f"{'add' if option.append.value else 'set'} {header.key}: {one_line(value)}"
+    yield from (f"set {_header(one)}" for one in changed.headers)
     if denied:
         if response.denied_response.body:
             yield f"body: {one_line(response.denied_response.body, _LONGEST_BODY)}"
         return
     yield from (f"remove {name}" for name in response.ok_response.headers_to_remove)
-    if not (changed.headers or response.ok_response.headers_to_remove):
+    to_client = response.ok_response.response_headers_to_add
+    yield from (f"response: {_ACTIONS[one.append_action]} {_header(one)}" for one in to_client)
+    if not (changed.headers or response.ok_response.headers_to_remove or to_client):
         yield "nothing is changed"
+
+
+def _header(option: base_pb2.HeaderValueOption) -> str:
+    header = option.header
+    value = header.raw_value.decode(errors="backslashreplace") or header.value
+    return f"{header.key}: {one_line(value)}"

@@ -4,8 +4,10 @@ from typing import Any
 
 from envoy.service.auth.v3 import external_auth_pb2
 
+from mixer.api import ext_authz
+from mixer.attributes import HeaderChange
 from mixer.cli.explain_report import render
-from mixer.engine import Decision, Verdict
+from mixer.engine import Decision, HeaderOperation, Operation, Verdict
 from mixer.telemetry.decision_log import entry_of
 from mixer.wire import admin_pb2 as pb
 from tests.telemetry.test_decision_log import asked
@@ -37,6 +39,45 @@ def test_what_others_had_changed() -> None:
     assert reads(reads=list(READS), changed_by=CHANGED_BY)[0] == (
         '    read request.headers["x-a"] (changed by one)'
     )
+
+
+def head(verdict: Verdict, *ran: str, **more: Any) -> str:
+    """The line about a decision, by whom it was made."""
+    made = Decision(verdict, ran, ran[-1] if ran else "", **more)
+    told = entry_of("x", asked(), made)
+    if ran:
+        told |= {"adapters": [{"name": name, "us": 1} for name in ran]}
+    return render([told], pb.ExplainResponse()).partition("\n")[0].removeprefix("GET '/orders': ")
+
+
+def test_who_decided() -> None:
+    """One that denies; what is allowed was let pass by all, but for those that failed."""
+    assert head(Verdict.ALLOW, "a", "b", "c") == "ALLOW, by all of a, b, c"
+    assert head(Verdict.ALLOW, "a", "b", "c", failed_open=("b",)) == "ALLOW, by all of a, c"
+    assert head(Verdict.ALLOW, "a", "b", rule="r") == "ALLOW, by all of a, b"
+    assert head(Verdict.ALLOW, "a", rule="r") == "ALLOW by a (rule r)"
+    assert head(Verdict.DENY, "a", "b", reason="why") == "DENY by b: why"
+    assert head(Verdict.ALLOW) == "ALLOW by no adapter"
+    without_story = entry_of("x", asked(), Decision(Verdict.ALLOW, ("a", "b"), "b"))
+    assert "ALLOW, last by b" in render([without_story], pb.ExplainResponse())
+
+
+def test_what_the_client_gets() -> None:
+    """Headers for the upstream and for the client are told apart, and how they are put in."""
+    operations = (HeaderOperation(b"ratelimit", b"9"),
+                  HeaderOperation(b"vary", b"accept", Operation.APPEND))  # fmt: skip
+    changes = (HeaderChange(b"x-user", (b"ann",)), HeaderChange(b"x-key", ()))
+    made = Decision(
+        Verdict.ALLOW, ("a",), "a", request_headers=changes, response_operations=operations
+    )
+    answer = pb.ExplainResponse(check_response=ext_authz.encode(made))
+    assert render([], answer).splitlines() == [
+        "what Envoy would get",
+        "  set x-user: ann",
+        "  remove x-key",
+        "  response: set ratelimit: 9",
+        "  response: add vary: accept",
+    ]
 
 
 ESCAPE = "\x1b]0;evil\x07\nGET '/': ALLOW"

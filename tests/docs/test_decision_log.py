@@ -47,7 +47,7 @@ def test_every_field_is_told() -> None:
     made = set(re.findall(r'^ {8}"([a-z_]+)":', code, re.MULTILINE)) | {
         "caller", "caller_principal", "source_address", "source_principal"
     }  # fmt: skip
-    inner = {"name", "us", "callbacks", "reads", "beyond"}
+    inner = {"name", "us", "callbacks", "reads", "changed_by", "beyond"}
     assert documented == made - inner | (made & {"rule"})
     (adapter,) = entry_of("x", asked(), told(HeaderRead(b"x")))["adapters"]
     for key in adapter:

@@ -173,7 +173,7 @@ async def test_what_would_be_decided(service: ServiceProcess, services: Services
     for _ in range(6):  # more than the quota has
         status, text, _ = await explain(services, "/x?q=hush", "-H", f"x-api-key: {KEY}")
         assert status == 0
-    assert text.startswith("GET '/x': ALLOW by limit\n")
+    assert text.startswith("GET '/x': ALLOW, by all of auth, limit\n")
     for line in (
         "  host: localhost",
         '    read request.headers["x-api-key"] = ***',
