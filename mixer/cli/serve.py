@@ -67,7 +67,12 @@ def _serve(config: Path, *, continue_on_errors: bool) -> None:
     from mixer.cli.configuration import load_or_fail, refuse
     from mixer.config import ConfigError
     from mixer.state import StoreError
-    from mixer.transport import BrokenAdaptersError, ListenError, OtlpLibraryError
+    from mixer.transport import (
+        BrokenAdaptersError,
+        DecisionLogError,
+        ListenError,
+        OtlpLibraryError,
+    )
     from mixer.transport import serve as serve_until_stopped
 
     configuration = load_or_fail(config)
@@ -83,6 +88,7 @@ def _serve(config: Path, *, continue_on_errors: bool) -> None:
         refuse(error)
     except (
         BrokenAdaptersError,
+        DecisionLogError,
         ListenError,
         OtlpLibraryError,
         StoreError,

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from mixer.config import DecisionLog, MixerSpec
 from mixer.engine import Verdict
@@ -21,6 +22,39 @@ from mixer.telemetry.decision_log import (
 
 _REMEMBERED = DecisionLog.model_construct()
 """What is remembered for `mixer explain` where no decision log is configured."""
+
+
+_FILE = "spec.telemetry.decisionLog.file.path"
+
+
+class DecisionLogError(Exception):
+    """Decisions cannot be written where they should be; the message says what to do."""
+
+
+def check_log_file(spec: MixerSpec) -> None:
+    """Open the file for a moment, and make it where it is not there; later losses are only told.
+
+    Raises:
+        DecisionLogError: It cannot be written.
+    """
+    asked = spec.telemetry.decision_log
+    if asked is None or asked.file is None:
+        return
+    path = asked.file.path
+    try:
+        if not path.is_fifo():  # opening one waits for its reader
+            to_file(path)([])
+    except (OSError, ValueError) as error:
+        raise DecisionLogError(f"{_FILE}: {path}: {_obstacle(path, error)}") from error
+
+
+def _obstacle(path: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"its folder {path.parent} does not exist: make it, or name a file elsewhere"
+    if isinstance(error, IsADirectoryError):
+        return f"it is a folder: name a file in it, such as {path / 'decisions.jsonl'}"
+    reason = (isinstance(error, OSError) and error.strerror) or error
+    return f"{reason}: name a file that this user can write"
 
 
 @contextmanager
@@ -56,7 +90,7 @@ def _writers(asked: DecisionLog | None) -> Iterator[Writer]:
         return
     for kind, place, write in _places(asked):
         where = f"spec.telemetry.decisionLog.{kind} {place}".rstrip()
-        yield Writer(where, kind, write, asked.max_pending, is_tried=kind == "file")
+        yield Writer(where, kind, write, asked.max_pending)
 
 
 def _places(asked: DecisionLog) -> Iterator[tuple[str, str, Write]]:

@@ -17,7 +17,7 @@ from mixer.telemetry import Metrics
 from mixer.transport.access import METRICS, Access
 from mixer.transport.admin import admin_server
 from mixer.transport.collector import spare_the_collector
-from mixer.transport.decision_logging import decision_logging
+from mixer.transport.decision_logging import check_log_file, decision_logging
 from mixer.transport.health import Health
 from mixer.transport.listening import check_free, check_listeners
 from mixer.transport.metrics_push import push_settings
@@ -68,6 +68,7 @@ async def serve(
     Raises:
         BrokenAdaptersError: Such an adapter did not load.
         ConfigError: An expression of an adapter or a rule is wrong.
+        DecisionLogError: The file of the decision log cannot be written.
         ListenError: An address cannot be listened on, or a file of a listener's TLS not be used.
         StoreError: The store of shared state cannot be opened.
         OtlpLibraryError: Metrics or spans cannot be sent.
@@ -79,6 +80,7 @@ async def serve(
         check_free("spec.telemetry.metrics", metrics_address)
     if configuration.mixer.admin.address is not None:
         check_free("spec.admin", configuration.mixer.admin.address)
+    check_log_file(configuration.mixer)
     access = Access(configuration.mixer)
     health = Health(max(1, configuration.mixer.limits.max_concurrent_rpcs // 2))
     async with open_callouts(configuration.mixer) as callouts:

@@ -242,6 +242,16 @@ async def test_the_wrong_address(service: ServiceProcess, services: Services) ->
     assert "who answers is no admin address" in error
 
 
+async def test_a_log_that_cannot_be_written(services: Services) -> None:
+    """The service does not start."""
+    log = {"file": {"path": "./no/decisions.jsonl"}}
+    text = await refusal(services.configure("unwritten", [], telemetry={"decisionLog": log}))
+    assert text == (
+        f"mixer serve: spec.telemetry.decisionLog.file.path: {services.folder}/no/decisions.jsonl: "
+        f"its folder {services.folder}/no does not exist: make it, or name a file elsewhere\n"
+    )
+
+
 async def test_an_address_that_is_taken(service: ServiceProcess, services: Services) -> None:
     """A second service does not take it over."""
     assert service.exit_status is None

@@ -30,8 +30,6 @@ class Writer:
         kind: ``file``, ``otlp`` or ``stdout``.
         write: Writes.
         most: Entries that may wait; what is more is dropped.
-        is_tried: Whether nothing is written first, so that a place that takes nothing is told of
-            before there is an entry.
 
     Attributes:
         kind: As given.
@@ -39,14 +37,11 @@ class Writer:
         dropped: Entries that found no room, and those that could not be written.
     """
 
-    def __init__(
-        self, where: str, kind: str, write: Write, most: int, *, is_tried: bool = False
-    ) -> None:
+    def __init__(self, where: str, kind: str, write: Write, most: int) -> None:
         self._where = where
         self.kind = kind
         self._write = write
         self._most = most
-        self._is_tried = is_tried
         self._waiting: deque[Entry] = deque()
         self._wake = threading.Event()
         self._ends = threading.Event()
@@ -81,8 +76,6 @@ class Writer:
             _log.warning("%s: %d decisions were not written", self._where, len(self._waiting))
 
     def _run(self) -> None:
-        if self._is_tried:
-            self._written([])
         while not (self._ends.is_set() and not self._waiting):
             self._wake.wait()
             self._ends.wait(_LINGER_S)  # more may come meanwhile, and is written with it
@@ -92,9 +85,6 @@ class Writer:
 
     def _write_some(self) -> None:
         some = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
-        self._written(some)
-
-    def _written(self, some: Sequence[Entry]) -> None:
         try:
             self._write(some)
         except Exception as error:  # whatever it is, the service goes on
