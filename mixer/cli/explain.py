@@ -1,6 +1,7 @@
 """``mixer explain``: ask a running service how it decides a request, or how it did."""
 
 import json
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 30.0
 _UNREACHED = 3
+_STOPPING = "the service is stopping"  # as mixer.transport.admin, which takes long to import
 
 _Target = Annotated[
     str, typer.Argument(help="URL or path of a request; with --id, its x-request-id or trace id.")
@@ -99,6 +101,8 @@ def explain(
 
 
 def _ask(address: str, asked: "pb.ExplainRequest") -> "pb.ExplainResponse":
+    # Else gRPC writes lines of its own beside the one that says what is wrong.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import grpc
 
     from mixer.wire import admin_pb2 as pb
@@ -120,6 +124,8 @@ def _why(error: "grpc.RpcError") -> str:
     import grpc
 
     code, details = error.code(), error.details()
+    if code is grpc.StatusCode.UNAVAILABLE and details == _STOPPING:
+        return _STOPPING
     if code is grpc.StatusCode.UNAVAILABLE:
         return (
             f"nobody answers ({details}). Does the service run, and is this its spec.admin.address?"

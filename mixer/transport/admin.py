@@ -1,6 +1,6 @@
 """mixer.admin.v1.Admin on grpc.aio, at an address of its own."""
 
-import logging
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,21 +10,22 @@ import grpc.aio
 
 from mixer.api import admin, ext_authz
 from mixer.config import MixerSpec
-from mixer.engine import Decision, Engine, PendingDecision, Request
+from mixer.engine import Decision, Engine, Request
 from mixer.telemetry.decision_log import Masking, Recent, entry_of
 from mixer.transport.caller import Context, caller_of
 from mixer.transport.grpc_options import server_options
 from mixer.transport.listening import UNIX, ListenError
 from mixer.transport.waiting import patience, settled
 
-_log = logging.getLogger(__name__)
+STOPPING = "the service is stopping"
 
 _FIELD = "spec.admin.address"
 _MOST_AT_ONCE = 16
+_LAST_S = 1.0
 
 
 def handler(
-    engine: Engine, recent: Recent | None, masking: Masking
+    engine: Engine, recent: Recent | None, masking: Masking, stopping: asyncio.Event
 ) -> "grpc.GenericRpcHandler[bytes, bytes]":
     """The service's handler.
 
@@ -32,6 +33,7 @@ def handler(
         engine: Decides.
         recent: Decisions that were made; None where none are remembered.
         masking: Of what adapters looked at.
+        stopping: Set when the service stops: who waits for a decision then is told.
     """
 
     async def explain(data: bytes, context: Context) -> bytes:
@@ -42,7 +44,9 @@ def handler(
         if isinstance(asked, admin.ById):
             found = [] if recent is None else recent.find(asked.id)
             return admin.encode_found(found)
-        decision = await _decided(engine, asked, context)
+        decision = await _decided(engine, asked, context, stopping)
+        if decision is None:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, STOPPING)
         sent = ext_authz.as_sent(decision)
         entry = entry_of("explain", asked, sent, masking=masking)
         return admin.encode_explained(entry, decision, admin.not_run(engine, decision))
@@ -51,12 +55,22 @@ def handler(
     return grpc.method_handlers_generic_handler(admin.SERVICE, {admin.EXPLAIN: method})
 
 
-async def _decided(engine: Engine, request: Request, context: Context) -> Decision:
+async def _decided(
+    engine: Engine, request: Request, context: Context, stopping: asyncio.Event
+) -> Decision | None:
+    """The decision; None if the service stops before it is made."""
     decision = engine.explain(request)
-    if isinstance(decision, PendingDecision):
-        wait = patience(context, engine.decision_timeout)
-        return await settled(decision, wait, lambda _given_up: None)
-    return decision
+    if isinstance(decision, Decision):
+        return decision
+    wait = patience(context, engine.decision_timeout)
+    made = asyncio.ensure_future(settled(decision, wait, lambda _given_up: None))
+    stops = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait((made, stops), return_when=asyncio.FIRST_COMPLETED)
+        return made.result() if made.done() else None
+    finally:
+        made.cancel()
+        stops.cancel()
 
 
 @asynccontextmanager
@@ -74,10 +88,11 @@ async def admin_server(
         return
     asked = spec.telemetry.decision_log
     masking = Masking(() if asked is None else asked.secrets)
+    stopping = asyncio.Event()
     server = grpc.aio.server(
         maximum_concurrent_rpcs=_MOST_AT_ONCE, options=server_options(spec.limits)
     )
-    server.add_generic_rpc_handlers((handler(engine, recent, masking),))
+    server.add_generic_rpc_handlers((handler(engine, recent, masking, stopping),))
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as error:
@@ -88,7 +103,8 @@ async def admin_server(
         is_socket = address.startswith(UNIX)
         yield address if is_socket else f"{address.rpartition(':')[0]}:{port}"
     finally:
-        await server.stop(0)
+        stopping.set()
+        await server.stop(_LAST_S)
         _remove(address)
 
 
