@@ -78,6 +78,9 @@ def test_what_the_client_gets() -> None:
         "  response: set ratelimit: 9",
         "  response: add vary: accept",
     ]
+    only = Decision(Verdict.ALLOW, response_operations=operations[:1])
+    answer = pb.ExplainResponse(check_response=ext_authz.encode(only))
+    assert render([], answer).splitlines()[1:] == ["  response: set ratelimit: 9"]
 
 
 ESCAPE = "\x1b]0;evil\x07\nGET '/': ALLOW"

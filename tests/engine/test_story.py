@@ -184,14 +184,23 @@ def test_what_is_kept_of_changes_is_bounded() -> None:
     """Beyond so many headers it is not known who changed one; a change of all begins anew."""
     asked = request()
     changes = Changes(asked)
-    for number in range(MAX_NAMES + 1):
-        name = b"x-%d" % number
-        asked.headers.replace(name, b"1")
-        changes.made(name, "one")
-    assert changes.seen(HeaderRead(b"x-0")) == Seen(b"1", "one")
-    assert changes.seen(HeaderRead(b"x-%d" % MAX_NAMES)) == Seen(b"1", "")
+
+    def change(by: str) -> None:
+        for number in range(MAX_NAMES + 1):
+            asked.headers.replace(b"x-%d" % number, b"1")
+            changes.made(b"x-%d" % number, by)
+
+    def who(number: int) -> str:
+        seen = changes.seen(HeaderRead(b"x-%d" % number))
+        assert seen is not None
+        return seen.by
+
+    change("one")
+    assert (who(0), who(MAX_NAMES)) == ("one", "")
     changes.made(None, "two")
-    assert changes.seen(HeaderRead(b"x-%d" % MAX_NAMES)) == Seen(b"1", "two")
+    assert (who(0), who(MAX_NAMES)) == ("two", "two")
+    change("three")
+    assert (who(0), who(MAX_NAMES)) == ("three", "")
 
 
 def test_a_stream(make_engine: MakeEngine, plugins: Plugins) -> None:
