@@ -33,6 +33,7 @@ def validate(
     _check_listeners(configuration)
     for notice in unmet(configuration):
         print(f"note: {notice}", file=sys.stderr)
+    _look_at_ledger(configuration)
     if modules:
         _start_adapters(configuration)
     if not configuration.plugins:
@@ -52,6 +53,14 @@ def _check_expressions(configuration: "Configuration") -> None:
         compile_expressions(configuration)
     except ConfigError as error:
         refuse(error)
+
+
+def _look_at_ledger(configuration: "Configuration") -> None:
+    from mixer.engine.ledger import obstacle_here
+
+    obstacle = obstacle_here(configuration.mixer.ledger)
+    if obstacle is not None:
+        print(f"note: {obstacle}", file=sys.stderr)
 
 
 def _check_clusters(configuration: "Configuration") -> None:

@@ -4,6 +4,8 @@ from mixer.config import LedgerSettings
 from mixer.state import Post, StoreError
 from mixer.state.ledger import CommitLimits, GroupCommit, Ledger, LedgerReader
 
+SQLITE_FIELD = "spec.ledger.sqlite.path"
+
 
 def open_ledger(settings: LedgerSettings | None, post: Post) -> GroupCommit | None:
     """Open it for appending; None where none is configured.
@@ -37,7 +39,27 @@ def _writer(settings: LedgerSettings) -> Ledger:
         where = settings.postgresql
         return PostgresqlLedger(PostgresqlOptions(where.location, where.password, where.timeout))
     except StoreError as error:
-        raise StoreError(f"spec.ledger.{settings.kind}: {error}") from error
+        raise StoreError(f"{_field(settings)}: {error}") from error
+
+
+def _field(settings: LedgerSettings) -> str:
+    return SQLITE_FIELD if settings.sqlite is not None else "spec.ledger.postgresql"
+
+
+def obstacle_here(settings: LedgerSettings | None) -> str | None:
+    """Say what keeps a ledger in a file from being opened on this machine; nothing is made.
+
+    The service may run on another one.
+    """
+    if settings is None or settings.sqlite is None:
+        return None
+    from mixer.state.ledger.sqlite_place import obstacle
+
+    path = settings.sqlite.path
+    found = obstacle(path)
+    if found is None:
+        return None
+    return f"{_field(settings)}: on this machine {path} cannot be opened: {found}"
 
 
 def open_ledger_reader(settings: LedgerSettings) -> LedgerReader:
@@ -57,4 +79,4 @@ def open_ledger_reader(settings: LedgerSettings) -> LedgerReader:
         where = settings.postgresql
         return PostgresqlReader(PostgresqlOptions(where.location, where.password, where.timeout))
     except StoreError as error:
-        raise StoreError(f"spec.ledger.{settings.kind}: {error}") from error
+        raise StoreError(f"{_field(settings)}: {error}") from error

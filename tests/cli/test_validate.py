@@ -191,3 +191,20 @@ def test_a_cluster_that_there_is_not(option: str, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert f"note: {path}:5: spec.pluginConfig.otlp.cluster: no cluster 'away'" in result.stderr
     assert "requests go on" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--modules", "--no-modules"])
+def test_a_ledger_that_cannot_be_opened_here(option: str, tmp_path: Path) -> None:
+    """It is noted, since the service may run on another machine; nothing is made."""
+    path = tmp_path / "mixer.yaml"
+    head = "apiVersion: mixer.dev/v1alpha1\nkind: Mixer\nmetadata: {name: m}\n"
+    path.write_text(f"{head}spec: {{ledger: {{sqlite: {{path: none/usage.db}}}}}}\n")
+    result = _mixer("validate", option, str(path))
+    assert result.exit_code == 0
+    assert (
+        f"note: spec.ledger.sqlite.path: on this machine {tmp_path}/none/usage.db cannot be opened:"
+        f" its folder {tmp_path}/none does not exist: make it"
+    ) in result.stderr
+    (tmp_path / "none").mkdir()
+    assert "on this machine" not in _mixer("validate", option, str(path)).stderr
+    assert [*(tmp_path / "none").iterdir()] == []

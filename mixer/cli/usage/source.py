@@ -125,14 +125,15 @@ def money(nanos: int) -> str:
 @contextmanager
 def opened(config: Path | None, sqlite: Path | None) -> "Iterator[LedgerReader]":
     """The ledger, read while a service may write it; ends the command where there is none."""
-    from mixer.engine.ledger import open_ledger_reader
+    from mixer.engine.ledger import SQLITE_FIELD, open_ledger_reader
     from mixer.state import StoreError
     from mixer.state.ledger import LedgerUnavailableError
 
     try:
         reader = open_ledger_reader(_settings(config, sqlite))
     except StoreError as error:
-        fail(f"mixer usage: {error}")
+        told = str(error) if sqlite is None else str(error).replace(SQLITE_FIELD, "--sqlite", 1)
+        fail(f"mixer usage: {told}")
     try:
         yield reader
     except LedgerUnavailableError as error:

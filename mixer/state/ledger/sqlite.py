@@ -12,13 +12,18 @@ from typing import Any, TypeVar
 from mixer.state.ledger.chain import link, next_digest
 from mixer.state.ledger.ports import Appended, Head, LedgerUnavailableError, Record
 from mixer.state.ledger.reading import PagedReader
+from mixer.state.ledger.sqlite_place import (
+    APPLICATION_ID,
+    VERSION,
+    check_is_ledger,
+    obstacle,
+    unopened,
+)
 from mixer.state.ports import StoreError
 
 _T = TypeVar("_T")
 _Identity = tuple[int, int]
 
-_APPLICATION_ID = 0x4D78_4C31
-_VERSION = 2
 _LOCK_TIMEOUT_S = 10.0
 _MOVED = (
     "it was removed or replaced while it was written: put back the file that was there, or start"
@@ -44,8 +49,8 @@ _SCHEMA = (
     "INSERT INTO mixer_ledger_head VALUES (1, 0, zeroblob(32))",
     """CREATE TRIGGER mixer_ledger_follows AFTER INSERT ON mixer_ledger_entries BEGIN
     UPDATE mixer_ledger_head SET position = NEW.position, digest = NEW.digest; END""",
-    f"PRAGMA application_id = {_APPLICATION_ID}",
-    f"PRAGMA user_version = {_VERSION}",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {VERSION}",
 )
 
 
@@ -77,8 +82,11 @@ class SqliteLedger:
         self._head: Head | None = None
         try:
             self._connection = self._open()
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{path}: {_reason(error)}") from error
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: {obstacle(path) or error}") from error
+        except OSError as error:
+            why = obstacle(path) or unopened(_reason(error))
+            raise StoreError(f"{path}: {why}") from error
 
     def _open(self) -> sqlite3.Connection:
         if self._file is None:
@@ -186,16 +194,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
             for statement in _SCHEMA:
                 connection.execute(statement)
     check_is_ledger(connection)
-
-
-def check_is_ledger(connection: sqlite3.Connection) -> None:
-    """Raise sqlite3.DatabaseError where a file is no ledger that this version can read."""
-    (found,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if found != _APPLICATION_ID:
-        raise sqlite3.DatabaseError("it is no ledger of Mixer")
-    if version != _VERSION:
-        raise sqlite3.DatabaseError(f"its version is {version}, and this reads {_VERSION}")
 
 
 @contextmanager
