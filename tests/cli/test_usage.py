@@ -109,9 +109,15 @@ def test_the_ledger_of_a_configuration(file: Path, tmp_path: Path) -> None:
     [
         (("query",), 2, "give one of --config and --sqlite"),
         (("query", "-c", "a", "--sqlite", "b"), 2, "give one of --config and --sqlite"),
-        (("query", "--sqlite", "none.db"), 1, "none.db: there is no such file"),
+        (("query", "--sqlite", "/none.db"), 1, "mixer usage: --sqlite: /none.db: there is no such"),
         (("query", "--sqlite", "x", "--from", "soon"), 2, "--from: must be a day or a time"),
         (("verify", "--sqlite", "x", "--head", "7"), 2, "--head: must be POSITION:DIGEST"),
+        (
+            ("verify", "--sqlite", "x", "--head", "1:abc"),
+            2,
+            "POSITION:DIGEST, a number and 64 hexa",
+        ),
+        (("verify", "--sqlite", "x", "--head", f"1:{' ab' * 32}"), 2, "--head: must be POSITION"),
     ],
 )
 def test_a_wrong_command(arguments: tuple[str, ...], status: int, expected: str) -> None:

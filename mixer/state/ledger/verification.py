@@ -5,6 +5,7 @@ could calculate the chain anew, and take rows from its end and correct the head:
 was noted elsewhere shows that.
 """
 
+import re
 from collections.abc import Callable
 
 from mixer.state.ledger.chain import GENESIS, next_digest
@@ -12,6 +13,7 @@ from mixer.state.ledger.entries import MalformedEntryError, key_of, read_entry, 
 from mixer.state.ledger.ports import Head, LedgerReader, Row
 
 _PROGRESS_ROWS = 1000
+_HEAD = re.compile(r"([0-9]{1,19}):([0-9a-fA-F]{64})")
 _LOWEST = -(1 << 63)
 """That a database has for a position: what was put below the first row must show too."""
 
@@ -99,8 +101,7 @@ def _compare(head: Head, noted: Head | None) -> None:
 
 def parse_head(text: str) -> Head:
     """Read a head as it is written, ``POSITION:DIGEST``. Raises ValueError."""
-    position, _, digest = text.partition(":")
-    raw = bytes.fromhex(digest)
-    if not (position.isascii() and position.isdigit()) or len(raw) != len(GENESIS.digest):
-        raise ValueError("must be POSITION:DIGEST, with 64 hexadecimal digits")
-    return Head(int(position), raw)
+    found = _HEAD.fullmatch(text)
+    if found is None:
+        raise ValueError("must be POSITION:DIGEST, a number and 64 hexadecimal digits")
+    return Head(int(found[1]), bytes.fromhex(found[2]))
