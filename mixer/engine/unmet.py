@@ -19,7 +19,7 @@ _EACH = None
 
 _CLUSTERS: dict[str, dict[tuple[str | None, ...], str]] = {
     "auth": {
-        ("providers", _EACH, "remote_jwks", "http_uri", "cluster"):
+        ("jwt", "providers", _EACH, "remote_jwks", "http_uri", "cluster"):
             "no keys can be fetched, and requests with a token of this provider get 503",
         ("introspection", "http_uri", "cluster"):
             "no token can be asked about, and requests with such a token get 503",

@@ -1,9 +1,13 @@
 """What is told of plugins that name what the service does not have."""
 
+import json
+import re
+
 import pytest
 
 from mixer.config import loads
 from mixer.engine.unmet import unmet
+from tests.adapters.readme import examples
 
 _PLUGIN = """
 apiVersion: extensions.istio.io/v1alpha1
@@ -19,7 +23,8 @@ kind: Mixer
 metadata: {name: mixer}
 spec: SPEC
 """
-_JWKS = "providers: [{}, {remote_jwks: {http_uri: {cluster: id}}}]"
+_CLUSTER = re.compile(r'"cluster": "(.*?)"')
+_JWKS = "jwt: {providers: [{}, {remote_jwks: {http_uri: {cluster: id}}}]}"
 _ASKED = "introspection: {http_uri: {cluster: id}}"
 _OTLP = "otlp: {cluster: collector}"
 _PLANS = "plans: []"
@@ -34,7 +39,12 @@ def told(url: str, config: str, spec: str = "{}") -> list[str]:
 @pytest.mark.parametrize(
     ("module", "config", "where", "effect"),
     [
-        ("auth", _JWKS, "8: spec.pluginConfig.providers[1].remote_jwks.http_uri.cluster", "503"),
+        (
+            "auth",
+            _JWKS,
+            "8: spec.pluginConfig.jwt.providers[1].remote_jwks.http_uri.cluster",
+            "503",
+        ),
         ("auth", _ASKED, "8: spec.pluginConfig.introspection.http_uri.cluster", "503"),
         ("telemetry", _OTLP, "8: spec.pluginConfig.otlp.cluster", "requests go on"),
         ("billing", _PLANS, "6: spec.url", "requests get 503"),
@@ -53,7 +63,7 @@ def test_what_is_not_there(module: str, config: str, where: str, effect: str) ->
     ("url", "config", "spec"),
     [
         ("builtin://auth", _JWKS, _HAS_ID),
-        ("builtin://auth", "providers: 1", "{}"),
+        ("builtin://auth", "jwt: {providers: 1}", "{}"),
         ("builtin://auth", "introspection: {http_uri: {cluster: 1}}", "{}"),
         ("builtin://auth", _ASKED.replace("id", "'id.example:443'"),
          "{dynamicUpstreams: [{hosts: [id.example], ports: [443]}]}"),
@@ -67,6 +77,19 @@ def test_what_is_there(url: str, config: str, spec: str) -> None:
     assert told(url, config, spec) == []
 
 
+@pytest.mark.parametrize("module", ["auth", "telemetry"])
+def test_what_the_pages_of_adapters_name(module: str) -> None:
+    """Every cluster of their examples is found: the fields are those that the module reads."""
+    shown = [one for one in examples(module) if "kind" not in one]
+    named = [name for one in shown for name in _CLUSTER.findall(json.dumps(one))]
+    found = [told(f"builtin://{module}", json.dumps(one)) for one in shown]
+    notices = [notice for some in found for notice in some]
+    assert named
+    assert len(notices) == len(named)
+    for name, notice in zip(named, notices, strict=True):
+        assert f"no cluster '{name}'" in notice
+
+
 _RULE = """
 ---
 apiVersion: mixer.dev/v1alpha1
@@ -77,9 +100,10 @@ spec:
   - {name: other, pluginConfig: {introspection: {http_uri: {cluster: elsewhere}}}}
   - name: one
     pluginConfig:
-      providers:
-      - remote_jwks:
-          http_uri: {cluster: id}
+      jwt:
+        providers:
+        - remote_jwks:
+            http_uri: {cluster: id}
 ---
 apiVersion: extensions.istio.io/v1alpha1
 kind: WasmPlugin
@@ -92,7 +116,7 @@ def test_what_rules_name() -> None:
     """A configuration of a rule is looked at as the plugin's own, and told with its own place."""
     (notice,) = told("builtin://auth", "{}", "{}" + _RULE)
     assert notice.startswith(
-        "a.yaml:25: spec.adapters[1].pluginConfig.providers[0].remote_jwks.http_uri.cluster: "
+        "a.yaml:26: spec.adapters[1].pluginConfig.jwt.providers[0].remote_jwks.http_uri.cluster: "
     )
     assert told("builtin://auth", "{}", _HAS_ID + _RULE) == []
 
