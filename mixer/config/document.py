@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from mixer.config.problem import FieldPath, Problem, field_name
+from mixer.config.key import no_string
+from mixer.config.problem import CONFIGURATIONS, FieldPath, Problem, field_name
 from mixer.config.scalar import COLLECTION_TAGS, read_scalar
 
 MAX_NODES = 100_000
@@ -175,7 +176,9 @@ class _Composer:
         key = self._node(event, (*path, "?"))
         if isinstance(key, str):
             return key
-        self._report(event, path, "keys must be strings: put quotes around the key")
+        secret = any(part in CONFIGURATIONS for part in path)
+        written = event.value if isinstance(event, yaml.ScalarEvent) else None
+        self._report(event, path, no_string(key, written, secret=secret))
         return None
 
     def _alias(self, event: yaml.AliasEvent, path: FieldPath) -> object:

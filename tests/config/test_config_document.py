@@ -76,8 +76,34 @@ def test_an_alias_stands_for_its_anchor():
         ("a: *b\n", "a.yaml:1: a: alias of nothing"),
         ("a: &b [*b]\n", "a.yaml:1: a[0]: alias of nothing"),
         ("a: &b 1\n---\nc: *b\n", "a.yaml:3: c: alias of nothing"),
-        ("a:\n  1: x\n", "a.yaml:2: a: keys must be strings"),
-        ("? [a]\n: x\n", "a.yaml:1: keys must be strings"),
+        (
+            "a:\n  1: x\n",
+            "a.yaml:2: a: keys must be strings, and 1 is read as a number: put quotes",
+        ),
+        ("a: 1\non: x\n", "a.yaml:2: keys must be strings, and on is read as true: put quotes"),
+        ("a:\n  No: x\n", "a.yaml:2: a: keys must be strings, and No is read as false: put quotes"),
+        (
+            "~: x\n",
+            'a.yaml:1: keys must be strings, and ~ is read as null: put quotes around it, "~"',
+        ),
+        ("{? : x}\n", "a.yaml:1: keys must be strings, and before this colon there is none"),
+        (
+            "a: &b 1\n*b : x\n",
+            "a.yaml:2: keys must be strings, and this one is an alias of a number",
+        ),
+        ("? [a]\n: x\n", "a.yaml:1: keys must be strings, and this one is a list"),
+        (
+            "pluginConfig: {off: x}\n",
+            "a.yaml:1: pluginConfig: keys must be strings, and off is read",
+        ),
+        (
+            "pluginConfig: {404: x}\n",
+            "a.yaml:1: pluginConfig: keys must be strings, and 404 is read",
+        ),
+        (
+            "pluginConfig: {4040: x}\n",
+            "a.yaml:1: pluginConfig: keys must be strings, and this one is a number: put quotes",
+        ),
         ("a: &b {c: 1}\nd:\n  <<: *b\n", "a.yaml:3: d: merge keys (<<) are not supported"),
         ("a: [\n", "a.yaml:2: not YAML: "),
         ("a: 1\n\tb: 2\n", "a.yaml:2: not YAML: "),
