@@ -116,8 +116,8 @@ class GrpcListener:
         """Answer from now on."""
         await self._server.start()
 
-    async def stop(self, grace: float) -> None:
-        """Take nothing more on, and cut what outlasts the grace period."""
+    async def stop(self, grace: float | None) -> None:
+        """Take nothing more on, and cut what outlasts the grace period; None cuts all at once."""
         await self._server.stop(grace)
 
     def remove_sockets(self) -> None:

@@ -1,6 +1,7 @@
 """The gRPC servers: one for each listener, health, and a graceful stop."""
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 
@@ -10,11 +11,14 @@ from mixer.shedding import Shedder
 from mixer.transport import wait_probe
 from mixer.transport.access import Access
 from mixer.transport.endless import EndlessHandler
+from mixer.transport.farewell import until_no_calls
 from mixer.transport.front_ends import FRONT_ENDS
 from mixer.transport.grpc_listener import GrpcListener, Served
 from mixer.transport.health import Health
 from mixer.transport.listening import ListenError
 from mixer.transport.watch import Watch
+
+_log = logging.getLogger(__name__)
 
 _MOMENT = 0.02
 _ENDLESS = 2
@@ -106,10 +110,21 @@ class Server:
             async with asyncio.timeout(grace / 2):
                 await self._quiet()
         left = max(0.0, end - clock())
-        await asyncio.gather(*(one.stop(left) for one in self._listeners))
+        await self._end(left)
         for streams in self._endless:
             await streams.close()
         self._remove_sockets()
+
+    async def _end(self, grace: float) -> None:
+        """Finish the calls that there are, and wait for nobody who has none."""
+        ending = asyncio.gather(*(one.stop(grace) for one in self._listeners))
+        over = asyncio.ensure_future(until_no_calls(self._watch.calls))
+        await asyncio.wait((ending, over), return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        if not ending.done():
+            _log.info("stopping: connections without a call are cut")
+            await asyncio.gather(*(one.stop(None) for one in self._listeners))
+        await ending
 
     async def _quiet(self) -> None:
         """Wait for a moment without a new request.

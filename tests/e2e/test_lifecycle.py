@@ -138,6 +138,32 @@ async def test_sigterm_with_requests_in_flight(services: Services, guests: Guest
     assert "Traceback" not in service.log_text()
 
 
+async def test_nobody_without_a_call_is_waited_for(services: Services) -> None:
+    """Who never spoke, who reads nothing and who watches the health do not hold the stop up."""
+    settings = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+    async with (
+        services.service("deserted", [], shutdown={"grace": "10m"}) as service,
+        channel(service.address) as watching,
+    ):
+        path = service.address.removeprefix("unix:")
+        _, silent = await asyncio.open_unix_connection(path)
+        reader, deaf = await asyncio.open_unix_connection(path)
+        deaf.write(settings)
+        await reader.read(1)
+        statuses = health_pb2_grpc.HealthStub(watching).Watch(
+            health_pb2.HealthCheckRequest(service="")
+        )
+        await statuses.read()
+        os.kill(service.pid, signal.SIGTERM)
+        second = await statuses.read()
+        assert second.status == health_pb2.HealthCheckResponse.NOT_SERVING
+        await ended(service)
+        silent.close()
+        deaf.close()
+    assert service.exit_status == 0
+    assert "stopping: connections without a call are cut" in service.log_text()
+
+
 async def test_grace_cuts_what_takes_longer(services: Services, guests: Guests) -> None:
     """What outlasts the grace period is cut, and the process still ends with 0."""
     adapters = [adapter("adds", guests.adds((b"x-added", b"1")))]
