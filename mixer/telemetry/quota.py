@@ -43,7 +43,8 @@ QUOTA_METRICS = (
     OwnMetric("mixer_quota_store_errors_total", "mixer.quota.store_errors", _C, "{call}",
               "Calls of the store of quotas that failed.", _count(lambda c: c.store_errors)),
     OwnMetric("mixer_quota_counters", "mixer.quota.counters", _G, "{counter}",
-              "Counters of quotas that are held here, those in Redis left out.", _held),
+              "Counters of quotas in this worker and in LMDB: also leases of those in Redis, and"
+              " what is counted here while Redis is away.", _held),
     OwnMetric("mixer_quota_evicted_total", "mixer.quota.evicted", _C, "{counter}",
               "Counters of quotas that were given up for others while something was taken of them.",
               _count(lambda c: c.evicted)),

@@ -26,10 +26,12 @@ class Fallback:
     Attributes:
         answer: Answers at once.
         told: What becomes of quotas meanwhile, for the log, after "quotas are".
+        held: How many counters there are for it in this process.
     """
 
     answer: Callable[[str, Take], Answer]
     told: str
+    held: Callable[[], int]
 
 
 def fallback(kind: OnUnavailable, local: MemoryQuotas) -> Fallback:
@@ -41,9 +43,11 @@ def fallback(kind: OnUnavailable, local: MemoryQuotas) -> Fallback:
     """
     told = _TOLD[kind]
     if kind is OnUnavailable.LOCAL:
-        return Fallback(lambda vm_id, take: local.take(vm_id, take)._replace(local=True), told)
+        return Fallback(
+            lambda vm_id, take: local.take(vm_id, take)._replace(local=True), told, local.__len__
+        )
     stand = _all_granted if kind is OnUnavailable.OPEN else _nothing_told
-    return Fallback(lambda _vm_id, take: Answer(stand(take), local=True), told)
+    return Fallback(lambda _vm_id, take: Answer(stand(take), local=True), told, lambda: 0)
 
 
 _TOLD = {

@@ -202,6 +202,7 @@ async def test_what_is_configured_for_it(kind: OnUnavailable, granted: list[list
     async with closing(quotas_of(f"redis://127.0.0.1:{free_port()}", kind)) as quotas:
         answers = [await answered(quotas, take) for _ in range(3)]
         assert all(one.local for one in answers)
+        assert len(quotas) == (kind is OnUnavailable.LOCAL)
         assert [[standing.granted for standing in one.standings] for one in answers] == granted
         refused = [one.refused for answer in answers for one in answer.standings]
         assert any(refused) == (kind is OnUnavailable.LOCAL)
@@ -211,10 +212,11 @@ async def test_what_is_configured_for_it(kind: OnUnavailable, granted: list[list
 
 MEANWHILE = {
     OnUnavailable.LOCAL: "quotas are counted by this worker alone"
-    " (onUnavailable: LOCAL) until then",
-    OnUnavailable.OPEN: "quotas are granted in full (onUnavailable: OPEN) until then",
+    " (onUnavailable: LOCAL) until Redis answers again",
+    OnUnavailable.OPEN: "quotas are granted in full"
+    " (onUnavailable: OPEN) until Redis answers again",
     OnUnavailable.CLOSED: "quotas are decided by the onError of each adapter"
-    " (onUnavailable: CLOSED) until then",
+    " (onUnavailable: CLOSED) until Redis answers again",
 }
 
 

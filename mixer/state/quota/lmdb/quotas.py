@@ -120,12 +120,13 @@ class LmdbQuotas:
         return self._unavailable.answer(vm_id, take)
 
     def __len__(self) -> int:
-        """See `mixer.state.quota.Quotas`; of all processes together."""
+        """See `mixer.state.quota.Quotas`; of all processes together, but for local ones."""
+        local = self._unavailable.held()
         try:
             with self._env.begin() as txn:
-                return total_of(txn, self._counters[1])
+                return total_of(txn, self._counters[1]) + local
         except lmdb.Error:
-            return 0
+            return local
 
     def close(self) -> None:
         """See `mixer.state.quota.Quotas`."""

@@ -216,7 +216,7 @@ class RedisLink:
         reason = str(error) or type(error).__name__
         if not self.breaker.is_open:
             self.breaker.trip(reason)
-            _log.warning("quotas are %s until then", self._meanwhile)
+            _log.warning("quotas are %s until Redis answers again", self._meanwhile)
         batch += self._waiting
         self._waiting.clear()
         self._more.clear()

@@ -61,7 +61,7 @@ class RedisQuotas:
 
     def __len__(self) -> int:
         """See `mixer.state.quota.Quotas`; those on the server are not of this process."""
-        return 0
+        return self._fallback.held()
 
     def close(self) -> None:
         """See `mixer.state.quota.Quotas`."""
