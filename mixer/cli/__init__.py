@@ -9,6 +9,7 @@ from mixer.cli.explain import explain
 from mixer.cli.inspect import inspect
 from mixer.cli.mixer_v1.commands import check, quota, report
 from mixer.cli.mixer_v1.flags import MixcCommand
+from mixer.cli.piping import Quiet
 from mixer.cli.run import run
 from mixer.cli.run_tcp import run_tcp
 from mixer.cli.serve import serve
@@ -18,6 +19,7 @@ from mixer.cli.version import show_version
 
 app = typer.Typer(
     name="mixer",
+    cls=Quiet,
     help="One decision service for every proxy: Proxy-Wasm adapters, out of the proxy.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,

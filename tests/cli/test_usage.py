@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -203,3 +206,16 @@ def test_safe_cells() -> None:
 def test_help(command: str) -> None:
     """Each command shows how it is used."""
     assert "Examples" in _run(command, "--help").output
+
+
+@pytest.mark.parametrize("command", ["export", "query"])
+def test_nobody_reads(file: Path, command: str) -> None:
+    """It ends quietly, with the status that shells give to such an end."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = [sys.executable, "-m", "mixer", "usage", command, "--sqlite", str(file)]
+    done = subprocess.run(
+        arguments, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")

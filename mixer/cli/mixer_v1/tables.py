@@ -17,9 +17,15 @@ _WIDEST = 1_000_000
 _MS = 1_000_000
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave the end of the command to who runs it, and the status."""
+        raise BrokenPipeError
+
+
 def show(tables: Iterable[Table]) -> None:
     """Print tables with empty lines in between: as wide as they are, unless on a terminal."""
-    console = Console(highlight=False, markup=False)
+    console = _Console(highlight=False, markup=False)
     for number, table in enumerate(tables):
         if number:
             console.print()

@@ -151,6 +151,8 @@ def _to(output: Path | None) -> "Iterator[TextIO]":
             return
         with output.open("w", encoding="utf-8", newline="") as file:
             yield file
+    except BrokenPipeError:
+        raise
     except OSError as error:
         fail(f"mixer usage: {output or 'standard output'}: {error.strerror}")
 
