@@ -87,12 +87,12 @@ fn rule(node: Node, depth: usize) -> Result<Rule, ConfigError> {
 }
 
 fn text(node: Node) -> Result<String, ConfigError> {
-    let error = node.error(format!("must be 1 to {MAX_TEXT} bytes"));
-    let text = node.string()?;
-    (1..=MAX_TEXT)
-        .contains(&text.len())
-        .then_some(text)
-        .ok_or(error)
+    let error = node.error(format!(
+        "must be text of 1 to {MAX_TEXT} bytes, such as \"10\""
+    ));
+    let text = node.string().ok();
+    let sound = |text: &String| (1..=MAX_TEXT).contains(&text.len());
+    text.filter(sound).ok_or(error)
 }
 
 /// Elsewhere a star stands for anything; taken for itself, it would limit nothing.
@@ -123,5 +123,6 @@ fn rate(node: Node) -> Result<Rate, ConfigError> {
 
 fn unit_of(node: Node) -> Result<u64, ConfigError> {
     let error = node.error("must be second, minute, hour, day, week, month or year");
-    unit::length(&node.string()?).ok_or(error)
+    let unit = node.string().ok();
+    unit.and_then(|unit| unit::length(&unit)).ok_or(error)
 }

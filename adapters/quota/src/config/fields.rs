@@ -7,11 +7,11 @@ use mixer_host::config::{ConfigError, Node, Object};
 /// Nanoseconds of a Go duration, from `lowest` to `highest`.
 pub fn duration(node: Node, lowest: &str, highest: &str) -> Result<u64, ConfigError> {
     let error = node.error(format!(
-        "must be a duration such as 100ms, 1s or 1m30s, from {lowest} to {highest}"
+        "must be a duration as text, such as \"60s\" or \"1m30s\", from {lowest} to {highest}"
     ));
     let bounds = |text| duration::parse(text).unwrap_or(0);
     let range = bounds(lowest)..=bounds(highest);
-    let length = duration::parse(&node.string()?);
+    let length = node.string().ok().and_then(|text| duration::parse(&text));
     length.filter(|l| range.contains(l)).ok_or(error)
 }
 
@@ -31,19 +31,20 @@ pub fn duration_or(
 /// The text of an expression; whether it is one, the host says.
 pub fn expression(node: Node) -> Result<String, ConfigError> {
     const MAX: usize = 1024;
-    let error = node.error(format!("must be a CEL expression of 1 to {MAX} bytes"));
-    let text = node.string()?;
-    let sound = text.len() <= MAX && !text.trim().is_empty();
-    sound.then_some(text).ok_or(error)
+    let error = node.error(format!(
+        "must be a CEL expression of 1 to {MAX} bytes as text, such as \"true\""
+    ));
+    let sound = |text: &String| text.len() <= MAX && !text.trim().is_empty();
+    node.string().ok().filter(sound).ok_or(error)
 }
 
 /// What a header's text and a list with commas can hold.
 pub fn name(node: Node) -> Result<String, ConfigError> {
-    let error = node.error("must be 1 to 253 visible ASCII characters without \" and \\ and ,");
-    let name = node.string()?;
+    let error =
+        node.error("must be text of 1 to 253 visible ASCII characters without \" and \\ and ,");
     let allowed = |b: u8| b.is_ascii_graphic() && !b"\"\\,".contains(&b);
-    let sound = (1..=253).contains(&name.len()) && name.bytes().all(allowed);
-    sound.then_some(name).ok_or(error)
+    let sound = |name: &String| (1..=253).contains(&name.len()) && name.bytes().all(allowed);
+    node.string().ok().filter(sound).ok_or(error)
 }
 
 /// Up to it every whole number is exact in JSON, and in Protobuf's Struct.
@@ -78,10 +79,10 @@ pub fn counting(
 
 fn algorithm(node: Node) -> Result<Algorithm, ConfigError> {
     let error = node.error("must be FIXED_WINDOW, SLIDING_WINDOW or TOKEN_BUCKET");
-    Ok(match node.string()?.as_str() {
-        "FIXED_WINDOW" => Algorithm::FixedWindow,
-        "SLIDING_WINDOW" => Algorithm::SlidingWindow,
-        "TOKEN_BUCKET" => Algorithm::TokenBucket,
+    Ok(match node.string().as_deref() {
+        Ok("FIXED_WINDOW") => Algorithm::FixedWindow,
+        Ok("SLIDING_WINDOW") => Algorithm::SlidingWindow,
+        Ok("TOKEN_BUCKET") => Algorithm::TokenBucket,
         _ => return Err(error),
     })
 }

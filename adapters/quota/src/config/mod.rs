@@ -96,9 +96,9 @@ fn on_error(root: &mut Object) -> Result<OnError, ConfigError> {
         return Ok(OnError::Deny);
     };
     let error = node.error("must be deny or allow");
-    match node.string()?.as_str() {
-        "deny" => Ok(OnError::Deny),
-        "allow" => Ok(OnError::Allow),
+    match node.string().as_deref() {
+        Ok("deny") => Ok(OnError::Deny),
+        Ok("allow") => Ok(OnError::Allow),
         _ => Err(error),
     }
 }

@@ -125,7 +125,8 @@ fn override_of(
     for (name, node) in object.required("dimensions")?.members(1..=MAX_DIMENSIONS)? {
         let at = dimensions.iter().position(|d| d.name == name);
         let at = at.ok_or_else(|| node.error("is not one of the quota's dimensions"))?;
-        wanted.push((at, node.string()?));
+        let error = node.error("must be text, such as \"10\"");
+        wanted.push((at, node.string().map_err(|_| error)?));
     }
     let max = max(&mut object)?;
     let window = match object.optional("window") {

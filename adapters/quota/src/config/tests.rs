@@ -88,7 +88,7 @@ fn bounds_are_part_of_the_range() {
 fn mistakes_are_named_with_their_path() {
     let dimension = |d: Value| quota(json!({"dimensions": d}));
     let over = |o: Value| quota(json!({"dimensions": {"a": "1"}, "overrides": [o]}));
-    let range = "must be a duration such as 100ms, 1s or 1m30s, from ";
+    let range = "must be a duration as text, such as \"60s\" or \"1m30s\", from ";
     let amount = "must be a whole number from 1 to 9007199254740991";
     let twice = json!({"name": "q", "max": 5, "window": "1s"});
     for (config, message) in [
@@ -99,7 +99,8 @@ fn mistakes_are_named_with_their_path() {
         (with(json!({"onEror": "allow"})), "onEror is not a known field; known here: quotas, domains, deduplication, checkValidity, onError, rateLimitHeaders".to_owned()),
         (with(json!({"onError": "open"})), "onError must be deny or allow".to_owned()),
         (with(json!({"checkValidity": "25h"})), format!("checkValidity {range}0s to 24h")),
-        (with(json!({"deduplication": {"window": 1}})), "deduplication.window must be a string".to_owned()),
+        (with(json!({"deduplication": {"window": 1}})), format!("deduplication.window {range}1ms to 24h")),
+        (quota(json!({"window": 60})), format!("quotas[0].window {range}1ms to 8760h")),
         (with(json!({"deduplication": {"window": "0s"}})), format!("deduplication.window {range}1ms to 24h")),
         (with(json!({"deduplication": {"entries": 1025}})), "deduplication.entries must be a whole number from 1 to 1024".to_owned()),
         (quota(json!({"max": 0})), format!("quotas[0].max {amount}")),
@@ -110,18 +111,18 @@ fn mistakes_are_named_with_their_path() {
         (quota(json!({"window": "999us"})), format!("quotas[0].window {range}1ms to 8760h")),
         (quota(json!({"window": "8761h"})), format!("quotas[0].window {range}1ms to 8760h")),
         (quota(json!({"window": "1"})), format!("quotas[0].window {range}1ms to 8760h")),
-        (quota(json!({"name": ""})), "quotas[0].name must be 1 to 253 visible ASCII characters without \" and \\ and ,".to_owned()),
-        (quota(json!({"name": "x".repeat(254)})), "quotas[0].name must be 1 to 253 visible ASCII characters without \" and \\ and ,".to_owned()),
-        (quota(json!({"name": "a,b"})), "quotas[0].name must be 1 to 253 visible ASCII characters without \" and \\ and ,".to_owned()),
-        (quota(json!({"match": " "})), "quotas[0].match must be a CEL expression of 1 to 1024 bytes".to_owned()),
+        (quota(json!({"name": ""})), "quotas[0].name must be text of 1 to 253 visible ASCII characters without \" and \\ and ,".to_owned()),
+        (quota(json!({"name": "x".repeat(254)})), "quotas[0].name must be text of 1 to 253 visible ASCII characters without \" and \\ and ,".to_owned()),
+        (quota(json!({"name": "a,b"})), "quotas[0].name must be text of 1 to 253 visible ASCII characters without \" and \\ and ,".to_owned()),
+        (quota(json!({"match": " "})), "quotas[0].match must be a CEL expression of 1 to 1024 bytes as text, such as \"true\"".to_owned()),
         (quota(json!({"maxKeys": 5})), "quotas[0] needs dimensions, or no maxKeys".to_owned()),
         (dimension(json!(["a"])), "quotas[0].dimensions must be an object of 0 to 16 members".to_owned()),
-        (dimension(json!({"a": 1})), "quotas[0].dimensions.a must be a string".to_owned()),
-        (dimension(json!({"a": "x".repeat(1025)})), "quotas[0].dimensions.a must be a CEL expression of 1 to 1024 bytes".to_owned()),
+        (dimension(json!({"a": 1})), "quotas[0].dimensions.a must be a CEL expression of 1 to 1024 bytes as text, such as \"true\"".to_owned()),
+        (dimension(json!({"a": "x".repeat(1025)})), "quotas[0].dimensions.a must be a CEL expression of 1 to 1024 bytes as text, such as \"true\"".to_owned()),
         (over(json!({"max": 1})), "quotas[0].overrides[0].dimensions is missing".to_owned()),
         (over(json!({"dimensions": {}, "max": 1})), "quotas[0].overrides[0].dimensions must be an object of 1 to 16 members".to_owned()),
         (over(json!({"dimensions": {"b": "x"}, "max": 1})), "quotas[0].overrides[0].dimensions.b is not one of the quota's dimensions".to_owned()),
-        (over(json!({"dimensions": {"a": 1}, "max": 1})), "quotas[0].overrides[0].dimensions.a must be a string".to_owned()),
+        (over(json!({"dimensions": {"a": 1}, "max": 1})), "quotas[0].overrides[0].dimensions.a must be text, such as \"10\"".to_owned()),
         (over(json!({"dimensions": {"a": "x"}})), "quotas[0].overrides[0].max is missing".to_owned()),
     ] {
         assert_eq!(error(&config), message, "{config}");
@@ -207,7 +208,7 @@ fn mistakes_in_how_limits_count_are_named_with_their_path() {
         ),
         (
             quota(json!({"cost": ""})),
-            "quotas[0].cost must be a CEL expression of 1 to 1024 bytes".to_owned(),
+            "quotas[0].cost must be a CEL expression of 1 to 1024 bytes as text, such as \"true\"".to_owned(),
         ),
         (
             quota(json!({"shadow": "yes"})),
@@ -288,7 +289,7 @@ fn mistakes_in_domains_are_named_with_their_path() {
         (json!({"domains": [{}]}), "domains[0].domain is missing".to_owned()),
         (with(json!({"domains": [{"domain": "q"}]})), "domains[0].domain is the name of another domain or quota too".to_owned()),
         (json!({"domains": [{"domain": "a"}, {"domain": "a"}]}), "domains[1].domain is the name of another domain or quota too".to_owned()),
-        (rule(json!({"key": ""})), format!("{at}.key must be 1 to 1024 bytes")),
+        (rule(json!({"key": ""})), format!("{at}.key must be text of 1 to 1024 bytes, such as \"10\"")),
         (rule(json!({"value": "a*"})), format!("{at}.value must have no *: patterns are not supported")),
         (rule(json!({"replaces": []})), format!("{at}.replaces is not a known field; known here: key, value, rate_limit, shadow_mode, descriptors")),
         (rule(json!({"shadow_mode": 1})), format!("{at}.shadow_mode must be true or false")),
