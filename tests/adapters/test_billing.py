@@ -228,7 +228,7 @@ def test_who_only_asks_is_not_billed(
     proxy_wasm: Host, queue: UsageQueue, on: str, operation: str
 ) -> None:
     """A check is not the request, and neither is a dry run; its decision is the same."""
-    plugin = load(proxy_wasm, on=on, unknownSubject="deny")
+    plugin = load(proxy_wasm, recordOn=on, unknownSubject="deny")
     stream = passing(plugin, {"mixer.operation": operation}, x_user="u")
     assert (stream.local_response, queue.take()) == (None, [])
     unknown = passing(plugin, {"mixer.operation": operation}).local_response
@@ -238,7 +238,7 @@ def test_who_only_asks_is_not_billed(
 
 def test_on_request(proxy_wasm: Host, queue: UsageQueue) -> None:
     """The record is made when the request passes, and not again when it is over."""
-    plugin = load(proxy_wasm, on="request")
+    plugin = load(proxy_wasm, recordOn="request")
     stream = plugin.request({"x-user": "u"})
     assert queue.units() == [{"calls": 1}]
     stream.response_headers()
@@ -251,7 +251,7 @@ def test_on_request(proxy_wasm: Host, queue: UsageQueue) -> None:
 def test_without_a_queue(proxy_wasm: Host, on: str, policy: str) -> None:
     """Requests are refused or pass, the log says why once; it goes on once there is a queue."""
     plan = {"name": "p", "version": "1", "currency": "EUR", "rates": {}}
-    plugin = load(proxy_wasm, on=on, onError=policy, plans=[plan])
+    plugin = load(proxy_wasm, recordOn=on, onError=policy, plans=[plan])
     for _ in range(3):
         answer = passing(plugin, x_user="u").local_response
         assert (answer.status if answer else 200) == (503 if policy == "deny" else 200)
@@ -272,7 +272,7 @@ def test_a_full_queue(proxy_wasm: Host, on: str) -> None:
     """A record that is not taken has requests refused for a second, then one more is tried."""
     proxy_wasm.shared_queues = MemorySharedQueues(StateLimits(max_queue_length=1))
     queue = UsageQueue(proxy_wasm)
-    plugin = load(proxy_wasm, on=on)
+    plugin = load(proxy_wasm, recordOn=on)
 
     def statuses(count: int) -> list[int]:
         answers = [passing(plugin, x_user="u").local_response for _ in range(count)]

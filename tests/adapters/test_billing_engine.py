@@ -46,7 +46,7 @@ def reported(engine: Engine, user: str) -> None:
 
 def test_each_decision_is_recorded(make_engine: MakeEngine, plugins: Plugins) -> None:
     """Of requests alike too: what a record was made of is not decided from memory."""
-    engine = make_engine(policy(plugins), billing(plugins, on="request"))
+    engine = make_engine(policy(plugins), billing(plugins, recordOn="request"))
     queue = UsageQueue(engine.services)
     for user in ("al", "al", "al", "mallory"):
         verdict = Verdict.DENY if user == "mallory" else Verdict.ALLOW
@@ -77,7 +77,7 @@ def test_a_check_looks_at_nothing_of_a_record(
     make_engine: MakeEngine, plugins: Plugins, on: str
 ) -> None:
     """Its answer is good for a request at another time, of another id, by another user."""
-    engine = make_engine(billing(plugins, on=on, labels={"path": "request.path"}))
+    engine = make_engine(billing(plugins, recordOn=on, labels={"path": "request.path"}))
     queue = UsageQueue(engine.services)
     for at, user in enumerate(("al", "bo", "cy", "di")):
         told = {**known(user, "check"), "request.time": Timestamp(AT + at)}
@@ -90,11 +90,27 @@ def test_a_check_looks_at_nothing_of_a_record(
 @pytest.mark.parametrize("on", ["request", "log"])
 def test_without_a_ledger(make_engine: MakeEngine, plugins: Plugins, on: str) -> None:
     """Nothing passes, and the answer holds for nobody else."""
-    decision = decided(make_engine(billing(plugins, on=on)), "al")
+    decision = decided(make_engine(billing(plugins, recordOn=on)), "al")
     assert (decision.verdict, decision.code, valid(decision)) == (Verdict.DENY, 14, (0, 0))
     assert decision.reason == "billing_unavailable"
     assert decision.response is not None
     assert decision.response.status == 503
+
+
+def test_decisions_without_reports(
+    make_engine: MakeEngine, plugins: Plugins, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has once that nothing of them is recorded, unless one is told of."""
+    for told in (False, True):
+        engine = make_engine(billing(plugins))
+        queue = UsageQueue(engine.services)
+        if told:
+            reported(engine, "al")
+        for user in range(250):
+            assert decided(engine, str(user)).verdict is Verdict.ALLOW
+        said = [text for text in caplog.messages if "nobody told of the end" in text]
+        assert (len(said), len(queue.take())) == ((0, 1) if told else (1, 0))
+        caplog.clear()
 
 
 def test_a_stream_that_is_refused(make_engine: MakeEngine, plugins: Plugins) -> None:

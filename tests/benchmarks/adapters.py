@@ -244,7 +244,7 @@ def cases(folder: Path) -> Iterator[Case]:
     yield Case("telemetry, five labels", telemetry, "empty module, a record", records=True)
     istio = {"url": "builtin://telemetry"}
     yield Case("telemetry, Istio's metrics", istio, "empty module, a record", records=True)
-    asked = {"url": "builtin://billing", "pluginConfig": {**_BILLING, "on": "request"}}
+    asked = {"url": "builtin://billing", "pluginConfig": {**_BILLING, "recordOn": "request"}}
     yield Case("billing, a call", asked, "empty module", queue=True)
     kept = folder / "usage.db"
     yield Case("billing, a call, into SQLite", asked, "empty module", ledger=kept)

@@ -23,7 +23,7 @@ _PLUGINS = {
     "quota": {
         "quotas": [{"name": "q", "max": 10, "window": "1h", "dimensions": {"tenant": _HEADER}}]
     },
-    "billing": {"subject": _HEADER, "on": "request"},
+    "billing": {"subject": _HEADER, "recordOn": "request"},
 }
 
 

@@ -31,7 +31,12 @@ CONFIG: dict[str, Any] = {
     "labels": LABELS,
     "plans": [PLAN],
 }  # fmt: skip
-ON_REQUEST = {**CONFIG, "on": "request", "meters": ["calls"], "labels": {"path": "request.path"}}
+ON_REQUEST = {
+    **CONFIG,
+    "recordOn": "request",
+    "meters": ["calls"],
+    "labels": {"path": "request.path"},
+}
 DENIES = {"rules": [{"match": 'request.path == "/denied-before"', "deny": {}}]}
 
 

@@ -22,7 +22,7 @@ def envoy_configuration(name: str, *, mixer: str, upstream: str) -> dict[str, An
     resources = config["static_resources"]
     for listener in resources["listeners"]:
         listener["address"]["socket_address"]["port_value"] = 0
-    addresses = {"mixer": mixer, "upstream": upstream}
+    addresses = {"mixer": mixer, "mixer_logs": mixer, "upstream": upstream}
     for cluster in resources["clusters"]:
         [endpoint] = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
         endpoint["endpoint"]["address"] = build.socket_address(addresses[cluster["name"]])

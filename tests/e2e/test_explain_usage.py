@@ -10,7 +10,11 @@ from tests.e2e.calls import channel, check, check_request
 from tests.e2e.stack import Services, adapter
 from tests.e2e.test_explain import explain
 
-_BILLING = {"subject": 'request.headers["x-consumer"]', "on": "request", "unknownSubject": "deny"}
+_BILLING = {
+    "subject": 'request.headers["x-consumer"]',
+    "recordOn": "request",
+    "unknownSubject": "deny",
+}
 
 
 @pytest.mark.asyncio

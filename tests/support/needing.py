@@ -116,7 +116,7 @@ def adapters(folder: Path, timeout_s: int = 5) -> list[Document]:
     return [
         _on("redis", "builtin://quota", {"quotas": [limit]}),
         _on("store", reads),
-        _on("postgresql", "builtin://billing", {"subject": '"acme"', "on": "request"}),
+        _on("postgresql", "builtin://billing", {"subject": '"acme"', "recordOn": "request"}),
         _on("jwks", "builtin://auth", {"jwt": {"providers": [provider]}}),
         _on("collector", "builtin://telemetry", {"istio": False, "logs": [log], "otlp": sent}),
         _on("others", "builtin://auth", {"api_keys": {"keys": [api_key]}}),

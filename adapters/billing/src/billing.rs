@@ -1,5 +1,6 @@
 //! Makes records of requests.
 
+use crate::advice;
 use crate::config::{Config, OnError, Plan, Source, UnknownSubject};
 use crate::entry::Usage;
 use crate::identity::Identity;
@@ -8,6 +9,7 @@ use crate::response::Response;
 use crate::sender::Sender;
 use crate::text;
 use crate::tokens::{Found, Paths};
+use crate::unreported::Unreported;
 use mixer_host::batch::Batch;
 use mixer_host::config::ConfigError;
 use mixer_host::metrics::{define, increment, Type};
@@ -45,6 +47,8 @@ pub struct Billing {
     counters: Counters,
     unread: Vec<&'static str>,
     unknown_plan: Once,
+    unknown_subject: Once,
+    pub unreported: Unreported,
 }
 
 struct Counters {
@@ -116,6 +120,8 @@ impl Billing {
             counters: Counters::new(),
             unread: Vec::new(),
             unknown_plan: Once::default(),
+            unknown_subject: Once::default(),
+            unreported: Unreported::default(),
             config,
         };
         billing.begin()?;
@@ -124,24 +130,10 @@ impl Billing {
 
     /// Hands the plans over. A queue that is not there may come later.
     fn begin(&mut self) -> Result<(), ConfigError> {
-        self.warn_of_rates();
+        advice::of_configuration(&self.config, &self.meters);
         match self.sender.begin() {
             Err(Refused::Malformed) => Err(ConfigError::new("plans", "are refused by the ledger")),
             _ => Ok(()),
-        }
-    }
-
-    /// A rate may be of another adapter's meter, or misspelt.
-    fn warn_of_rates(&self) {
-        for (at, plan) in self.config.plans.iter().enumerate() {
-            for rate in &plan.rates {
-                if self.meters.iter().all(|meter| meter.name() != rate.meter) {
-                    root::log_warning(&format!(
-                        "billing: plans[{at}].rates.{} is of a meter that is not counted here",
-                        rate.meter
-                    ));
-                }
-            }
         }
     }
 
@@ -211,6 +203,7 @@ impl Billing {
             (None, unknown) => {
                 let denied = *unknown == UnknownSubject::Deny;
                 count(self.counters.skipped);
+                advice::of_no_subject(&mut self.unknown_subject);
                 return if denied {
                     Err(Denied::UnknownSubject)
                 } else {

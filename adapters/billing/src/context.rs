@@ -1,7 +1,8 @@
 //! The Proxy-Wasm contexts: one root per plugin, one HTTP context per request.
 
+use crate::advice;
 use crate::billing::{Billing, Denied};
-use crate::config::On;
+use crate::config::RecordOn;
 use crate::response::Response;
 use mixer_host::response::{send_with_code, LocalResponse};
 use mixer_host::{properties, root};
@@ -36,6 +37,7 @@ impl RootContext for Root {
             billing: self.0.clone()?,
             passed: false,
             denied: false,
+            told: false,
             response: Response::Unseen,
         }))
     }
@@ -51,6 +53,8 @@ struct Stream {
     passed: bool,
     /// Whether it was refused here.
     denied: bool,
+    /// Whether its end was told.
+    told: bool,
     response: Response,
 }
 
@@ -61,9 +65,9 @@ impl HttpContext for Stream {
         self.passed = true;
         let billing = self.billing.clone();
         let mut billing = billing.borrow_mut();
-        let result = match billing.config.on {
-            On::Log => admitted(&mut billing),
-            On::Request => recorded(&mut billing),
+        let result = match billing.config.record_on {
+            RecordOn::Log => logged(&mut billing),
+            RecordOn::Request => recorded(&mut billing),
         };
         match result {
             Ok(()) => Action::Continue,
@@ -85,7 +89,12 @@ impl HttpContext for Stream {
 
     fn on_log(&mut self) {
         let mut billing = self.billing.borrow_mut();
-        if billing.config.on != On::Log || self.denied || !self.is_to_be_recorded(&mut billing) {
+        self.told = true;
+        billing.unreported.told();
+        if billing.config.record_on != RecordOn::Log
+            || self.denied
+            || !self.is_to_be_recorded(&mut billing)
+        {
             return;
         }
         let (passed, response) = (self.passed, &mut self.response);
@@ -122,6 +131,19 @@ impl Stream {
         send_with_code(&response, code);
         // Also for a host that failed to send the response: never let it pass.
         Action::Pause
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let mut billing = self.billing.borrow_mut();
+        let matters = billing.config.record_on == RecordOn::Log && billing.unreported.is_watching();
+        if !matters || !self.passed || self.denied || self.told || asks() != Asks::ToPass {
+            return;
+        }
+        if billing.unreported.gone() {
+            advice::of_unreported();
+        }
     }
 }
 
@@ -163,11 +185,20 @@ fn reads(billing: &mut Billing) -> bool {
     matches
 }
 
-/// Lets a request pass whose record is made when it is over.
+/// Lets a request pass of which there is no record yet.
 fn admitted(billing: &mut Billing) -> Result<(), Denied> {
     billing.admit()?;
     tell_validity();
     Ok(())
+}
+
+/// Lets a request pass whose record is made when its end is told.
+fn logged(billing: &mut Billing) -> Result<(), Denied> {
+    if billing.unreported.is_watching() && asks() == Asks::ToPass {
+        // What is answered from memory would not be seen here. It lasts for a few requests.
+        return billing.admit();
+    }
+    admitted(billing)
 }
 
 /// Makes the record of a request that passes.

@@ -5,10 +5,13 @@ mod entry;
 mod price;
 pub mod text;
 pub mod tokens;
+pub mod unreported;
 
-pub use config::{Config, Meter, On, OnError, Plan, Source, UnknownSubject};
+pub use config::{Config, Meter, OnError, Plan, RecordOn, Source, UnknownSubject};
 pub use entry::Usage;
 
+#[cfg(target_arch = "wasm32")]
+mod advice;
 #[cfg(target_arch = "wasm32")]
 mod billing;
 #[cfg(target_arch = "wasm32")]

@@ -1,12 +1,12 @@
 //! `meters`: what is counted of a request.
 
-use super::{expression, name, Meter, On, Read, Source, TokenField};
+use super::{expression, name, Meter, Read, RecordOn, Source, TokenField};
 use mixer_host::config::{ConfigError, Node, Object};
 
 const METERS: usize = 32;
-const OF_THE_LOG: &str = "is known when a request is over: it needs on: log";
+pub const OF_THE_LOG: &str = "is known when a request is over: it needs recordOn: log";
 
-pub fn meters(root: &mut Object, tokens: &[TokenField], on: On) -> Read<Vec<Meter>> {
+pub fn meters(root: &mut Object, tokens: &[TokenField], on: RecordOn) -> Read<Vec<Meter>> {
     let read = |node| meter(node, tokens, on);
     let found = root.each("meters", 1..=METERS, read)?;
     let meters = found.unwrap_or_else(|| vec![calls()]);
@@ -29,7 +29,7 @@ fn calls() -> Meter {
 }
 
 /// The name of a meter that is known, or an object.
-fn meter(node: Node, tokens: &[TokenField], on: On) -> Read<Meter> {
+fn meter(node: Node, tokens: &[TokenField], on: RecordOn) -> Read<Meter> {
     let path = node.path.clone();
     if node.is_string() {
         let name = name(node)?;
@@ -55,7 +55,7 @@ fn meter(node: Node, tokens: &[TokenField], on: On) -> Read<Meter> {
     })
 }
 
-fn known(path: &str, name: &str, tokens: &[TokenField], on: On) -> Read<Source> {
+fn known(path: &str, name: &str, tokens: &[TokenField], on: RecordOn) -> Read<Source> {
     let source = match name {
         "calls" => return Ok(Source::One),
         "request_bytes" => Source::RequestBytes,
@@ -67,8 +67,8 @@ fn known(path: &str, name: &str, tokens: &[TokenField], on: On) -> Read<Source> 
         },
     };
     match on {
-        On::Log => Ok(source),
-        On::Request => Err(ConfigError::new(path, OF_THE_LOG)),
+        RecordOn::Log => Ok(source),
+        RecordOn::Request => Err(ConfigError::new(path, OF_THE_LOG)),
     }
 }
 

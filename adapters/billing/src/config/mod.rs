@@ -1,5 +1,6 @@
 //! The plugin configuration: parsing, bounds, and one clear message for a mistake.
 
+mod early;
 mod meters;
 mod plans;
 #[cfg(test)]
@@ -10,9 +11,12 @@ use mixer_host::config::{parse, ConfigError, Node, Object};
 
 const NEEDED: &str = "subject is needed";
 const LABELS: usize = 32;
+/// YAML 1.1 reads the name `on` as true.
+const HINTS: [(&str, &str); 2] = [("on", WHEN), ("true", WHEN)];
+const WHEN: &str = "recordOn says when a record is made";
 
 pub struct Config {
-    pub on: On,
+    pub record_on: RecordOn,
     /// An expression.
     pub subject: String,
     pub unknown_subject: UnknownSubject,
@@ -35,7 +39,7 @@ pub struct Config {
 
 /// When a record is made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum On {
+pub enum RecordOn {
     /// When the request is let through here.
     Request,
     /// When it is over.
@@ -117,8 +121,8 @@ type Read<T> = Result<T, ConfigError>;
 
 impl Config {
     pub fn parse(text: &[u8]) -> Read<Self> {
-        let mut root = parse(text, NEEDED)?.object(&[
-            "on",
+        let known = [
+            "recordOn",
             "subject",
             "unknownSubject",
             "onError",
@@ -130,12 +134,13 @@ impl Config {
             "plan",
             "defaultPlan",
             "plans",
-        ])?;
-        let on = on(&mut root)?;
+        ];
+        let mut root = parse(text, NEEDED)?.object_with_hints(&known, &HINTS)?;
+        let record_on = record_on(&mut root)?;
         let tokens = tokens::fields(root.optional("tokenFields"))?;
         let plans = plans::plans(&mut root)?;
         let plan = root.optional("plan").map(expression).transpose()?;
-        Ok(Self {
+        let config = Self {
             subject: expression(root.required("subject")?)?,
             unknown_subject: root
                 .optional("unknownSubject")
@@ -146,30 +151,45 @@ impl Config {
                 .optional("idempotencyKey")
                 .map(expression)
                 .transpose()?,
-            meters: meters::meters(&mut root, &tokens, on)?,
+            meters: meters::meters(&mut root, &tokens, record_on)?,
             labels: root.optional("labels").map_or(Ok(Vec::new()), labels)?,
             default_plan: plans::default(&mut root, &plans, plan.is_some())?,
-            on,
+            record_on,
             tokens,
             plan,
             plans,
-        })
+        };
+        early::check(&config)?;
+        Ok(config)
+    }
+
+    /// Fields that have no value where records are made before there is a response.
+    pub fn early_fields(&self) -> Vec<String> {
+        early::fields(self)
     }
 }
 
-fn on(root: &mut Object) -> Read<On> {
-    match root.string_or("on", "log")?.as_str() {
-        "log" => Ok(On::Log),
-        "request" => Ok(On::Request),
-        _ => Err(ConfigError::new("on", "must be log or request")),
+fn record_on(root: &mut Object) -> Read<RecordOn> {
+    let Some(node) = root.optional("recordOn") else {
+        return Ok(RecordOn::Log);
+    };
+    let error = node.error("must be log or request");
+    match node.string().as_deref() {
+        Ok("log") => Ok(RecordOn::Log),
+        Ok("request") => Ok(RecordOn::Request),
+        _ => Err(error),
     }
 }
 
 fn on_error(root: &mut Object) -> Read<OnError> {
-    match root.string_or("onError", "deny")?.as_str() {
-        "deny" => Ok(OnError::Deny),
-        "allow" => Ok(OnError::Allow),
-        _ => Err(ConfigError::new("onError", "must be deny or allow")),
+    let Some(node) = root.optional("onError") else {
+        return Ok(OnError::Deny);
+    };
+    let error = node.error("must be deny or allow");
+    match node.string().as_deref() {
+        Ok("deny") => Ok(OnError::Deny),
+        Ok("allow") => Ok(OnError::Allow),
+        _ => Err(error),
     }
 }
 
@@ -177,11 +197,10 @@ fn unknown_subject(node: Node) -> Read<UnknownSubject> {
     let error = node.error(
         "must be deny, skip, or the name of a subject: 1 to 256 bytes without control characters",
     );
-    let text = node.string()?;
-    Ok(match text.as_str() {
-        "deny" => UnknownSubject::Deny,
-        "skip" => UnknownSubject::Skip,
-        _ if crate::text::subject(text.as_bytes()).is_some() => UnknownSubject::Named(text),
+    Ok(match node.string() {
+        Ok(text) if text == "deny" => UnknownSubject::Deny,
+        Ok(text) if text == "skip" => UnknownSubject::Skip,
+        Ok(text) if crate::text::subject(text.as_bytes()).is_some() => UnknownSubject::Named(text),
         _ => return Err(error),
     })
 }
@@ -199,19 +218,19 @@ fn labels(node: Node) -> Read<Vec<(String, String)>> {
 }
 
 fn expression(node: Node) -> Read<String> {
-    let error = node.error("must be an expression of 1 to 4096 bytes");
-    let text = node.string()?;
-    let sound = text.len() <= 4096 && !text.trim().is_empty();
-    sound.then_some(text).ok_or(error)
+    let error = node.error("must be an expression of 1 to 4096 bytes as text, such as \"1\"");
+    let sound = |text: &String| text.len() <= 4096 && !text.trim().is_empty();
+    node.string().ok().filter(sound).ok_or(error)
 }
 
-const NAME: &str = "must be 1 to 64 letters, digits, dots, hyphens and underscores";
+const NAME: &str =
+    "must be 1 to 64 letters, digits, dots, hyphens and underscores as text, such as \"a-1\"";
 
 /// What plans, versions, meters and labels are called.
 fn name(node: Node) -> Read<String> {
     let error = node.error(NAME);
-    let name = node.string()?;
-    is_name(&name).then_some(name).ok_or(error)
+    let name = node.string().ok();
+    name.filter(|name| is_name(name)).ok_or(error)
 }
 
 fn is_name(name: &str) -> bool {

@@ -35,8 +35,8 @@ pub fn default(root: &mut Object, plans: &[Plan], has_expression: bool) -> Read<
         };
     };
     let error = node.error("must be the name of one of the plans");
-    let wanted = node.string()?;
-    let found = plans.iter().position(|plan| plan.name == wanted);
+    let wanted = node.string().ok();
+    let found = wanted.and_then(|wanted| plans.iter().position(|plan| plan.name == wanted));
     found.map(Some).ok_or(error)
 }
 
@@ -53,19 +53,19 @@ fn plan(node: Node) -> Read<Plan> {
 
 fn currency(node: Node) -> Read<String> {
     let error = node.error("must be a currency of three capital letters, such as EUR");
-    let text = node.string()?;
-    let sound = text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
-    sound.then_some(text).ok_or(error)
+    let sound = |text: &String| text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
+    node.string().ok().filter(sound).ok_or(error)
 }
 
 fn period(plan: &mut Object) -> Read<Period> {
-    match plan.string_or("period", "MONTH")?.as_str() {
-        "MONTH" => Ok(Period::Month),
-        "DAY" => Ok(Period::Day),
-        _ => Err(ConfigError::new(
-            plan.path_of("period"),
-            "must be MONTH or DAY",
-        )),
+    let Some(node) = plan.optional("period") else {
+        return Ok(Period::Month);
+    };
+    let error = node.error("must be MONTH or DAY");
+    match node.string().as_deref() {
+        Ok("MONTH") => Ok(Period::Month),
+        Ok("DAY") => Ok(Period::Day),
+        _ => Err(error),
     }
 }
 
@@ -98,13 +98,14 @@ fn rate(meter: String, node: Node) -> Read<Rate> {
 }
 
 fn volume(rate: &mut Object) -> Read<bool> {
-    match rate.string_or("mode", "GRADUATED")?.as_str() {
-        "GRADUATED" => Ok(false),
-        "VOLUME" => Ok(true),
-        _ => Err(ConfigError::new(
-            rate.path_of("mode"),
-            "must be GRADUATED or VOLUME",
-        )),
+    let Some(node) = rate.optional("mode") else {
+        return Ok(false);
+    };
+    let error = node.error("must be GRADUATED or VOLUME");
+    match node.string().as_deref() {
+        Ok("GRADUATED") => Ok(false),
+        Ok("VOLUME") => Ok(true),
+        _ => Err(error),
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Config, On, OnError, Period, Source, Tier, UnknownSubject};
+use super::{Config, OnError, Period, RecordOn, Source, Tier, UnknownSubject};
 use serde_json::{json, Value};
 
 fn error(config: &Value) -> String {
@@ -35,7 +35,7 @@ fn rate(own: Value) -> Value {
 #[test]
 fn defaults() {
     let config = parsed(&with(json!({})));
-    assert_eq!(config.on, On::Log);
+    assert_eq!(config.record_on, RecordOn::Log);
     assert_eq!(config.on_error, OnError::Deny);
     assert_eq!(config.unknown_subject, UnknownSubject::Skip);
     assert_eq!(config.meters[0].source, Source::One);
@@ -124,7 +124,22 @@ fn mistakes_are_named_with_their_path() {
             with(json!({"subject": " "})),
             "subject must be an expression of 1 to 4096",
         ),
-        (with(json!({"on": "check"})), "on must be log or request"),
+        (
+            with(json!({"recordOn": "check"})),
+            "recordOn must be log or request",
+        ),
+        (
+            with(json!({"recordOn": true})),
+            "recordOn must be log or request",
+        ),
+        (
+            with(json!({"on": "request"})),
+            "on is not a known field: recordOn says when a record is made; known here: ",
+        ),
+        (
+            with(json!({"true": "request"})),
+            "true is not a known field: recordOn says when a record is made; known here: ",
+        ),
         (
             with(json!({"onError": "skip"})),
             "onError must be deny or allow",
@@ -154,8 +169,41 @@ fn mistakes_are_named_with_their_path() {
             "meters[0].name must be 1 to 64",
         ),
         (
-            with(json!({"on": "request", "meters": ["total_tokens"]})),
-            "meters[0] is known when a request is over: it needs on: log",
+            with(json!({"recordOn": "request", "meters": ["total_tokens"]})),
+            "meters[0] is known when a request is over: it needs recordOn: log",
+        ),
+        (
+            with(json!({"meters": [{"name": "calls", "value": 2}]})),
+            "meters[0].value must be an expression of 1 to 4096 bytes as text, such as \"1\"",
+        ),
+        (
+            with(json!({"unknownSubject": false})),
+            "unknownSubject must be deny, skip, or the name",
+        ),
+        (
+            with(json!({"onError": false})),
+            "onError must be deny or allow",
+        ),
+        (
+            with(json!({"recordOn": "request", "match": "response.code < 400"})),
+            "match reads response.*, which is known when a request is over: it needs recordOn: log",
+        ),
+        (
+            with(json!({"recordOn": "request", "subject": "response.headers['x-user']"})),
+            "subject reads response.*",
+        ),
+        (
+            with(
+                json!({"recordOn": "request", "meters": [{"name": "x", "value": "response.size"}]}),
+            ),
+            "meters[0].value reads response.*",
+        ),
+        (
+            with(
+                json!({"recordOn": "request", "meters": ["calls", {"name": "x", "value": "1",
+                "match": "response.code == 200"}]}),
+            ),
+            "meters[1].match reads response.*",
         ),
         (
             with(json!({"tokenFields": {"calls": ["a"]}})),
@@ -183,7 +231,7 @@ fn mistakes_are_named_with_their_path() {
         ),
         (
             plan(json!({"version": 2})),
-            "plans[0].version must be a string",
+            "plans[0].version must be 1 to 64 letters, digits, dots, hyphens and underscores as text",
         ),
         (
             plan(json!({"currency": "euro"})),
@@ -247,4 +295,20 @@ fn plans_of_one_name() {
     assert_eq!(config.default_plan, None);
     let config = parsed(&with(json!({"plans": [same, both], "defaultPlan": "b"})));
     assert_eq!(config.default_plan, Some(1));
+}
+
+#[test]
+fn what_reads_the_response_too_early() {
+    let reading = json!({
+        "plan": "response.headers['x-plan']",
+        "idempotencyKey": "response.headers['x-id']",
+        "labels": {"code": "response.code", "path": "request.path",
+            "asked": "has(response.code) ? 'a' : 'b'", "text": "'response.code'"},
+        "match": "!has(response.code) || response.code < 400"
+    });
+    assert_eq!(parsed(&with(reading.clone())).early_fields(), [""; 0]);
+    let mut early = with(reading);
+    early["recordOn"] = json!("request");
+    let fields = ["plan", "idempotencyKey", "labels.code"];
+    assert_eq!(parsed(&early).early_fields(), fields);
 }

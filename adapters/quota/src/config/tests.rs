@@ -208,7 +208,8 @@ fn mistakes_in_how_limits_count_are_named_with_their_path() {
         ),
         (
             quota(json!({"cost": ""})),
-            "quotas[0].cost must be a CEL expression of 1 to 1024 bytes as text, such as \"true\"".to_owned(),
+            "quotas[0].cost must be a CEL expression of 1 to 1024 bytes as text, such as \"true\""
+                .to_owned(),
         ),
         (
             quota(json!({"shadow": "yes"})),
