@@ -8,6 +8,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 
 from mixer.cel.errors import BoundError, ExpressionError
+from mixer.cel.messages import message
 
 MAX_EXPRESSION_BYTES = 4096
 """Of the text; parsing so much takes up to 10 ms."""
@@ -27,7 +28,7 @@ def parse(text: bytes) -> Any:
     try:
         serialized = _PARSER.compile(text.decode(), disable_check=True).serialize()
     except (RuntimeError, UnicodeDecodeError) as error:
-        raise ExpressionError(str(error)) from error
+        raise ExpressionError(message(str(error))) from error
     try:
         # Two steps, so that the depth counts once.
         return ParsedExpr.FromString(AnyMessage.FromString(serialized).value).expr

@@ -17,9 +17,15 @@ _TOKENS = 1 << 32
 
 @dataclass(slots=True)
 class Expressions:
-    """The expressions of one plugin, by token."""
+    """The expressions of one plugin.
+
+    Attributes:
+        programs: By token.
+        faults: How many texts that are no expression the log has.
+    """
 
     programs: dict[int, Program] = field(default_factory=dict)
+    faults: int = 0
     _next: int = 0
 
     @property

@@ -291,7 +291,7 @@ def test_a_full_queue(proxy_wasm: Host, on: str) -> None:
 
 
 def test_an_expression_that_is_none(proxy_wasm: Host) -> None:
-    """It is refused at the start, with its place."""
+    """It is refused at the start, with its place, after the host's own line about why."""
     for config, field in (
         ({"subject": "1 +"}, "subject"),
         ({"match": "1 +"}, "match"),
@@ -301,7 +301,9 @@ def test_an_expression_that_is_none(proxy_wasm: Host) -> None:
         ({"meters": [{"name": "x", "value": "1 +"}]}, r"meters\[0\]\.value"),
         ({"meters": [{"name": "calls", "match": "1 +"}]}, r"meters\[0\]\.match"),
     ):
-        with pytest.raises(PluginStartError, match=f"{field} is not an expression"):
+        with pytest.raises(
+            PluginStartError, match=f"column 4: .*; billing: {field} is not an expression"
+        ):
             load(proxy_wasm, **config)
 
 

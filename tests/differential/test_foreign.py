@@ -293,8 +293,10 @@ def in_envoy(envoy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_foreign_functions(name: str, in_envoy: dict[str, Seen]) -> None:
-    """The module logs the same statuses, results and properties."""
-    assert through_the_runner(SCENARIOS[name], name).lines == in_envoy[name].lines
+    """The module logs the same statuses, results and properties; this host adds why."""
+    lines = through_the_runner(SCENARIOS[name], name).lines
+    its_own = [line for line in lines if not line.startswith("expr_create answers BAD_ARGUMENT: ")]
+    assert its_own == in_envoy[name].lines
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

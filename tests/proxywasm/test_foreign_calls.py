@@ -25,7 +25,7 @@ from mixer.proxywasm import LogLevel, MetricStore
 from mixer.proxywasm.foreign import FOREIGN_FUNCTIONS
 from mixer.proxywasm.foreign.compression import MAX_UNCOMPRESSED_BYTES
 from mixer.proxywasm.foreign.declared import MAX_DECLARED_BYTES, MAX_PROPERTIES
-from mixer.proxywasm.foreign.expressions import MAX_EXPRESSIONS, MAX_EXPRESSIONS_BYTES
+from mixer.proxywasm.foreign.expressions import MAX_EXPRESSIONS, MAX_EXPRESSIONS_BYTES, MAX_FAULTS
 from mixer.proxywasm.foreign.messages import (
     DeclarePropertyArguments,
     SetEnvoyFilterStateArguments,
@@ -116,6 +116,24 @@ def test_a_plugin_keeps_so_many_expressions() -> None:
             assert created(context, b"1") == MAX_EXPRESSIONS.to_bytes(4, "little")
             guest.vm.current = guest.root
         assert len(warnings(guest)) == 1
+
+
+def test_why_a_text_is_no_expression() -> None:
+    """The log has place and reason of each, in one short line, and at last no more of them."""
+    texts = (b"1 +", b"true\n  &&", b"nonesuch(1)", b"'\xff", b"f" * 4000 + b"()", b"'\x1b[2J")
+    with Guest() as guest:
+        answers = guest.in_headers(*(foreign("expr_create", text) for text in texts))
+        assert [a.status for a in answers] == [BAD_ARGUMENT] * len(texts)
+        said = [line.removeprefix("expr_create answers BAD_ARGUMENT: ") for line in warnings(guest)]
+        assert said[0].startswith("column 4: Syntax error: mismatched input '<EOF>' expecting ")
+        assert said[1].startswith("line 2, column 5: Syntax error: ")
+        assert said[2] == "there is no function nonesuch of 1 arguments"
+        assert said[3].startswith("'utf-8' codec can't decode byte 0xff in position 1")
+        assert said[4].startswith("there is no function ffff")
+        assert len(said) == len(texts)
+        assert all(len(line) <= 256 and line.isprintable() for line in said)
+        guest.in_headers(*(foreign("expr_create", b"(") for _ in range(MAX_FAULTS)))
+        assert len(warnings(guest)) == MAX_FAULTS
 
 
 def test_what_a_plugin_keeps_of_expressions_is_bounded() -> None:

@@ -8,7 +8,7 @@ from mixer.cel import (
     FunctionError,
     Program,
 )
-from mixer.proxywasm.abi import Status
+from mixer.proxywasm.abi import LogLevel, Status
 from mixer.proxywasm.contexts import Context
 from mixer.proxywasm.foreign.function import ForeignFunction
 from mixer.proxywasm.hostcalls.refusal import refuse
@@ -20,6 +20,10 @@ MAX_EXPRESSIONS = 1024
 MAX_EXPRESSIONS_BYTES = 256 * 1024
 """Of their texts together: what is made of a text takes 300 times as much."""
 
+MAX_FAULTS = 64
+"""Texts that are no expression, of which one plugin's log has the reason."""
+
+_LONGEST_REASON = 256
 _TOKEN_BYTES = 4
 
 
@@ -34,12 +38,21 @@ def create(context: Context, text: bytes) -> bytes | Status:
         program = Program(text)
     except BoundError as error:
         return refuse(context, "expr_create", str(error))
-    except FunctionError:
+    except FunctionError as error:
         expressions.take_token()  # as in Envoy, which finds out later
-        return Status.BAD_ARGUMENT
-    except ExpressionError:
-        return Status.BAD_ARGUMENT
+        return _faulty(context, str(error))
+    except ExpressionError as error:
+        return _faulty(context, str(error))
     return expressions.add(program).to_bytes(_TOKEN_BYTES, "little")
+
+
+def _faulty(context: Context, why: str) -> Status:
+    """Answer BAD_ARGUMENT, of which the module cannot tell the reason, and log it."""
+    expressions = context.vm.current.root.expressions
+    if expressions.faults < MAX_FAULTS:
+        expressions.faults += 1
+        context.log(LogLevel.WARN, f"expr_create answers BAD_ARGUMENT: {why[:_LONGEST_REASON]}")
+    return Status.BAD_ARGUMENT
 
 
 def evaluate(context: Context, token: bytes) -> bytes | Status:
