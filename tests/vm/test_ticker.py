@@ -137,8 +137,9 @@ def test_it_ends(make: Callable[[wasmtime.Engine], Ticker]) -> None:
     guest = _Guest()
     ticker = make(guest.engine)
     count = 1_000
-    while not guest.is_stopped(count):  # so many take longer than a tick
+    while not guest.is_stopped(count):
         count *= 2
+    count *= 16  # so many take longer than a tick, however early it came
     ticker.close()
     ticker.close()
     spared = 0
