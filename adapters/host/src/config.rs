@@ -238,6 +238,20 @@ impl Object {
         }
     }
 
+    /// What one of two words stands for; where there is none, the first one.
+    pub fn either<T: Copy>(&mut self, name: &'static str, words: [(&str, T); 2]) -> Read<T> {
+        let [(first, default), (second, _)] = words;
+        let Some(node) = self.optional(name) else {
+            return Ok(default);
+        };
+        let error = node.error(format!("must be {first} or {second}"));
+        let said = node.string().ok();
+        let found = words
+            .iter()
+            .find(|(word, _)| said.as_deref() == Some(*word));
+        found.map(|(_, meant)| *meant).ok_or(error)
+    }
+
     pub fn bool_or(&mut self, name: &'static str, default: bool) -> Read<bool> {
         self.optional(name).map_or(Ok(default), Node::bool)
     }

@@ -7,7 +7,7 @@ mod plans;
 mod tests;
 mod tokens;
 
-use mixer_host::config::{parse, ConfigError, Node, Object};
+use mixer_host::config::{parse, ConfigError, Node};
 
 const NEEDED: &str = "subject is needed";
 const LABELS: usize = 32;
@@ -136,7 +136,10 @@ impl Config {
             "plans",
         ];
         let mut root = parse(text, NEEDED)?.object_with_hints(&known, &HINTS)?;
-        let record_on = record_on(&mut root)?;
+        let record_on = root.either(
+            "recordOn",
+            [("log", RecordOn::Log), ("request", RecordOn::Request)],
+        )?;
         let tokens = tokens::fields(root.optional("tokenFields"))?;
         let plans = plans::plans(&mut root)?;
         let plan = root.optional("plan").map(expression).transpose()?;
@@ -145,7 +148,10 @@ impl Config {
             unknown_subject: root
                 .optional("unknownSubject")
                 .map_or(Ok(UnknownSubject::Skip), unknown_subject)?,
-            on_error: on_error(&mut root)?,
+            on_error: root.either(
+                "onError",
+                [("deny", OnError::Deny), ("allow", OnError::Allow)],
+            )?,
             condition: root.optional("match").map(expression).transpose()?,
             key: root
                 .optional("idempotencyKey")
@@ -166,30 +172,6 @@ impl Config {
     /// Fields that have no value where records are made before there is a response.
     pub fn early_fields(&self) -> Vec<String> {
         early::fields(self)
-    }
-}
-
-fn record_on(root: &mut Object) -> Read<RecordOn> {
-    let Some(node) = root.optional("recordOn") else {
-        return Ok(RecordOn::Log);
-    };
-    let error = node.error("must be log or request");
-    match node.string().as_deref() {
-        Ok("log") => Ok(RecordOn::Log),
-        Ok("request") => Ok(RecordOn::Request),
-        _ => Err(error),
-    }
-}
-
-fn on_error(root: &mut Object) -> Read<OnError> {
-    let Some(node) = root.optional("onError") else {
-        return Ok(OnError::Deny);
-    };
-    let error = node.error("must be deny or allow");
-    match node.string().as_deref() {
-        Ok("deny") => Ok(OnError::Deny),
-        Ok("allow") => Ok(OnError::Allow),
-        _ => Err(error),
     }
 }
 

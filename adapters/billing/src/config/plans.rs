@@ -46,7 +46,7 @@ fn plan(node: Node) -> Read<Plan> {
         name: name(plan.required("name")?)?,
         version: name(plan.required("version")?)?,
         currency: currency(plan.required("currency")?)?,
-        period: period(&mut plan)?,
+        period: plan.either("period", [("MONTH", Period::Month), ("DAY", Period::Day)])?,
         rates: rates(plan.required("rates")?)?,
     })
 }
@@ -55,18 +55,6 @@ fn currency(node: Node) -> Read<String> {
     let error = node.error("must be a currency of three capital letters, such as EUR");
     let sound = |text: &String| text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
     node.string().ok().filter(sound).ok_or(error)
-}
-
-fn period(plan: &mut Object) -> Read<Period> {
-    let Some(node) = plan.optional("period") else {
-        return Ok(Period::Month);
-    };
-    let error = node.error("must be MONTH or DAY");
-    match node.string().as_deref() {
-        Ok("MONTH") => Ok(Period::Month),
-        Ok("DAY") => Ok(Period::Day),
-        _ => Err(error),
-    }
 }
 
 fn rates(node: Node) -> Read<Vec<Rate>> {
@@ -92,21 +80,9 @@ fn rate(meter: String, node: Node) -> Read<Rate> {
         meter,
         included: whole(rate.optional("included"), 0, 0)?,
         per: whole(rate.optional("per"), 1, 1)?,
-        volume: volume(&mut rate)?,
+        volume: rate.either("mode", [("GRADUATED", false), ("VOLUME", true)])?,
         tiers: tiers(&mut rate)?,
     })
-}
-
-fn volume(rate: &mut Object) -> Read<bool> {
-    let Some(node) = rate.optional("mode") else {
-        return Ok(false);
-    };
-    let error = node.error("must be GRADUATED or VOLUME");
-    match node.string().as_deref() {
-        Ok("GRADUATED") => Ok(false),
-        Ok("VOLUME") => Ok(true),
-        _ => Err(error),
-    }
 }
 
 /// The tiers, or the only one that a price makes.

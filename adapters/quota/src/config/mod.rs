@@ -68,7 +68,10 @@ impl Config {
             quotas,
             deduplication: deduplication(&mut root)?,
             check_validity: fields::duration_or(&mut root, "checkValidity", "60s", "0s", DAY)?,
-            on_error: on_error(&mut root)?,
+            on_error: root.either(
+                "onError",
+                [("deny", OnError::Deny), ("allow", OnError::Allow)],
+            )?,
             rate_limit_headers: root.bool_or("rateLimitHeaders", false)?,
         })
     }
@@ -89,16 +92,4 @@ fn deduplication(root: &mut Object) -> Result<Deduplication, ConfigError> {
             None => 256,
         },
     })
-}
-
-fn on_error(root: &mut Object) -> Result<OnError, ConfigError> {
-    let Some(node) = root.optional("onError") else {
-        return Ok(OnError::Deny);
-    };
-    let error = node.error("must be deny or allow");
-    match node.string().as_deref() {
-        Ok("deny") => Ok(OnError::Deny),
-        Ok("allow") => Ok(OnError::Allow),
-        _ => Err(error),
-    }
 }
