@@ -29,13 +29,6 @@ Done = Callable[[bool], None]
 """Told whether it is stored; where it is not, the ledger did not take it now."""
 
 
-def _nobody(_stored: bool) -> None:
-    """Who waited has left, while others were told."""
-
-
-_LEFT: tuple[int, Done] = 0, _nobody
-
-
 @dataclass(frozen=True, slots=True)
 class CommitLimits:
     """Bounds of what waits for the ledger.
@@ -288,9 +281,11 @@ class GroupCommit:
             self._stored = max(self._stored, ticket)
         due = [key for key, (wanted, _) in self._waiters.items() if wanted <= ticket]
         for key in due:
-            _, done = self._waiters.pop(key, _LEFT)
+            waiter = self._waiters.pop(key, None)
+            if waiter is None:  # who was told before has it leave
+                continue
             try:
-                done(stored)
+                waiter[1](stored)
             except Exception:  # the others wait as well
                 _log.exception("one who waited for the ledger failed")
 
